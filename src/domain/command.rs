@@ -1,0 +1,281 @@
+//! What can be asked for, in the imperative, and what is answered.
+//!
+//! A command carries everything that `decide` may not find out by itself: ids drawn by the caller, digests, payloads.
+//! It does not say who asks: that is the [`Actor`](super::Actor), and whether they may was settled above.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    envelope::{DedupeKey, Sequence, Timestamp},
+    event::{
+        Control, EnvironmentRegistered, Fingerprint, KeyCreated, MessageKind, PermissionRequested, Rule, SecretDigest,
+        SessionCreated, Status, Verdict,
+    },
+    id::{EnvironmentId, FileId, KeyId, MessageId, OwnerId, RequestId, SessionId, WorkId},
+};
+
+/// Something asked of the relay.
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// Create a key.
+    CreateKey(KeyCreated),
+    /// Make the configured keys exactly these (digest and the identity to use if it is new); configured keys that are
+    /// no longer listed are revoked.
+    ConfigureKeys(Vec<ConfiguredKey>),
+    /// Take a key's power away. Repeating it changes nothing.
+    RevokeKey { key: KeyId },
+    /// Note that a key was used.
+    NoteKeyUse { key: KeyId },
+
+    /// Register a runner. With `reattach`, under that old id if it is the same owner's; else under the new id in
+    /// `particulars`.
+    RegisterEnvironment { particulars: EnvironmentRegistered, reattach: Option<EnvironmentId> },
+    /// It is there (its lease was renewed after a silence).
+    EnvironmentSeen { environment: EnvironmentId },
+    /// Its lease ran out.
+    EnvironmentLost { environment: EnvironmentId },
+    /// It signs off: it goes offline and its queue is emptied.
+    DeregisterEnvironment { environment: EnvironmentId },
+
+    /// Hand out the oldest queued item, or one that was handed out longer ago than `reclaim_after_ms` and never acked.
+    LeaseWork { environment: EnvironmentId, reclaim_after_ms: u64 },
+    /// The runner has it.
+    AckWork { environment: EnvironmentId, work: WorkId },
+    /// Put an item back whose hand-over failed (the runner hung up before it was written).
+    ReturnWork { environment: EnvironmentId, work: WorkId },
+    /// The runner is finished with it.
+    StopWork { environment: EnvironmentId, work: WorkId },
+    /// Replace whatever is queued or out for this session by one new item.
+    RedispatchSession { environment: EnvironmentId, session: SessionId, work: WorkId },
+
+    /// Begin a conversation, queue it for its environment, and post the first prompt if there is one.
+    CreateSession { particulars: SessionCreated, work: WorkId, prompt: Option<Prompt> },
+    /// Change its title.
+    RenameSession { session: SessionId, title: String },
+    /// Put it away. Repeating it changes nothing and says so.
+    ArchiveSession { session: SessionId },
+
+    /// A worker takes the session: the epoch goes up by one.
+    AttachWorker { session: SessionId },
+    /// Its connection is up.
+    WorkerSeen { session: SessionId },
+    /// Its lease ran out.
+    WorkerLost { session: SessionId },
+    /// What the worker says about itself.
+    ReportWorker { session: SessionId, epoch: Option<u64>, report: WorkerReport },
+    /// What the agent said, in order. Messages that were seen before are left out.
+    Receive { session: SessionId, epoch: Option<u64>, messages: Vec<Incoming> },
+    /// Entries of the worker's private transcript. Entries seen before are left out.
+    AppendTranscript { session: SessionId, epoch: Option<u64>, entries: Vec<TranscriptEntry> },
+    /// How far the worker got with what it was sent.
+    ReportDelivery { session: SessionId, epoch: Option<u64>, updates: Vec<DeliveryUpdate> },
+    /// These items are about to be (control requests) or were (all others) written to the worker's connection.
+    MarkDelivered { session: SessionId, items: Vec<Sequence> },
+
+    /// Say something to the agent.
+    PostMessage { session: SessionId, prompt: Prompt, work: WorkId },
+    /// Take a message back that was not delivered yet.
+    CancelMessage { session: SessionId, message: MessageId },
+    /// Change the agent's course.
+    RequestControl { session: SessionId, request: RequestId, control: Control },
+    /// Answer the agent's question.
+    DecidePermission { session: SessionId, request: RequestId, answer: Answer },
+
+    /// Keep a file: its chunks and its particulars.
+    StoreFile {
+        file: FileId,
+        owner: OwnerId,
+        session: Option<SessionId>,
+        name: String,
+        media_type: Option<String>,
+        chunks: Vec<Bytes>,
+    },
+}
+
+/// A key from the configuration.
+#[derive(Debug, Clone, Copy)]
+pub struct ConfiguredKey {
+    pub digest: SecretDigest,
+    /// Used if no key has this digest yet.
+    pub key: KeyId,
+    /// Used if no key has this digest yet.
+    pub owner: OwnerId,
+}
+
+/// What somebody says to an agent.
+#[derive(Debug, Clone)]
+pub struct Prompt {
+    pub message: MessageId,
+    /// Digest of the message id: the same id is the same message.
+    pub key: DedupeKey,
+    /// Digest of the content, to tell a repetition from another message under the same id.
+    pub fingerprint: Fingerprint,
+    /// The content as neutral JSON: `{"content": text | [blocks], "file_attachments": […]?}`. Each room renders it for
+    /// its worker.
+    pub payload: Bytes,
+}
+
+/// What a worker reports of itself. Absent parts are unchanged.
+#[derive(Debug, Clone, Default)]
+pub struct WorkerReport {
+    pub status: Option<Status>,
+    /// RFC 7396 patch of the metadata, as sent and parsed.
+    pub metadata: Option<(Bytes, serde_json::Map<String, serde_json::Value>)>,
+    pub mode: Option<String>,
+    pub model: Option<String>,
+}
+
+/// One message of a worker, sorted by what it means to us.
+#[derive(Debug, Clone)]
+pub struct Incoming {
+    /// What makes it unique; a message without one is always new.
+    pub key: Option<DedupeKey>,
+    pub payload: Bytes,
+    pub meaning: Meaning,
+}
+
+/// What a worker's message means to us.
+#[derive(Debug, Clone)]
+pub enum Meaning {
+    /// Something said: kept, and shown.
+    Said {
+        message: Option<MessageId>,
+        kind: MessageKind,
+        ephemeral: bool,
+        status: Option<Status>,
+        mode: Option<String>,
+        model: Option<String>,
+    },
+    /// It asks whether it may.
+    Asks(PermissionRequested),
+    /// It takes a question back.
+    TakesBack(RequestId),
+    /// It answers a control request of ours.
+    Answers { request: RequestId, ok: bool, mode: Option<String>, model: Option<String> },
+    /// It confirms or mirrors the answer to its own question.
+    Mirrors(RequestId),
+}
+
+/// An entry of a worker's private transcript.
+#[derive(Debug, Clone)]
+pub struct TranscriptEntry {
+    pub key: Option<DedupeKey>,
+    pub message: Option<MessageId>,
+    pub compaction: bool,
+    pub agent: Option<String>,
+    pub payload: Bytes,
+}
+
+/// How far a worker got with one item.
+#[derive(Debug, Clone, Copy)]
+pub struct DeliveryUpdate {
+    pub item: DeliveryRef,
+    pub stage: DeliveryStage,
+}
+
+/// The item a delivery update speaks of.
+#[derive(Debug, Clone, Copy)]
+pub enum DeliveryRef {
+    /// By the number it was sent under.
+    Sequence(Sequence),
+    /// By the message's own id.
+    Message(MessageId),
+}
+
+/// How far it got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeliveryStage {
+    /// The worker's program has it.
+    Received,
+    /// The agent is at work on it.
+    Processing,
+    /// The agent is done with it.
+    Processed,
+}
+
+/// The answer to a permission request.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub verdict: Verdict,
+    /// Words for the agent, with a denial.
+    pub message: Option<String>,
+    /// Digest of the whole answer.
+    pub fingerprint: Fingerprint,
+    /// What goes with it, as neutral JSON: `{"updated_input": …?, "updated_permissions": …?}`; empty for nothing.
+    pub payload: Bytes,
+    /// Allow such requests of this session from now on.
+    pub remember: Option<Rule>,
+}
+
+/// What became of a command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Done; there is nothing to tell.
+    Done,
+    /// It was so already; nothing happened.
+    Unchanged,
+    /// The key exists.
+    Key { key: KeyId },
+    /// The environment is registered under this id.
+    Environment { environment: EnvironmentId, reattached: bool },
+    /// The session exists.
+    Session { session: SessionId },
+    /// The worker holds the session under this epoch.
+    Attached { epoch: u64 },
+    /// A work item, or none.
+    Work { item: Option<WorkGrant> },
+    /// The message is in the session's stream.
+    Posted { message: MessageId, sequence: Sequence },
+    /// So many messages were new and are kept.
+    Received { fresh: u32, known: u32 },
+    /// The permission is decided as asked.
+    Decided { sequence: Sequence },
+    /// The control request is on its way.
+    Requested { request: RequestId, sequence: Sequence },
+    /// The file is kept.
+    File { file: FileId },
+}
+
+/// A work item handed out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkGrant {
+    pub work: WorkId,
+    pub session: SessionId,
+    pub queued_at: Timestamp,
+    pub attempt: u32,
+}
+
+/// Why a command was not carried out. Nothing happened.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("there is no environment {0}")]
+    NoEnvironment(EnvironmentId),
+    #[error("there is no session {0}")]
+    NoSession(SessionId),
+    #[error("there is no key {0}")]
+    NoKey(KeyId),
+    #[error("environment {environment} has no work item {work}")]
+    NoWork { environment: EnvironmentId, work: WorkId },
+    #[error("session {session} has no permission request {request}")]
+    NoPermission { session: SessionId, request: RequestId },
+    #[error("session {session} has no message {message}")]
+    NoMessage { session: SessionId, message: MessageId },
+    #[error("session {0} is archived: it takes no more prompts")]
+    Archived(SessionId),
+    #[error("session {session} is held under epoch {current}; epoch {given} was superseded")]
+    Superseded { session: SessionId, given: u64, current: u64 },
+    #[error("permission request {request} was already decided: {verdict:?} by {by}")]
+    AlreadyDecided { request: RequestId, verdict: Verdict, by: String, at: Timestamp, message: Option<String> },
+    #[error("permission request {request} was taken back by the agent")]
+    TakenBack { request: RequestId },
+    #[error("message {message} was already delivered")]
+    AlreadyDelivered { message: MessageId },
+    #[error("the worker of session {0} is offline: there is nothing to interrupt")]
+    WorkerOffline(SessionId),
+    #[error("{what} is already used for something else")]
+    KeyReused { what: String },
+    #[error("{what} is full: at most {max}")]
+    Full { what: &'static str, max: usize },
+}

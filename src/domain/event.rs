@@ -1,0 +1,361 @@
+//! What can happen, in the past tense.
+//!
+//! An event kind is never renamed, reused or removed, and its fields only grow (new ones with a default): the journal
+//! of every earlier release must read. The foreign payload of a record lives beside its event, as bytes.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    command::Outcome,
+    envelope::{Sequence, Timestamp},
+    id::{EnvironmentId, FileId, KeyId, MessageId, OwnerId, RequestId, SessionId, WorkId},
+};
+
+/// One thing that happened to one stream.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    // --- system ---
+    /// An API key came into being, by its digest.
+    KeyCreated(KeyCreated),
+    /// A key lost its power for good.
+    KeyRevoked { key: KeyId },
+    /// A key was used; recorded at most once an hour, for the operator's eyes.
+    KeyUsed { key: KeyId },
+
+    // --- ledger ---
+    /// A command with an idempotency key was carried out; the same key gets this outcome again.
+    CommandDone { fingerprint: Fingerprint, outcome: Outcome },
+
+    // --- environment ---
+    /// A runner registered for the first time.
+    EnvironmentRegistered(EnvironmentRegistered),
+    /// A runner came back under its old id, with these particulars.
+    EnvironmentReattached(EnvironmentRegistered),
+    /// It was seen after a silence.
+    EnvironmentOnline { environment: EnvironmentId },
+    /// Its lease ran out.
+    EnvironmentOffline { environment: EnvironmentId },
+    /// It signed off.
+    EnvironmentDeregistered { environment: EnvironmentId },
+    /// There is something to do for it.
+    WorkQueued { environment: EnvironmentId, work: WorkId, session: SessionId },
+    /// It was handed out for the `attempt`-th time, under a lease that `acked` or `returned` ends.
+    WorkLeased { environment: EnvironmentId, work: WorkId, attempt: u32 },
+    /// The runner confirmed that it has it.
+    WorkAcked { environment: EnvironmentId, work: WorkId },
+    /// It went back into the queue.
+    WorkReturned { environment: EnvironmentId, work: WorkId },
+    /// It needs no more doing.
+    WorkDone { environment: EnvironmentId, work: WorkId },
+    /// It was handed out too often and waits for an operator.
+    WorkParked { environment: EnvironmentId, work: WorkId },
+
+    // --- session ---
+    /// A conversation began.
+    SessionCreated(SessionCreated),
+    /// It got a title.
+    SessionRenamed { session: SessionId, title: String },
+    /// It was put away: no more prompts, but late events of its worker are still kept.
+    SessionArchived { session: SessionId },
+    /// A worker took the session under a new epoch; whoever holds an older one is superseded.
+    WorkerAttached { session: SessionId, epoch: u64 },
+    /// Its worker can be reached.
+    WorkerOnline { session: SessionId },
+    /// Its worker's lease ran out.
+    WorkerOffline { session: SessionId },
+    /// What the agent is doing, as the worker said or as its messages show.
+    StatusChanged { session: SessionId, status: Status },
+    /// The worker patched its metadata; the payload is the RFC 7396 patch.
+    MetadataPatched { session: SessionId },
+    /// The worker confirmed a permission mode.
+    ModeConfirmed { session: SessionId, mode: String },
+    /// The worker confirmed a model.
+    ModelConfirmed { session: SessionId, model: String },
+    /// The worker said something; the payload is its message.
+    MessageReceived { message: Option<MessageId>, kind: MessageKind, ephemeral: bool },
+    /// Somebody wrote to the agent; the payload is the content.
+    MessagePosted { session: SessionId, message: MessageId },
+    /// The message was handed to the worker's connection.
+    MessageDelivered { session: SessionId, message: MessageId },
+    /// The worker echoed it: the agent has it.
+    MessageConsumed { session: SessionId, message: MessageId },
+    /// It was taken back before it was delivered.
+    MessageCancelled { session: SessionId, message: MessageId },
+    /// Somebody asked the worker to change course.
+    ControlRequested { session: SessionId, request: RequestId, control: Control },
+    /// The request is about to be handed to the worker's connection; it never is again.
+    ControlDelivered { session: SessionId, request: RequestId },
+    /// The worker answered it; the payload is its answer.
+    ControlAnswered { session: SessionId, request: RequestId, ok: bool },
+    /// Nobody will answer it any more: it was overtaken or the worker went away.
+    ControlDropped { session: SessionId, request: RequestId },
+    /// The agent asks whether it may; the payload is the request as the worker sent it.
+    PermissionRequested(PermissionRequested),
+    /// It was decided; the payload is what goes with the decision (changed input, permission updates).
+    PermissionDecided(PermissionDecided),
+    /// The worker has the decision.
+    PermissionDelivered { session: SessionId, request: RequestId },
+    /// The worker took the question back, or somebody answered it at the terminal.
+    PermissionCancelled { session: SessionId, request: RequestId },
+    /// From now on such requests of this session are allowed without asking.
+    RuleAdded { session: SessionId, rule: Rule },
+
+    // --- transcript ---
+    /// An entry of the worker's private transcript; the payload is the entry.
+    TranscriptAppended { session: SessionId, message: Option<MessageId>, compaction: bool, agent: Option<String> },
+
+    // --- file ---
+    /// A file arrived whole; its bytes are the payloads of the chunks before this record.
+    FileStored(FileStored),
+    /// A piece of a file; the payload is its bytes.
+    FileChunk { file: FileId },
+
+    // --- any stream ---
+    /// The records up to and including this sequence were forgotten.
+    Trimmed { through: Sequence },
+    /// The records of this range say no more than a later one does; their bodies were forgotten.
+    Superseded { from: Sequence, to: Sequence, by: Sequence },
+}
+
+impl Event {
+    /// Whether the world needs this record to know what it must decide on. The others need only be counted: start-up
+    /// does not read them.
+    pub const fn shapes_world(&self) -> bool {
+        !matches!(
+            self,
+            Self::MessageReceived { .. }
+                | Self::TranscriptAppended { .. }
+                | Self::FileChunk { .. }
+                | Self::CommandDone { .. }
+        )
+    }
+
+    /// The kind, as it is written in the journal and in every export.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::KeyCreated(_) => "key_created",
+            Self::KeyRevoked { .. } => "key_revoked",
+            Self::KeyUsed { .. } => "key_used",
+            Self::CommandDone { .. } => "command_done",
+            Self::EnvironmentRegistered(_) => "environment_registered",
+            Self::EnvironmentReattached(_) => "environment_reattached",
+            Self::EnvironmentOnline { .. } => "environment_online",
+            Self::EnvironmentOffline { .. } => "environment_offline",
+            Self::EnvironmentDeregistered { .. } => "environment_deregistered",
+            Self::WorkQueued { .. } => "work_queued",
+            Self::WorkLeased { .. } => "work_leased",
+            Self::WorkAcked { .. } => "work_acked",
+            Self::WorkReturned { .. } => "work_returned",
+            Self::WorkDone { .. } => "work_done",
+            Self::WorkParked { .. } => "work_parked",
+            Self::SessionCreated(_) => "session_created",
+            Self::SessionRenamed { .. } => "session_renamed",
+            Self::SessionArchived { .. } => "session_archived",
+            Self::WorkerAttached { .. } => "worker_attached",
+            Self::WorkerOnline { .. } => "worker_online",
+            Self::WorkerOffline { .. } => "worker_offline",
+            Self::StatusChanged { .. } => "status_changed",
+            Self::MetadataPatched { .. } => "metadata_patched",
+            Self::ModeConfirmed { .. } => "mode_confirmed",
+            Self::ModelConfirmed { .. } => "model_confirmed",
+            Self::MessageReceived { .. } => "message_received",
+            Self::MessagePosted { .. } => "message_posted",
+            Self::MessageDelivered { .. } => "message_delivered",
+            Self::MessageConsumed { .. } => "message_consumed",
+            Self::MessageCancelled { .. } => "message_cancelled",
+            Self::ControlRequested { .. } => "control_requested",
+            Self::ControlDelivered { .. } => "control_delivered",
+            Self::ControlAnswered { .. } => "control_answered",
+            Self::ControlDropped { .. } => "control_dropped",
+            Self::PermissionRequested(_) => "permission_requested",
+            Self::PermissionDecided(_) => "permission_decided",
+            Self::PermissionDelivered { .. } => "permission_delivered",
+            Self::PermissionCancelled { .. } => "permission_cancelled",
+            Self::RuleAdded { .. } => "rule_added",
+            Self::TranscriptAppended { .. } => "transcript_appended",
+            Self::FileStored(_) => "file_stored",
+            Self::FileChunk { .. } => "file_chunk",
+            Self::Trimmed { .. } => "trimmed",
+            Self::Superseded { .. } => "superseded",
+        }
+    }
+}
+
+/// A digest (128 bits of SHA-256) of what was asked, to tell a repeated request from another under the same key.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Fingerprint(pub [u8; 16]);
+
+/// The SHA-256 of a secret. The secret itself is never stored.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SecretDigest(pub [u8; 32]);
+
+impl std::fmt::Debug for SecretDigest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SecretDigest(..)")
+    }
+}
+
+/// What a key may do; each role includes the ones below it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Read what its owner has.
+    Viewer,
+    /// Be a runner: register environments and feed their sessions, but neither read nor steer others.
+    Runner,
+    /// Everything with what its owner has.
+    Member,
+    /// Everything with everything.
+    Admin,
+}
+
+/// See [`Event::KeyCreated`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyCreated {
+    pub key: KeyId,
+    pub owner: OwnerId,
+    pub name: String,
+    pub role: Role,
+    pub digest: SecretDigest,
+    pub expires_at: Option<Timestamp>,
+    /// It comes from the configuration and is revoked when it is gone from there.
+    #[serde(default)]
+    pub configured: bool,
+}
+
+/// See [`Event::EnvironmentRegistered`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnvironmentRegistered {
+    pub environment: EnvironmentId,
+    pub owner: OwnerId,
+    pub machine_name: String,
+    pub directory: String,
+    pub branch: Option<String>,
+    pub git_repo_url: Option<String>,
+    pub max_sessions: u32,
+    /// What kind of runner: `claude_code`, `acp`, … as it called itself.
+    pub worker_type: String,
+}
+
+/// See [`Event::SessionCreated`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionCreated {
+    pub session: SessionId,
+    pub owner: OwnerId,
+    pub environment: Option<EnvironmentId>,
+    pub title: Option<String>,
+    /// Who made it, as they called themselves: `remote-control`, `api`, …
+    pub source: String,
+    /// The permission mode asked for at creation. What the worker confirmed is another event.
+    pub mode: Option<String>,
+    /// The model asked for at creation.
+    pub model: Option<String>,
+}
+
+/// What an agent is doing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Nothing; it waits for a prompt.
+    #[default]
+    Idle,
+    /// A turn is under way.
+    Working,
+    /// It waits for a human.
+    Waiting,
+}
+
+/// What sort of message a worker sent. Enough to list and filter without reading the payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MessageKind {
+    /// What the agent said or did.
+    Assistant,
+    /// A prompt (echoed or typed at the terminal) or a tool's result.
+    User,
+    /// A notice of the agent program.
+    System,
+    /// A turn ended.
+    Result,
+    /// A piece of a message that is still being written.
+    Partial,
+    /// The task list.
+    Tasks,
+    /// A control message that is none of ours, kept for the audit.
+    Control,
+    /// Anything else; the payload says.
+    Other,
+}
+
+/// A change of course that may be asked of a worker. This list is the allow-list: nothing else is ever relayed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "subtype")]
+pub enum Control {
+    /// Stop the turn.
+    Interrupt,
+    /// Use this model.
+    SetModel { model: String },
+    /// Use this permission mode.
+    SetPermissionMode { mode: String },
+    /// Think at most so many tokens; `None` for the default.
+    SetMaxThinkingTokens { max_thinking_tokens: Option<u32> },
+}
+
+/// See [`Event::PermissionRequested`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PermissionRequested {
+    pub session: SessionId,
+    pub request: RequestId,
+    /// What the agent wants to use.
+    pub tool: String,
+    /// What it wants to use it on, when one line says it: a command, a path, a host.
+    pub subject: Option<String>,
+    pub tool_use: Option<String>,
+}
+
+/// See [`Event::PermissionDecided`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PermissionDecided {
+    pub session: SessionId,
+    pub request: RequestId,
+    pub verdict: Verdict,
+    /// Words for the agent, with a denial.
+    pub message: Option<String>,
+    /// Tells the same answer given again from another one.
+    pub fingerprint: Fingerprint,
+    /// The name of the rule that decided, when no person did.
+    #[serde(default)]
+    pub rule: Option<String>,
+}
+
+/// Yes or no.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    Allow,
+    Deny,
+}
+
+/// "Allow this without asking": the same tool, on the same subject where the request named one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rule {
+    /// What people see beside a decision that it made.
+    pub name: String,
+    pub tool: String,
+    /// Exact; `None` matches only requests that name no subject.
+    pub subject: Option<String>,
+}
+
+/// See [`Event::FileStored`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileStored {
+    pub file: FileId,
+    pub owner: OwnerId,
+    pub session: Option<SessionId>,
+    pub name: String,
+    pub media_type: Option<String>,
+    pub size_bytes: u64,
+}

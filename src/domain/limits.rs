@@ -1,0 +1,113 @@
+//! Every bound of the system, with its unit and its reason. Relations between bounds are asserted below, at compile time.
+
+// --- what others may send ---------------------------------------------------------------------------------------
+
+/// A request body. ccb batches up to 10 MB of worker events in one POST.
+pub const BODY_BYTES_MAX: usize = 10 * 1024 * 1024;
+/// A WebSocket message from a client; larger ones close the socket with 1009. Same as a body, so that what can be posted
+/// can be sent.
+pub const SOCKET_MESSAGE_BYTES_MAX: usize = BODY_BYTES_MAX;
+/// One SSE frame to a ccb worker. Its parser gives up at 1,048,576 characters and then reconnects for ever.
+pub const WORKER_FRAME_BYTES_MAX: usize = 900 * 1024;
+/// All headers of a request; hyper answers 431 beyond it. Bearer tokens and cookies fit in a fraction.
+pub const HEADER_BYTES_MAX: usize = 32 * 1024;
+/// A request path with its query.
+pub const PATH_BYTES_MAX: usize = 8 * 1024;
+/// JSON nesting in what we parse ourselves; serde_json stops at 128, deeper text is an attack.
+pub const JSON_DEPTH_MAX: usize = 128;
+/// Messages in one v1 ingress batch (ccb sends at most 500).
+pub const INGRESS_MESSAGES_MAX: usize = 1_000;
+/// Events in one v2 worker batch (ccb sends at most 100) or delivery report (64).
+pub const WORKER_EVENTS_MAX: usize = 1_000;
+/// A permission or control request's id. UUIDs in practice.
+pub const REQUEST_ID_BYTES_MAX: usize = 128;
+/// A title: lists show one line.
+pub const TITLE_BYTES_MAX: usize = 512;
+/// A machine name, directory, branch, URL, mode, model, tool or key name.
+pub const NAME_BYTES_MAX: usize = 4 * 1024;
+/// What a permission is asked for, as shown in lists and matched by rules.
+pub const SUBJECT_BYTES_MAX: usize = 16 * 1024;
+/// Words that go with a denial.
+pub const DENIAL_BYTES_MAX: usize = 16 * 1024;
+/// An uploaded file: what a phone photographs, and a log to look at.
+pub const FILE_BYTES_MAX: usize = BODY_BYTES_MAX;
+/// A piece of a file in the journal: keeps one record far below a read's byte bound.
+pub const FILE_CHUNK_BYTES_MAX: usize = 256 * 1024;
+/// An idempotency key.
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 256;
+/// A page of a list or a history.
+pub const PAGE_ITEMS_MAX: usize = 1_000;
+/// A page when nobody asked for a size.
+pub const PAGE_ITEMS_DEFAULT: usize = 100;
+/// Sessions in one bulk request.
+pub const BULK_ITEMS_MAX: usize = 500;
+
+// --- what the world remembers -----------------------------------------------------------------------------------
+
+/// Environments that are registered at once. About 1 KiB each.
+pub const ENVIRONMENTS_MAX: usize = 100_000;
+/// Sessions, archived ones included. About 1 KiB each: a million fit in 1 GiB.
+pub const SESSIONS_MAX: usize = 1_000_000;
+/// Keys, revoked ones included.
+pub const KEYS_MAX: usize = 10_000;
+/// Items that wait for one session's worker. A phone in a tunnel queues tens.
+pub const OUTBOX_ITEMS_MAX: usize = 1_000;
+/// Open questions of one session. Agents ask one at a time, sub-agents several.
+pub const PERMISSIONS_OPEN_MAX: usize = 256;
+/// Decided questions of one session that still answer a late or repeated decision with the winner.
+pub const PERMISSIONS_DECIDED_MAX: usize = 1_024;
+/// Standing rules of one session.
+pub const RULES_MAX: usize = 256;
+/// A session's merged metadata.
+pub const METADATA_BYTES_MAX: usize = 256 * 1024;
+/// Finished work items remembered per environment, so that a late ack or stop is no error.
+pub const WORK_DONE_MAX: usize = 256;
+/// Items queued for one environment.
+pub const WORK_QUEUED_MAX: usize = 1_000;
+/// Hand-outs of one work item before it is parked for an operator. At one per 5 s this is over a minute of refusals.
+pub const WORK_ATTEMPTS_MAX: u32 = 20;
+
+// --- queues and waits -------------------------------------------------------------------------------------------
+
+/// Commands waiting for the writer; more is 503. At 30,000 a second this is 0.3 s of work.
+pub const WRITER_QUEUE_MAX: usize = 8_192;
+/// Commands in one commit. Bounds the latency of the first one in the batch.
+pub const BATCH_COMMANDS_MAX: usize = 1_024;
+/// Payload bytes after which a commit is closed.
+pub const BATCH_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Records after the last checkpoint that start-up has to read in full. 16,384 records of 512 bytes are read in 30 ms.
+pub const CHECKPOINT_RECORDS_MAX: usize = 16_384;
+/// Records kept in memory for the live readers of one stream. A reader that falls behind reads the journal.
+pub const RING_RECORDS_MAX: usize = 512;
+/// Bytes of payload in one stream's ring.
+pub const RING_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// One read of the journal: keeps a slow reader from holding megabytes.
+pub const READ_RECORDS_MAX: usize = 512;
+/// See [`READ_RECORDS_MAX`].
+pub const READ_BYTES_MAX: usize = 1024 * 1024;
+/// Streams that may be open at once, of all kinds. 25 KiB each.
+pub const STREAMS_OPEN_MAX: usize = 20_000;
+/// Long polls that one principal may hold open. A runner holds one.
+pub const POLLS_PER_PRINCIPAL_MAX: usize = 64;
+/// A worker is gone when nothing was heard of it for so long after its connection ended. ccb reconnects within 2 s.
+pub const WORKER_GRACE_MS: u64 = 10_000;
+/// A worker that only heartbeats (every 20 s) is gone after three missed ones.
+pub const WORKER_LEASE_MS: u64 = 60_000;
+/// A REPL whose transport is open polls only every 600 s, so an environment is gone after 11 minutes of silence.
+pub const ENVIRONMENT_LEASE_MS: u64 = 660_000;
+/// After a start every lease that was held gets so long to be renewed: nobody is dead because the server was.
+pub const RESTART_GRACE_MS: u64 = 60_000;
+/// `stop force=false` of a REPL means "dispatch me again", of a spawned child "finished", told apart by the archive
+/// that follows within this time.
+pub const STOP_SETTLE_MS: u64 = 3_000;
+/// A key's last use is recorded at most this often.
+pub const KEY_USE_INTERVAL_MS: u64 = 3_600_000;
+/// Orderly shutdown: after this, whatever is still open is cut.
+pub const SHUTDOWN_MS: u64 = 10_000;
+
+const _: () = assert!(READ_BYTES_MAX > WORKER_FRAME_BYTES_MAX);
+const _: () = assert!(FILE_CHUNK_BYTES_MAX < READ_BYTES_MAX);
+const _: () = assert!(WORKER_FRAME_BYTES_MAX < 1_048_576);
+const _: () = assert!(PAGE_ITEMS_DEFAULT <= PAGE_ITEMS_MAX);
+const _: () = assert!(BATCH_COMMANDS_MAX <= WRITER_QUEUE_MAX);
+const _: () = assert!(WORKER_GRACE_MS < WORKER_LEASE_MS);

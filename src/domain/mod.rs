@@ -1,0 +1,17 @@
+//! What can happen. Pure: no clock, no I/O, no randomness; those come in as values.
+//!
+//! [`decide`] looks at the [`World`] and turns a [`Command`] into records or a [`Refusal`]; [`apply`] folds a record into
+//! the world and cannot fail. Nothing else changes a world, so replaying the journal rebuilds it.
+
+pub mod command;
+pub mod envelope;
+pub mod event;
+pub mod id;
+pub mod limits;
+pub mod stream;
+
+pub use command::{Command, Outcome, Refusal};
+pub use envelope::{Actor, DedupeKey, Draft, Epoch, Position, Record, Sequence, Timestamp};
+pub use event::Event;
+pub use id::{EnvironmentId, FileId, InvalidId, KeyId, MessageId, OwnerId, RequestId, SessionId, UserStreamId, WorkId};
+pub use stream::Stream;
