@@ -62,6 +62,9 @@ pub const RULES_MAX: usize = 256;
 pub const METADATA_BYTES_MAX: usize = 256 * 1024;
 /// Finished work items remembered per environment, so that a late ack or stop is no error.
 pub const WORK_DONE_MAX: usize = 256;
+/// A runner that acked an item gets so long to start the worker before a new message queues the session again. A child
+/// takes 1 to 3.5 s.
+pub const WORK_START_MS: u64 = 30_000;
 /// Items queued for one environment.
 pub const WORK_QUEUED_MAX: usize = 1_000;
 /// Hand-outs of one work item before it is parked for an operator. At one per 5 s this is over a minute of refusals.
