@@ -6,3 +6,8 @@ pub mod domain;
 pub mod journal;
 #[cfg(feature = "journal")]
 pub mod relay;
+#[cfg(feature = "server")]
+pub mod api;
+#[cfg(feature = "server")]
+pub mod security;
+pub mod wire;
