@@ -11,6 +11,10 @@ pub const SOCKET_MESSAGE_BYTES_MAX: usize = BODY_BYTES_MAX;
 pub const WORKER_FRAME_BYTES_MAX: usize = 900 * 1024;
 /// All headers of a request; hyper answers 431 beyond it. Bearer tokens and cookies fit in a fraction.
 pub const HEADER_BYTES_MAX: usize = 32 * 1024;
+/// All headers of a request must arrive within this time: a client that dribbles holds a connection.
+pub const HEADER_READ_MS: u64 = 15_000;
+/// Connections of all kinds. 10,000 idle streams are a design goal; beyond this, file descriptors and memory run out.
+pub const CONNECTIONS_MAX: usize = 32_768;
 /// A request path with its query.
 pub const PATH_BYTES_MAX: usize = 8 * 1024;
 /// JSON nesting in what we parse ourselves; serde_json stops at 128, deeper text is an attack.
