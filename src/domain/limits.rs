@@ -84,6 +84,24 @@ pub const BATCH_COMMANDS_MAX: usize = 1_024;
 pub const BATCH_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Records after the last checkpoint that start-up has to read in full. 16,384 records of 512 bytes are read in 30 ms.
 pub const CHECKPOINT_RECORDS_MAX: usize = 16_384;
+/// Stored bytes after the last checkpoint that start-up has to read in full: 20 ms from a warm disk, 0.3 s from a cold one.
+pub const CHECKPOINT_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// One stored record. Above every payload bound, so that only a fault of ours meets it.
+pub const RECORD_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Nesting of a stored record's event. Ours nest five deep; damaged bytes must not exhaust the stack.
+pub const RECORD_DEPTH_MAX: usize = 32;
+/// Bytes of one row of stored facts: what start-up holds of them at a time.
+pub const FACTS_ROW_BYTES_MAX: usize = 256 * 1024;
+/// Records whose bodies one `trim` forgets: bounds how long a trim delays the next commit (about 20 ms).
+pub const TRIM_RECORDS_MAX: usize = 4_096;
+/// Pages the database keeps in memory. Start-up and live traffic touch few; replays come through the system's cache.
+pub const JOURNAL_CACHE_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Dedupe keys of checkpointed records held in memory, 16 bytes each; streams used least recently give way.
+pub const KEYS_CACHED_MAX: usize = 1_000_000;
+/// Bytes in one commit of a copy (backup, restore): bounds the memory a copy takes beside a running server.
+pub const COPY_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Commits checked through one read transaction of `verify`, so that it pins no pages for long.
+pub const AUDIT_COMMITS_MAX: usize = 256;
 /// Records kept in memory for the live readers of one stream. A reader that falls behind reads the journal.
 pub const RING_RECORDS_MAX: usize = 512;
 /// Bytes of payload in one stream's ring.
@@ -148,6 +166,8 @@ pub const FORWARDED_HOPS_MAX: usize = 32;
 
 const _: () = assert!(READ_BYTES_MAX > WORKER_FRAME_BYTES_MAX);
 const _: () = assert!(FILE_CHUNK_BYTES_MAX < READ_BYTES_MAX);
+const _: () = assert!(BODY_BYTES_MAX < RECORD_BYTES_MAX);
+const _: () = assert!(TRIM_RECORDS_MAX <= CHECKPOINT_RECORDS_MAX);
 const _: () = assert!(WORKER_FRAME_BYTES_MAX < 1_048_576);
 const _: () = assert!(PAGE_ITEMS_DEFAULT <= PAGE_ITEMS_MAX);
 const _: () = assert!(BATCH_COMMANDS_MAX <= WRITER_QUEUE_MAX);
