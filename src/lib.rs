@@ -4,3 +4,5 @@
 pub mod domain;
 #[cfg(feature = "journal")]
 pub mod journal;
+#[cfg(feature = "server")]
+pub mod security;

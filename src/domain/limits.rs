@@ -13,7 +13,7 @@ pub const WORKER_FRAME_BYTES_MAX: usize = 900 * 1024;
 pub const HEADER_BYTES_MAX: usize = 32 * 1024;
 /// A request path with its query.
 pub const PATH_BYTES_MAX: usize = 8 * 1024;
-/// JSON nesting in what we parse ourselves; serde_json stops at 128, deeper text is an attack.
+/// JSON nesting in what we parse ourselves; `serde_json` stops at 128, deeper text is an attack.
 pub const JSON_DEPTH_MAX: usize = 128;
 /// Messages in one v1 ingress batch (ccb sends at most 500).
 pub const INGRESS_MESSAGES_MAX: usize = 1_000;
@@ -105,9 +105,46 @@ pub const KEY_USE_INTERVAL_MS: u64 = 3_600_000;
 /// Orderly shutdown: after this, whatever is still open is cut.
 pub const SHUTDOWN_MS: u64 = 10_000;
 
+// --- credentials and throttles ----------------------------------------------------------------------------------
+
+/// An API key, ours (47) or an operator's own. Longer ones are pasted by mistake.
+pub const API_KEY_BYTES_MAX: usize = 256;
+/// A worker's token. Ours have 330 bytes; whatever is longer is not parsed.
+pub const TOKEN_BYTES_MAX: usize = 1_024;
+/// Signing keys that verify at once. A yearly rotation leaves a session's token good for as long as any session lives.
+pub const SIGNING_KEYS_MAX: usize = 16;
+/// A private file: 16 signing keys have 2 KiB.
+pub const PRIVATE_FILE_BYTES_MAX: usize = 16 * 1024;
+/// Registrations of one principal per second, in the long run. A runner registers once in its life.
+pub const REGISTRATIONS_PER_SECOND: u32 = 10;
+/// Registrations of one principal at once: a fleet behind one key that starts together.
+pub const REGISTRATIONS_BURST: u32 = 300;
+/// Failed or tried logins of one address per minute, in the long run: nobody mistypes more often.
+pub const LOGINS_PER_MINUTE: u32 = 10;
+/// Failed or tried logins of one address at once: several devices of a household with an old key.
+pub const LOGINS_BURST: u32 = 20;
+/// Messages of one principal per second, in the long run. Above what one server commits, so that one key may use it all;
+/// what is committed is bounded by the writer's queue.
+pub const MESSAGES_PER_SECOND: u32 = 100_000;
+/// Messages of one principal at once: two seconds' worth.
+pub const MESSAGES_BURST: u32 = 200_000;
+/// Addresses with a throttle of their own, per kind; beyond, all new ones share one. 100 bytes each.
+pub const THROTTLE_ADDRESSES_MAX: usize = 100_000;
+/// Throttles that are as good as new are forgotten this often.
+pub const THROTTLE_PRUNE_MS: u64 = 60_000;
+/// What a client whose poll was refused is told to wait: polls are held for up to 8 s, one of them ends soon.
+pub const POLL_RETRY_SECONDS: u64 = 2;
+/// Trusted proxies that may be configured.
+pub const TRUSTED_PROXIES_MAX: usize = 256;
+/// Hops of `X-Forwarded-For` that are looked at.
+pub const FORWARDED_HOPS_MAX: usize = 32;
+
 const _: () = assert!(READ_BYTES_MAX > WORKER_FRAME_BYTES_MAX);
 const _: () = assert!(FILE_CHUNK_BYTES_MAX < READ_BYTES_MAX);
 const _: () = assert!(WORKER_FRAME_BYTES_MAX < 1_048_576);
 const _: () = assert!(PAGE_ITEMS_DEFAULT <= PAGE_ITEMS_MAX);
 const _: () = assert!(BATCH_COMMANDS_MAX <= WRITER_QUEUE_MAX);
 const _: () = assert!(WORKER_GRACE_MS < WORKER_LEASE_MS);
+const _: () = assert!(INGRESS_MESSAGES_MAX <= MESSAGES_BURST as usize);
+const _: () = assert!(WORKER_EVENTS_MAX <= MESSAGES_BURST as usize);
+const _: () = assert!(REGISTRATIONS_PER_SECOND > 0 && LOGINS_PER_MINUTE > 0 && MESSAGES_PER_SECOND > 0);
