@@ -21,7 +21,10 @@ use crate::{
     domain::limits,
     journal::{JournalError, redb::RedbJournal},
     relay::{Observer, Options, Relay, RelayError, WriterHandle},
-    security::{ApiKey, NoRandomness, SigningKeys, Throttle, ThrottleConfig, TrustedProxies, private_file::PrivateFileError, signing::SigningError},
+    security::{
+        ApiKey, NoRandomness, SigningKeys, Throttle, ThrottleConfig, TrustedProxies, private_file::PrivateFileError,
+        signing::SigningError,
+    },
     ui,
 };
 
