@@ -35,11 +35,7 @@ impl Outflow {
     ///
     /// A number that the stream has not reached yet is of a numbering that was taken back (a restored backup): it says
     /// nothing about what the worker has, and holding items back until it is reached would leave the worker deaf.
-    pub(super) fn open(
-        house: &Arc<House>,
-        session: SessionId,
-        after: Option<Sequence>,
-    ) -> Result<Self, RelayError> {
+    pub(super) fn open(house: &Arc<House>, session: SessionId, after: Option<Sequence>) -> Result<Self, RelayError> {
         // The list and the point from which the subscription goes on are one look at the world: an item is in exactly
         // one of the two.
         let (waiting, latest) = {
