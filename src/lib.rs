@@ -10,4 +10,8 @@ pub mod journal;
 pub mod relay;
 #[cfg(feature = "server")]
 pub mod security;
+#[cfg(feature = "server")]
+pub mod serve;
+#[cfg(feature = "server")]
+pub mod ui;
 pub mod wire;

@@ -19,7 +19,7 @@ pub const HEADER_READ_MS: u64 = 15_000;
 pub const CONNECTIONS_MAX: usize = 32_768;
 /// A request path with its query.
 pub const PATH_BYTES_MAX: usize = 8 * 1024;
-/// JSON nesting in what we parse ourselves; serde_json stops at 128, deeper text is an attack.
+/// JSON nesting in what we parse ourselves; `serde_json` stops at 128, deeper text is an attack.
 pub const JSON_DEPTH_MAX: usize = 128;
 /// Messages in one v1 ingress batch (ccb sends at most 500).
 pub const INGRESS_MESSAGES_MAX: usize = 1_000;

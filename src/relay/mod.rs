@@ -28,6 +28,8 @@ mod hub;
 mod leases;
 pub mod replay;
 mod subscription;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub use connections::Connection;
@@ -259,6 +261,11 @@ impl Relay {
     /// Becomes true when the server goes down: streams end, polls return.
     pub fn closing(&self) -> watch::Receiver<bool> {
         self.shared.closing.subscribe()
+    }
+
+    /// Returns when everybody who watched for the end has let go: all streams, sockets and polls are closed.
+    pub async fn drained(&self) {
+        self.shared.closing.closed().await;
     }
 
     /// Refuses new submissions, tells all streams, and lets the writer finish what it has taken.

@@ -91,7 +91,8 @@ fn create_private(path: &Path) -> io::Result<File> {
 fn refuse_exposed(file: &File, path: &Path) -> Result<(), PrivateFileError> {
     use std::os::unix::fs::PermissionsExt;
     let mode = file.metadata().map_err(|error| failed("inspect", path, error))?.permissions().mode() & 0o777;
-    if mode & 0o077 == 0 { Ok(()) } else { Err(PrivateFileError::Exposed { path: path.to_owned(), mode }) }
+    let for_others = mode & 0o077;
+    if for_others == 0 { Ok(()) } else { Err(PrivateFileError::Exposed { path: path.to_owned(), mode }) }
 }
 
 /// Elsewhere the directory's access list decides; there is no mode to look at.

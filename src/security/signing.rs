@@ -6,7 +6,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -71,6 +71,8 @@ pub struct SigningKeys {
     path: PathBuf,
     /// Newest first, never empty.
     keys: RwLock<Arc<[SigningKey]>>,
+    /// Held while the file is changed. Signing and verifying go on meanwhile.
+    changing: Mutex<()>,
 }
 
 impl std::fmt::Debug for SigningKeys {
@@ -90,11 +92,12 @@ impl SigningKeys {
             save(path, &keys)?;
             keys
         };
-        Ok(Self { path: path.to_owned(), keys: RwLock::new(keys.into()) })
+        Ok(Self { path: path.to_owned(), keys: RwLock::new(keys.into()), changing: Mutex::new(()) })
     }
 
     /// Reads the file again: an operator replaced it.
     pub fn reload(&self) -> Result<(), SigningError> {
+        let _changing = self.change();
         let missing = || SigningError::Damaged { path: self.path.clone(), reason: "it is gone".into() };
         let text = private_file::read(&self.path)?.ok_or_else(missing)?;
         self.replace(parse(&self.path, &text)?);
@@ -104,6 +107,7 @@ impl SigningKeys {
     /// Signs with a fresh key from now on; tokens of the earlier ones stay good. The oldest beyond
     /// [`SIGNING_KEYS_MAX`] is forgotten.
     pub fn rotate(&self) -> Result<(), SigningError> {
+        let _changing = self.change();
         let mut keys = vec![SigningKey::generate()?];
         keys.extend(self.snapshot().iter().take(SIGNING_KEYS_MAX - 1).cloned());
         save(&self.path, &keys)?;
@@ -113,6 +117,7 @@ impl SigningKeys {
 
     /// Forgets every key but the current one: all tokens they signed are refused from now on.
     pub fn retire_previous(&self) -> Result<(), SigningError> {
+        let _changing = self.change();
         let keys: Vec<_> = self.snapshot().iter().take(1).cloned().collect();
         save(&self.path, &keys)?;
         self.replace(keys);
@@ -120,10 +125,10 @@ impl SigningKeys {
     }
 
     /// Signs a message with the current key. The message names that key, so it is built once the key is chosen.
-    pub(super) fn sign(&self, build: impl FnOnce(SigningKeyId) -> Vec<u8>) -> (Vec<u8>, hmac::Tag) {
+    pub(super) fn sign<M: AsRef<[u8]>>(&self, build: impl FnOnce(SigningKeyId) -> M) -> (M, hmac::Tag) {
         let keys = self.snapshot();
         let message = build(keys[0].id);
-        let tag = hmac::sign(&keys[0].hmac, &message);
+        let tag = hmac::sign(&keys[0].hmac, message.as_ref());
         (message, tag)
     }
 
@@ -132,6 +137,10 @@ impl SigningKeys {
         let keys = self.snapshot();
         let key = keys.iter().find(|key| key.id == id);
         key.is_some_and(|key| hmac::verify(&key.hmac, message, tag).is_ok())
+    }
+
+    fn change(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn snapshot(&self) -> Arc<[SigningKey]> {

@@ -11,10 +11,10 @@ use std::{
 };
 
 use http::{HeaderMap, Request};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto, graceful::GracefulShutdown},
     service::TowerToHyperService,
 };
 use tokio::{
@@ -26,17 +26,21 @@ use warp::filters::BoxedFilter;
 use crate::{
     api::common::{Response, front::Peer},
     domain::limits,
+    security::TrustedProxies,
 };
+
+/// Why a connection ended, in the words of the HTTP library.
+type ConnectionError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What the accept loop needs to know.
 #[derive(Debug, Clone)]
 pub struct Door {
     /// Proxies whose `X-Forwarded-For` is believed.
-    pub trusted_proxies: Vec<IpAddr>,
+    pub trusted_proxies: TrustedProxies,
 }
 
 /// Serves until `closing` becomes true, then waits for open requests, at most [`limits::SHUTDOWN_MS`].
-pub async fn serve(
+pub(super) async fn serve(
     listener: TcpListener,
     door: Door,
     filter: BoxedFilter<(Response,)>,
@@ -92,7 +96,7 @@ fn connection(
     address: SocketAddr,
     door: &Arc<Door>,
     filter: BoxedFilter<(Response,)>,
-) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> + Send + 'static {
+) -> impl hyper_util::server::graceful::GracefulConnection<Error = ConnectionError> + Send + 'static {
     // Frames are small and somebody waits for each. A socket that refuses is about to fail anyway.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, peer = %address, "nodelay refused");
@@ -104,39 +108,19 @@ fn connection(
         request.extensions_mut().insert(Peer(peer));
         hyper::service::Service::call(&rooms, request)
     });
-    http1::Builder::new()
+    let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
+    builder
+        .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(Duration::from_millis(limits::HEADER_READ_MS))
         .max_buf_size(limits::HEADER_BYTES_MAX)
-        .pipeline_flush(true)
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades()
+        .pipeline_flush(true);
+    builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned()
 }
 
-/// The nearest address that is no trusted proxy. Whoever is not trusted speaks for itself only.
-fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpAddr]) -> IpAddr {
-    if !trusted.contains(&peer) {
-        return peer;
-    }
-    let forwarded = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
-    let hops: Vec<IpAddr> = forwarded.flat_map(|value| value.split(',')).filter_map(|hop| hop.trim().parse().ok()).collect();
-    hops.into_iter().rev().find(|hop| !trusted.contains(hop)).unwrap_or(peer)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_trusted_proxies_speak_for_others() {
-        let proxy: IpAddr = "10.0.0.1".parse().expect("address");
-        let stranger: IpAddr = "203.0.113.9".parse().expect("address");
-        let mut headers = HeaderMap::new();
-        headers.append("x-forwarded-for", "198.51.100.7, 203.0.113.5".parse().expect("header"));
-        headers.append("x-forwarded-for", "10.0.0.1".parse().expect("header"));
-        let seen = |peer| client_address(peer, &headers, &[proxy]);
-        assert_eq!(seen(stranger), stranger);
-        assert_eq!(seen(proxy), "203.0.113.5".parse::<IpAddr>().expect("address"));
-        assert_eq!(client_address(proxy, &HeaderMap::new(), &[proxy]), proxy);
-    }
+/// Where the request came from, as far as trusted proxies tell.
+fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &TrustedProxies) -> IpAddr {
+    let forwarded: Vec<&str> =
+        headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok()).collect();
+    trusted.client(peer, forwarded.into_iter())
 }
