@@ -10,6 +10,7 @@ pub mod environment;
 mod incoming;
 mod outgoing;
 pub mod session;
+pub mod worker;
 
 pub use incoming::{Activity, Asks, Classified, Kind, Malformed, Said, Says, classify};
 pub use outgoing::{Control, KEEP_ALIVE, control_request, permission_answer, user_message};
