@@ -38,6 +38,7 @@ async fn append(house: &House, call: &Call, session: SessionId) -> Result<Respon
     let speaker = speaker(house, call, session)?;
     let InternalEvents { worker_epoch, events } = call.json()?;
     bounded("events", events.len())?;
+    speaker.admit(house, events.len())?;
     let epoch = speaker.epoch(house, session, worker_epoch);
     house.relay.renew(Lease::Worker(session));
     let entries = events.into_iter().map(entry).collect();
