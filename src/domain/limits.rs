@@ -127,6 +127,8 @@ pub const RESTART_GRACE_MS: u64 = 60_000;
 /// `stop force=false` of a REPL means "dispatch me again", of a spawned child "finished", told apart by the archive
 /// that follows within this time.
 pub const STOP_SETTLE_MS: u64 = 3_000;
+/// How often the retention policy is applied. Ages are counted in days, so an hour is soon enough.
+pub const RETENTION_INTERVAL_MS: u64 = 3_600_000;
 /// A key's last use is recorded at most this often.
 pub const KEY_USE_INTERVAL_MS: u64 = 3_600_000;
 /// A worker's report of itself waits so long for a busy writer. ccb tries its first one once, for 10 s, and a failure

@@ -40,8 +40,8 @@ impl Subscription {
         after: Sequence,
     ) -> Result<Self, RelayError> {
         let tail = hub.tail();
-        // The journal's word, not the hub's: a commit is in the journal and in the world a moment before its readers are
-        // told, and whoever saw it there may already ask for what follows.
+        // The journal's word, not the hub's: the committed view may show a record a moment before its hub does, and
+        // whoever looked there may ask to go on from it.
         let ends = reader.stream_tail(stream)?;
         let (earliest, latest) = ends.map_or((Sequence(1), Sequence::ZERO), |ends| (ends.earliest, ends.latest));
         if after > latest || after.next() < earliest {
