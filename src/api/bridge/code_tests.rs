@@ -20,7 +20,7 @@ fn said(text: &str, uuid: u32) -> Value {
         "message": {"id": "msg_1", "role": "assistant", "content": [{"type": "text", "text": text}]}})
 }
 
-async fn history(bench: &Bench, session: SessionId) -> Vec<(&'static str, String)> {
+fn history(bench: &Bench, session: SessionId) -> Vec<(&'static str, String)> {
     use crate::{
         domain::{Sequence, Stream},
         relay::page_bounds,
@@ -29,8 +29,8 @@ async fn history(bench: &Bench, session: SessionId) -> Vec<(&'static str, String
     records.iter().map(|one| (one.event.kind(), String::from_utf8_lossy(&one.payload).into_owned())).collect()
 }
 
-async fn count(bench: &Bench, session: SessionId, kind: &str) -> usize {
-    history(bench, session).await.iter().filter(|(found, _)| *found == kind).count()
+fn count(bench: &Bench, session: SessionId, kind: &str) -> usize {
+    history(bench, session).iter().filter(|(found, _)| *found == kind).count()
 }
 
 #[tokio::test]
@@ -63,9 +63,9 @@ async fn every_answer_has_the_shape_that_the_client_reads() {
     );
     let show = wire(bench.get(&format!("/v1/code/sessions/{id}"), ALICE).await);
     insta::assert_json_snapshot!("shown", show, {".session.id" => "[cse]", ".session.created_at" => "[time]"});
-    let patch =
+    let renamed =
         bench.send("PATCH", &format!("/v1/code/sessions/{session}"), ALICE, &json!({"title": "new\nname"})).await;
-    assert_eq!(wire(patch)["session"]["title"], "new name");
+    assert_eq!(wire(renamed)["session"]["title"], "new name");
     for _ in 0..2 {
         let archived = wire(bench.post(&format!("/v1/code/sessions/{id}/archive"), ALICE, json!({})).await);
         assert_eq!(archived["session"]["archived"], true);
@@ -152,7 +152,7 @@ async fn the_second_turn_starts_because_the_transcript_is_taken() {
     let sub = wire(bench.get(&format!("{path}?subagents=true"), &token).await);
     assert_eq!(sub["data"].as_array().map(Vec::len), Some(1));
     assert_eq!(sub["data"][0]["agent_id"], "agent-7");
-    assert_eq!(count(&bench, session, "transcript_appended").await, 0, "people do not see it");
+    assert_eq!(count(&bench, session, "transcript_appended"), 0, "people do not see it");
 }
 
 #[tokio::test]
@@ -192,7 +192,7 @@ async fn an_event_sent_twice_is_kept_once_and_keep_alives_not_at_all() {
     assert_eq!((&first["accepted"], &first["duplicates"]), (&json!(1), &json!(0)));
     let second = wire(bench.post(&path, &jwt, batch).await);
     assert_eq!((&second["accepted"], &second["duplicates"]), (&json!(0), &json!(1)));
-    assert_eq!(count(&bench, session, "message_received").await, 1);
+    assert_eq!(count(&bench, session, "message_received"), 1);
 }
 
 /// B11: an old epoch was answered 200, both prefixes were not the same session, malformed JSON was 500.
@@ -297,8 +297,8 @@ async fn what_was_confirmed_is_not_sent_again_and_a_control_request_never_twice(
     assert_eq!(again.event().await["event_id"], open.to_string());
     let next = bench.prompt(session, 3, &json!("next")).await;
     assert_eq!(again.event().await["event_id"], next.to_string(), "the control request came once");
-    assert_eq!(count(&bench, session, "control_delivered").await, 1);
-    assert_eq!(count(&bench, session, "message_consumed").await, 1);
+    assert_eq!(count(&bench, session, "control_delivered"), 1);
+    assert_eq!(count(&bench, session, "message_consumed"), 1);
 }
 
 /// What the user saw: a message of 1.3 MB bricked the session. Its stream ended, began again at the same place, and
@@ -456,8 +456,7 @@ async fn snapshots_of_a_growing_text_are_kept_once_per_batch() {
     };
     let batch = json!({"worker_epoch": 1, "events": [piece(1, "w0 "), piece(2, "w0 w1 "), piece(3, "w0 w1 w2 ")]});
     wire(bench.post(&worker(session, "/events"), &jwt, batch).await);
-    let kept: Vec<_> =
-        history(&bench, session).await.into_iter().filter(|(kind, _)| *kind == "message_received").collect();
+    let kept: Vec<_> = history(&bench, session).into_iter().filter(|(kind, _)| *kind == "message_received").collect();
     assert_eq!(kept.len(), 1);
     assert!(kept[0].1.contains("w0 w1 w2 "));
 }
