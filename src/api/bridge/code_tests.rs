@@ -301,6 +301,45 @@ async fn what_was_confirmed_is_not_sent_again_and_a_control_request_never_twice(
     assert_eq!(count(&bench, session, "message_consumed"), 1);
 }
 
+/// A worker that reconnects while somebody switches the mode: an old and a new stream are open for a moment.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_control_request_that_meets_a_reconnect_is_written_at_most_once() {
+    let bench = std::sync::Arc::new(Bench::open().await);
+    let session = bench.session().await;
+    let token = bench.ingress(session);
+    let mut total = 0;
+    for round in 0..100 {
+        let request = format!("ctl-{round}");
+        let mut old = bench.stream(session, &token, None).await;
+        let (there, name) = (std::sync::Arc::clone(&bench), request.clone());
+        let asking =
+            tokio::spawn(async move { there.control(session, &name, Control::SetModel { model: "x".into() }).await });
+        let mut new = bench.stream(session, &token, None).await;
+        asking.await.expect("asked");
+        // The prompt marks the end of what the new stream has to say.
+        let last = bench.prompt(session, 1_000 + round, &json!("end")).await.to_string();
+        let mut written = 0;
+        while let Some(frame) = old.frame().await {
+            written += usize::from(frame.contains(&request));
+        }
+        loop {
+            let event = new.event().await;
+            written += usize::from(event["payload"]["request_id"] == request.as_str());
+            if event["event_id"] == last.as_str() {
+                break;
+            }
+        }
+        assert!(written <= 1, "round {round}: written {written} times");
+        total += written;
+        let done = json!({"updates": [{"event_id": last, "status": "processed"}]});
+        wire(bench.post(&worker(session, "/events/delivery"), &token, done).await);
+        let answers = json!({"events": [{"payload": {"type": "control_response", "uuid": request,
+            "response": {"subtype": "success", "request_id": request}}}]});
+        wire(bench.post(&worker(session, "/events"), &token, answers).await);
+    }
+    assert!(total > 50, "only {total} of 100 were written: this proves nothing");
+}
+
 /// What the user saw: a message of 1.3 MB bricked the session. Its stream ended, began again at the same place, and
 /// ended again, once a second for ever.
 #[tokio::test]
