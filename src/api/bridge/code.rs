@@ -43,7 +43,7 @@ async fn create(house: &House, call: &Call) -> Result<Response, Failure> {
         session: SessionId::from_uuid(house.fresh()?),
         owner,
         environment: None,
-        title: title.map(one_line).filter(|title| !title.is_empty()),
+        title: title.as_deref().map(one_line).filter(|title| !title.is_empty()),
         source: SOURCE.into(),
         mode: None,
         model: None,
@@ -77,10 +77,12 @@ fn once(call: &Call, owner: OwnerId) -> Result<Option<Idempotency>, BadRequest> 
 }
 
 /// A title for a list: one line, cut to its bound.
-fn one_line(title: String) -> String {
-    let mut title = title.replace(char::is_control, " ").trim().to_owned();
-    title.truncate(title.floor_char_boundary(limits::TITLE_BYTES_MAX));
-    title
+fn one_line(title: &str) -> String {
+    let mut line = title.replace(char::is_control, " ").trim().to_owned();
+    while line.len() > limits::TITLE_BYTES_MAX {
+        line.pop();
+    }
+    line
 }
 
 /// Who may feed a session may take it over: the epoch goes up and whoever was its worker is superseded.
@@ -123,7 +125,7 @@ async fn rename(house: &House, call: &Call, session: SessionId) -> Result<Respon
     let principal = key_of(house, call)?;
     house.may(&principal, Grant::SessionRun, session)?;
     let PatchCodeSession { title } = call.json()?;
-    if let Some(title) = title.map(one_line).filter(|title| !title.is_empty()) {
+    if let Some(title) = title.as_deref().map(one_line).filter(|title| !title.is_empty()) {
         house.relay.submit(principal.actor(), Command::RenameSession { session, title }).await?;
     }
     shown(house, session)

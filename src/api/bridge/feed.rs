@@ -50,7 +50,7 @@ pub(super) async fn answer(house: &Arc<House>, call: &Call, endpoint: &Endpoint)
 }
 
 async fn open(house: &Arc<House>, call: &Call, session: SessionId) -> Result<Response, Failure> {
-    let Speaker { actor, epoch } = speaker(house, call, session)?;
+    let Speaker { actor, epoch, .. } = speaker(house, call, session)?;
     let after = resume_point(call)?;
     let closing = house.relay.closing();
     if *closing.borrow() {

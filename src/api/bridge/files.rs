@@ -2,7 +2,7 @@
 //! worker, which asks with its machine's API key.
 //!
 //! A file is a stream of chunks. It is read in bounded pieces while it is sent, so that no download holds a file in
-//! memory. What others uploaded is never shown by a browser under our origin: it is a download of an inert type.
+//! memory. What others uploaded is never shown under our origin: it is a download, of the type that was said, in a sandbox.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -125,14 +125,11 @@ fn may_read(principal: &security::Principal, owner: Option<OwnerId>) -> Result<(
 fn disposition(name: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || "-_. ".contains(c) { c } else { '_' };
     let fallback: String = name.chars().map(plain).collect();
-    let mut encoded = String::with_capacity(name.len());
-    for byte in name.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
+    let encode = |byte: u8| match byte {
+        byte if byte.is_ascii_alphanumeric() || b"-_.".contains(&byte) => char::from(byte).to_string(),
+        byte => format!("%{byte:02X}"),
+    };
+    let encoded: String = name.bytes().map(encode).collect();
     format!("attachment; filename=\"{fallback}\"; filename*=UTF-8''{encoded}")
 }
 

@@ -38,6 +38,7 @@ async fn append(house: &House, call: &Call, session: SessionId) -> Result<Respon
     let speaker = speaker(house, call, session)?;
     let InternalEvents { worker_epoch, events } = call.json()?;
     bounded("events", events.len())?;
+    speaker.admit(house, events.len())?;
     let epoch = speaker.epoch(house, session, worker_epoch);
     house.relay.renew(Lease::Worker(session));
     let entries = events.into_iter().map(entry).collect();
@@ -139,7 +140,7 @@ fn row(
         // Only JSON is ever appended.
         BadRequest::parameter("transcript", format!("entry {} is damaged: {error}", record.sequence))
     })?;
-    let event_type = peek(&record.payload).kind.map_or_else(|| "unknown".to_owned(), |kind| kind.into_owned());
+    let event_type = peek(&record.payload).kind.map_or_else(|| "unknown".to_owned(), std::borrow::Cow::into_owned);
     Ok(InternalRow {
         event_id: message.map_or_else(|| record.sequence.to_string(), |message| message.to_string()),
         event_type,

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use tokio::time::{Duration, Instant, sleep};
 use uuid::Uuid;
 
-use super::{Endpoint, Failure, outflow::item_meant, snapshots, translate};
+use super::{Endpoint, Failure, outflow::item_meant, partials, translate};
 use crate::{
     api::common::{BadRequest, Call, House, Response, reply},
     domain::{
@@ -23,6 +23,7 @@ use crate::{
         session::check_epoch,
     },
     relay::{Lease, RelayError},
+    security::{Principal, RetryAfter, ThrottleKey},
     wire::bridge::worker::{
         DeliveryReport, EpochNumber, EventRejected, EventsTaken, Heartbeat, PutWorker, WorkerEvent, WorkerEvents,
         WorkerRegistered, WorkerState, WorkerView,
@@ -50,6 +51,7 @@ pub(super) async fn answer(house: &Arc<House>, call: &Call, endpoint: &Endpoint)
 pub(super) struct Speaker {
     pub(super) actor: Actor,
     pub(super) epoch: Option<u64>,
+    counted_as: ThrottleKey,
 }
 
 /// Recognises the caller as the agent's side of this session.
@@ -57,10 +59,10 @@ pub(super) fn speaker(house: &House, call: &Call, session: SessionId) -> Result<
     let principal = house.identify(call)?;
     house.may_run(&principal, session)?;
     let epoch = match principal {
-        crate::security::Principal::Worker { epoch, .. } => epoch,
-        _ => None,
+        Principal::Worker { epoch, .. } => epoch,
+        Principal::Key { .. } | Principal::Environment(_) => None,
     };
-    Ok(Speaker { actor: principal.actor(), epoch })
+    Ok(Speaker { actor: principal.actor(), epoch, counted_as: principal.throttle_key() })
 }
 
 impl Speaker {
@@ -73,6 +75,11 @@ impl Speaker {
         let epoch = given.map(|EpochNumber(number)| number).or(self.epoch)?;
         let not_yet_replaced = house.relay.connected_epoch(session) == Some(epoch) && self.epoch == Some(epoch);
         (!not_yet_replaced).then_some(epoch)
+    }
+
+    /// Counts so many messages against the caller's allowance.
+    pub(super) fn admit(&self, house: &House, messages: usize) -> Result<(), RetryAfter> {
+        house.throttle.check_messages(self.counted_as, messages)
     }
 }
 
@@ -185,12 +192,13 @@ async fn events(house: &House, call: &Call, session: SessionId) -> Result<Respon
     let speaker = speaker(house, call, session)?;
     let WorkerEvents { worker_epoch, events } = call.json()?;
     bounded("events", events.len())?;
+    speaker.admit(house, events.len())?;
     let epoch = speaker.epoch(house, session, worker_epoch);
     still_holds(house, session, epoch)?;
     house.relay.renew(Lease::Worker(session));
     let mut taken = EventsTaken::default();
     let mut messages = Vec::with_capacity(events.len());
-    for (index, event) in snapshots::latest(events) {
+    for (index, event) in partials::latest(events) {
         match understood(session, &event) {
             Ok(incoming) => messages.extend(incoming),
             Err(error) => {
