@@ -129,6 +129,8 @@ pub const STOP_SETTLE_MS: u64 = 3_000;
 pub const RETENTION_INTERVAL_MS: u64 = 3_600_000;
 /// A key's last use is recorded at most this often.
 pub const KEY_USE_INTERVAL_MS: u64 = 3_600_000;
+/// Silence after which an event stream sends a comment. ccb gives a silent stream up after 45 s, proxies after 60 s.
+pub const SSE_KEEPALIVE_MS: u64 = 15_000;
 /// Orderly shutdown: after this, whatever is still open is cut.
 pub const SHUTDOWN_MS: u64 = 10_000;
 
