@@ -1,8 +1,14 @@
 #![doc = include_str!("ARCHITECTURE.md")]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "server")]
+pub mod config;
 pub mod domain;
 #[cfg(feature = "journal")]
 pub mod journal;
+#[cfg(any(feature = "server", feature = "ctl"))]
+pub mod paths;
 #[cfg(feature = "server")]
 pub mod security;
+#[cfg(feature = "server")]
+pub mod telemetry;
