@@ -293,4 +293,6 @@ fn forget(txn: &WriteTransaction, stream: Stream, from: Sequence, through: Seque
 }
 
 #[cfg(test)]
+mod damage;
+#[cfg(test)]
 mod tests;

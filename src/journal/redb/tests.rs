@@ -9,14 +9,14 @@ use crate::journal::{
 };
 
 /// A journal in a directory of its own.
-pub(in crate::journal) struct OnDisk {
+pub(super) struct OnDisk {
     dir: TempDir,
     bounds: CheckpointBounds,
-    journal: Option<RedbJournal>,
+    pub(super) journal: Option<RedbJournal>,
 }
 
 impl OnDisk {
-    pub(in crate::journal) fn new(records_max: usize) -> Self {
+    pub(super) fn new(records_max: usize) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let bounds = CheckpointBounds { records_max, ..CheckpointBounds::default() };
         let mut subject = Self { dir, bounds, journal: None };
@@ -24,11 +24,11 @@ impl OnDisk {
         subject
     }
 
-    pub(in crate::journal) fn path(&self) -> PathBuf {
+    pub(super) fn path(&self) -> PathBuf {
         self.dir.path().join("journal.redb")
     }
 
-    pub(in crate::journal) fn close(&mut self) {
+    pub(super) fn close(&mut self) {
         self.journal = None;
     }
 }
@@ -57,7 +57,7 @@ mod with_many_checkpoints {
 }
 
 /// Some history: three streams, facts, keys, a trim, and records on both sides of the last checkpoint.
-fn lived(records_max: usize) -> (OnDisk, Scribe) {
+pub(super) fn lived(records_max: usize) -> (OnDisk, Scribe) {
     let (mut subject, mut scribe) = (OnDisk::new(records_max), Scribe::default());
     for round in 0..30_u64 {
         let mut batch = scribe.talk(stream(1 + u128::from(round % 3)), 2);
@@ -70,7 +70,7 @@ fn lived(records_max: usize) -> (OnDisk, Scribe) {
     (subject, scribe)
 }
 
-const fn gone(number: u128) -> u64 {
+pub(super) const fn gone(number: u128) -> u64 {
     if number == 1 { 10 } else { 0 }
 }
 
@@ -85,6 +85,25 @@ fn a_file_has_one_owner() {
     let taken = restore(subject.path(), subject.path().with_extension("copy"), Epoch(1), &mut |_| ());
     assert!(matches!(taken, Err(JournalError::InUse { .. })), "{taken:?}");
     assert!(matches!(maintenance::compact(subject.path()), Err(JournalError::InUse { .. })));
+}
+
+#[test]
+fn another_process_is_told_the_same() {
+    const FILE: &str = "RCS_TEST_FILE_IN_USE";
+    if let Ok(path) = std::env::var(FILE) {
+        let error = RedbJournal::open(path).expect_err("is taken");
+        assert!(matches!(error, JournalError::InUse { .. }), "{error}");
+        return;
+    }
+    let mut subject = OnDisk::new(9);
+    let name = std::thread::current().name().expect("tests have names").to_owned();
+    let other = |path: PathBuf| {
+        let this = std::env::current_exe().expect("is known");
+        std::process::Command::new(this).args(["--exact", &name]).env(FILE, path).output().expect("runs").status
+    };
+    assert!(other(subject.path()).success());
+    subject.close();
+    assert!(!other(subject.path()).success(), "now it can be opened");
 }
 
 #[test]
