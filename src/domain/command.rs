@@ -38,14 +38,15 @@ pub enum Command {
     /// It signs off: it goes offline and its queue is emptied.
     DeregisterEnvironment { environment: EnvironmentId },
 
-    /// Hand out the oldest queued item, or one that was handed out longer ago than `reclaim_after_ms` and never acked.
-    LeaseWork { environment: EnvironmentId, reclaim_after_ms: u64 },
+    /// Hand out the oldest queued item, or one that was handed out longer ago than `reclaim_after_ms` and never acked, or
+    /// `fresh` for a session whose REPL let go of it and waits for it.
+    LeaseWork { environment: EnvironmentId, reclaim_after_ms: u64, fresh: WorkId },
     /// The runner has it.
     AckWork { environment: EnvironmentId, work: WorkId },
     /// Put an item back whose hand-over failed (the runner hung up before it was written).
     ReturnWork { environment: EnvironmentId, work: WorkId },
-    /// The runner is finished with it.
-    StopWork { environment: EnvironmentId, work: WorkId },
+    /// The runner let go of it; with `force` it is shutting down and wants nothing back.
+    StopWork { environment: EnvironmentId, work: WorkId, force: bool },
     /// Replace whatever is queued or out for this session by one new item.
     RedispatchSession { environment: EnvironmentId, session: SessionId, work: WorkId },
 
@@ -139,14 +140,7 @@ pub struct Incoming {
 #[derive(Debug, Clone)]
 pub enum Meaning {
     /// Something said: kept, and shown.
-    Said {
-        message: Option<MessageId>,
-        kind: MessageKind,
-        ephemeral: bool,
-        status: Option<Status>,
-        mode: Option<String>,
-        model: Option<String>,
-    },
+    Said(Said),
     /// It asks whether it may.
     Asks(PermissionRequested),
     /// It takes a question back.
@@ -154,7 +148,24 @@ pub enum Meaning {
     /// It answers a control request of ours.
     Answers { request: RequestId, ok: bool, mode: Option<String>, model: Option<String> },
     /// It confirms or mirrors the answer to its own question.
-    Mirrors(RequestId),
+    Mirrors { request: RequestId, verdict: Option<Verdict> },
+}
+
+/// Something that is kept and shown.
+#[derive(Debug, Clone)]
+pub struct Said {
+    pub message: Option<MessageId>,
+    pub kind: MessageKind,
+    /// A piece of a message that will come whole.
+    pub ephemeral: bool,
+    /// What it shows of the agent's status, if it shows any.
+    pub status: Option<Status>,
+    /// The permission mode it mentions as in force.
+    pub mode: Option<String>,
+    /// The model it mentions as in force.
+    pub model: Option<String>,
+    /// The tool uses that it brings the results of: their permissions are settled.
+    pub tool_results: Vec<String>,
 }
 
 /// An entry of a worker's private transcript.

@@ -46,8 +46,14 @@ pub enum Event {
     WorkAcked { environment: EnvironmentId, work: WorkId },
     /// It went back into the queue.
     WorkReturned { environment: EnvironmentId, work: WorkId },
-    /// It needs no more doing.
-    WorkDone { environment: EnvironmentId, work: WorkId },
+    /// It needs no more doing. `wanted`: the runner let go of it without force, which a REPL does when it wants the session
+    /// handed out again.
+    WorkDone {
+        environment: EnvironmentId,
+        work: WorkId,
+        #[serde(default)]
+        wanted: bool,
+    },
     /// It was handed out too often and waits for an operator.
     WorkParked { environment: EnvironmentId, work: WorkId },
 
@@ -75,7 +81,7 @@ pub enum Event {
     /// The worker said something; the payload is its message.
     MessageReceived { message: Option<MessageId>, kind: MessageKind, ephemeral: bool },
     /// Somebody wrote to the agent; the payload is the content.
-    MessagePosted { session: SessionId, message: MessageId },
+    MessagePosted { session: SessionId, message: MessageId, fingerprint: Fingerprint },
     /// The message was handed to the worker's connection.
     MessageDelivered { session: SessionId, message: MessageId },
     /// The worker echoed it: the agent has it.

@@ -11,6 +11,10 @@ pub const SOCKET_MESSAGE_BYTES_MAX: usize = BODY_BYTES_MAX;
 pub const WORKER_FRAME_BYTES_MAX: usize = 900 * 1024;
 /// All headers of a request; hyper answers 431 beyond it. Bearer tokens and cookies fit in a fraction.
 pub const HEADER_BYTES_MAX: usize = 32 * 1024;
+/// All headers of a request must arrive within this time: a client that dribbles holds a connection.
+pub const HEADER_READ_MS: u64 = 15_000;
+/// Connections of all kinds. 10,000 idle streams are a design goal; beyond this, file descriptors and memory run out.
+pub const CONNECTIONS_MAX: usize = 32_768;
 /// A request path with its query.
 pub const PATH_BYTES_MAX: usize = 8 * 1024;
 /// JSON nesting in what we parse ourselves; `serde_json` stops at 128, deeper text is an attack.
@@ -62,6 +66,9 @@ pub const RULES_MAX: usize = 256;
 pub const METADATA_BYTES_MAX: usize = 256 * 1024;
 /// Finished work items remembered per environment, so that a late ack or stop is no error.
 pub const WORK_DONE_MAX: usize = 256;
+/// A runner that acked an item gets so long to start the worker before a new message queues the session again. A child
+/// takes 1 to 3.5 s.
+pub const WORK_START_MS: u64 = 30_000;
 /// Items queued for one environment.
 pub const WORK_QUEUED_MAX: usize = 1_000;
 /// Hand-outs of one work item before it is parked for an operator. At one per 5 s this is over a minute of refusals.
@@ -77,6 +84,24 @@ pub const BATCH_COMMANDS_MAX: usize = 1_024;
 pub const BATCH_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Records after the last checkpoint that start-up has to read in full. 16,384 records of 512 bytes are read in 30 ms.
 pub const CHECKPOINT_RECORDS_MAX: usize = 16_384;
+/// Stored bytes after the last checkpoint that start-up has to read in full: 20 ms from a warm disk, 0.3 s from a cold one.
+pub const CHECKPOINT_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// One stored record. Above every payload bound, so that only a fault of ours meets it.
+pub const RECORD_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Nesting of a stored record's event. Ours nest five deep; damaged bytes must not exhaust the stack.
+pub const RECORD_DEPTH_MAX: usize = 32;
+/// Bytes of one row of stored facts: what start-up holds of them at a time.
+pub const FACTS_ROW_BYTES_MAX: usize = 256 * 1024;
+/// Records whose bodies one `trim` forgets: bounds how long a trim delays the next commit (about 20 ms).
+pub const TRIM_RECORDS_MAX: usize = 4_096;
+/// Pages the database keeps in memory. Start-up and live traffic touch few; replays come through the system's cache.
+pub const JOURNAL_CACHE_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Dedupe keys of checkpointed records held in memory, 16 bytes each; streams used least recently give way.
+pub const KEYS_CACHED_MAX: usize = 1_000_000;
+/// Bytes in one commit of a copy (backup, restore): bounds the memory a copy takes beside a running server.
+pub const COPY_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Commits checked through one read transaction of `verify`, so that it pins no pages for long.
+pub const AUDIT_COMMITS_MAX: usize = 256;
 /// Records kept in memory for the live readers of one stream. A reader that falls behind reads the journal.
 pub const RING_RECORDS_MAX: usize = 512;
 /// Bytes of payload in one stream's ring.
@@ -100,8 +125,12 @@ pub const RESTART_GRACE_MS: u64 = 60_000;
 /// `stop force=false` of a REPL means "dispatch me again", of a spawned child "finished", told apart by the archive
 /// that follows within this time.
 pub const STOP_SETTLE_MS: u64 = 3_000;
+/// How often the retention policy is applied. Ages are counted in days, so an hour is soon enough.
+pub const RETENTION_INTERVAL_MS: u64 = 3_600_000;
 /// A key's last use is recorded at most this often.
 pub const KEY_USE_INTERVAL_MS: u64 = 3_600_000;
+/// Silence after which an event stream sends a comment. ccb gives a silent stream up after 45 s, proxies after 60 s.
+pub const SSE_KEEPALIVE_MS: u64 = 15_000;
 /// Orderly shutdown: after this, whatever is still open is cut.
 pub const SHUTDOWN_MS: u64 = 10_000;
 
@@ -158,6 +187,8 @@ pub const ORIGINS_MAX: usize = 256;
 
 const _: () = assert!(READ_BYTES_MAX > WORKER_FRAME_BYTES_MAX);
 const _: () = assert!(FILE_CHUNK_BYTES_MAX < READ_BYTES_MAX);
+const _: () = assert!(BODY_BYTES_MAX < RECORD_BYTES_MAX);
+const _: () = assert!(TRIM_RECORDS_MAX <= CHECKPOINT_RECORDS_MAX);
 const _: () = assert!(WORKER_FRAME_BYTES_MAX < 1_048_576);
 const _: () = assert!(PAGE_ITEMS_DEFAULT <= PAGE_ITEMS_MAX);
 const _: () = assert!(BATCH_COMMANDS_MAX <= WRITER_QUEUE_MAX);

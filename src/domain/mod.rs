@@ -4,14 +4,27 @@
 //! the world and cannot fail. Nothing else changes a world, so replaying the journal rebuilds it.
 
 pub mod command;
+mod conversation;
+mod decide;
 pub mod envelope;
+pub mod environment;
 pub mod event;
 pub mod id;
+pub mod key;
 pub mod limits;
+pub mod outbox;
+pub mod permission;
+pub mod session;
 pub mod stream;
+#[cfg(test)]
+mod tests;
+pub mod work;
+mod world;
 
 pub use command::{Command, Outcome, Refusal};
+pub use decide::{Context, Decided, decide};
 pub use envelope::{Actor, DedupeKey, Draft, Epoch, Position, Record, Sequence, Timestamp};
 pub use event::Event;
 pub use id::{EnvironmentId, FileId, InvalidId, KeyId, MessageId, OwnerId, RequestId, SessionId, UserStreamId, WorkId};
 pub use stream::Stream;
+pub use world::{World, apply};

@@ -1,0 +1,181 @@
+//! A request as rooms see it: parsed once at the front door, owned, with its body read and capped.
+//!
+//! Knows HTTP; may not know any protocol, nor who is asking: see [`identity`](super::identity).
+
+use std::{borrow::Cow, net::IpAddr};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, header};
+use serde::de::DeserializeOwned;
+
+/// One request.
+#[derive(Debug, Clone)]
+pub struct Call {
+    pub method: Method,
+    /// The path with runs of slashes folded into one: clients with a trailing slash in their base URL send `//v1/…`.
+    pub path: String,
+    pub query: Option<String>,
+    pub headers: HeaderMap,
+    /// Where it comes from, seen through trusted proxies.
+    pub peer: Option<IpAddr>,
+    pub body: Bytes,
+}
+
+/// Why a body or a parameter is not what the endpoint takes. Rooms print it in their own shape.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadRequest {
+    #[error("the body must be application/json, not {given:?}")]
+    MediaType { given: String },
+    #[error("the body is not the JSON expected{at}: {reason}")]
+    Json { at: String, reason: String },
+    #[error("{name} {reason}")]
+    Parameter { name: String, reason: String },
+}
+
+impl BadRequest {
+    /// A parameter or field that is not what it must be.
+    pub fn parameter(name: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Parameter { name: name.into(), reason: reason.into() }
+    }
+
+    /// The field at fault, if one is.
+    pub fn field(&self) -> Option<&str> {
+        match self {
+            Self::Parameter { name, .. } => Some(name),
+            Self::MediaType { .. } | Self::Json { .. } => None,
+        }
+    }
+}
+
+impl Call {
+    /// The path's segments, as sent (ids in paths are plain ASCII; anything else matches no route).
+    pub fn segments(&self) -> Vec<&str> {
+        self.path.split('/').filter(|segment| !segment.is_empty()).collect()
+    }
+
+    /// A header as text.
+    pub fn header(&self, name: impl header::AsHeaderName) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// The bearer token, if there is one.
+    pub fn bearer(&self) -> Option<&str> {
+        let (scheme, token) = self.header(header::AUTHORIZATION)?.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    }
+
+    /// The first query parameter of this name, decoded.
+    pub fn query(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.query_pairs().find_map(|(key, value)| (key == name).then_some(value))
+    }
+
+    /// All query parameters, decoded, in order.
+    pub fn query_pairs(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+        let pairs = self.query.as_deref().unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
+        pairs.map(|pair| {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decode(key), decode(value))
+        })
+    }
+
+    /// A query parameter of a type that parses from text.
+    pub fn query_as<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>, BadRequest>
+    where
+        T::Err: std::fmt::Display,
+    {
+        let parse =
+            |text: Cow<'_, str>| text.parse().map_err(|error: T::Err| BadRequest::parameter(name, error.to_string()));
+        self.query(name).map(parse).transpose()
+    }
+
+    /// The body as JSON. An empty body reads as `{}`; a declared media type other than JSON is refused.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, BadRequest> {
+        let given = self.header(header::CONTENT_TYPE).unwrap_or("application/json");
+        let essence = given.split(';').next().unwrap_or_default().trim();
+        if !essence.eq_ignore_ascii_case("application/json") && !essence.ends_with("+json") {
+            return Err(BadRequest::MediaType { given: given.chars().take(80).collect() });
+        }
+        let body: &[u8] = if self.body.is_empty() { b"{}" } else { &self.body };
+        serde_json::from_slice(body).map_err(|error| BadRequest::Json {
+            at: format!(" at line {} column {}", error.line(), error.column()),
+            reason: reason_of(&error),
+        })
+    }
+}
+
+/// The words of a JSON error without its position, which is given apart.
+fn reason_of(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.rsplit_once(" at line ").map_or(text.clone(), |(reason, _)| reason.to_owned())
+}
+
+/// Percent-decoding for query strings, `+` as a space; bytes that are no UTF-8 become the replacement character.
+fn decode(text: &str) -> Cow<'_, str> {
+    if !text.bytes().any(|byte| byte == b'%' || byte == b'+') {
+        return Cow::Borrowed(text);
+    }
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut index = 0;
+    while let Some(byte) = bytes.get(index) {
+        let hex = bytes.get(index + 1..index + 3).and_then(|pair| std::str::from_utf8(pair).ok());
+        match (byte, hex.and_then(|pair| u8::from_str_radix(pair, 16).ok())) {
+            (b'%', Some(value)) => {
+                out.push(value);
+                index += 3;
+            }
+            (b'+', _) => {
+                out.push(b' ');
+                index += 1;
+            }
+            _ => {
+                out.push(*byte);
+                index += 1;
+            }
+        }
+    }
+    Cow::Owned(String::from_utf8_lossy(&out).into_owned())
+}
+
+/// Folds runs of slashes.
+pub fn normal_path(path: &str) -> String {
+    let mut out = String::with_capacity(path.len());
+    for c in path.chars() {
+        if c != '/' || !out.ends_with('/') {
+            out.push(c);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(query: &str) -> Call {
+        Call {
+            method: Method::GET,
+            path: normal_path("//v1//x/"),
+            query: Some(query.into()),
+            headers: HeaderMap::new(),
+            peer: None,
+            body: Bytes::new(),
+        }
+    }
+
+    #[test]
+    fn double_slashes_are_one() {
+        assert_eq!(call("").segments(), ["v1", "x"]);
+    }
+
+    #[test]
+    fn queries_are_decoded_and_broken_ones_do_no_harm() {
+        let call = call("a=1%202+3&b&c=%zz&d=%ff&a=9");
+        assert_eq!(call.query("a").as_deref(), Some("1 2 3"));
+        assert_eq!(call.query("b").as_deref(), Some(""));
+        assert_eq!(call.query("c").as_deref(), Some("%zz"));
+        assert_eq!(call.query("d").as_deref(), Some("\u{fffd}"));
+        assert!(call.query_as::<u64>("b").is_err());
+        assert_eq!(call.query_as::<u64>("nope"), Ok(None));
+    }
+}

@@ -1,0 +1,76 @@
+//! What every room is given: the relay, the keys to identity, the limits and the settings. One value instead of nine.
+
+use std::{sync::Arc, time::Duration};
+
+use uuid::Uuid;
+
+use crate::{
+    domain::{EnvironmentId, SessionId},
+    relay::Relay,
+    security::{
+        self, NoRandomness, Secret, SigningKeys, Throttle,
+        token::{SessionClaims, WorkerClaims, sign_environment, sign_session, sign_worker},
+    },
+};
+
+/// Settings that rooms see.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How clients reach us, without a trailing slash.
+    pub base_url: String,
+    pub version: String,
+    /// How long a long poll is held. ccb gives up after 10 s.
+    pub poll_timeout: Duration,
+    /// Silence after which a stream sends a comment. ccb gives a silent stream up after 45 s.
+    pub sse_keepalive: Duration,
+    pub jwt_lifetime: Duration,
+    /// Silence after which a WebSocket is pinged.
+    pub ws_keepalive: Duration,
+    /// Silence after which a WebSocket peer is taken for gone; no pong came back either.
+    pub ws_idle: Duration,
+    /// Origins beside our own whose pages may call us.
+    pub cors_origins: Vec<String>,
+}
+
+/// Draws the metrics page.
+pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// See the module.
+pub struct House {
+    pub relay: Relay,
+    pub signing: Arc<SigningKeys>,
+    pub throttle: Throttle,
+    pub settings: Settings,
+    pub metrics: RenderMetrics,
+}
+
+impl std::fmt::Debug for House {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("House").field("relay", &self.relay).field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+impl House {
+    /// A fresh id: random, so that nobody can guess one, and ordered by time, so that lists and B-trees like it.
+    pub fn fresh(&self) -> Result<Uuid, NoRandomness> {
+        security::fresh_uuid(self.relay.now())
+    }
+
+    /// The token with which a session's worker speaks, valid as long as the session. Goes into work secrets.
+    pub fn ingress_token(&self, session: SessionId) -> Secret {
+        sign_session(&self.signing, SessionClaims { session, generation: 0 })
+    }
+
+    /// The secret with which a runner polls; the same one whenever it registers again.
+    pub fn environment_secret(&self, environment: EnvironmentId) -> Secret {
+        sign_environment(&self.signing, environment)
+    }
+
+    /// A worker's JWT for one epoch, and its lifetime in seconds.
+    pub fn worker_jwt(&self, session: SessionId, epoch: u64) -> (Secret, u64) {
+        let seconds = self.settings.jwt_lifetime.as_secs();
+        let issued_at = self.relay.now();
+        let expires_at = issued_at.plus_ms(seconds.saturating_mul(1_000));
+        (sign_worker(&self.signing, WorkerClaims { session, epoch, issued_at, expires_at }), seconds)
+    }
+}

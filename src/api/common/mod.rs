@@ -1,0 +1,13 @@
+//! What rooms share: the call, the reply, streams, sockets, and the house they all stand in.
+
+pub mod call;
+pub mod front;
+pub mod house;
+pub mod identity;
+pub mod reply;
+pub mod socket;
+pub mod stream;
+
+pub use call::{BadRequest, Call};
+pub use house::{House, Settings};
+pub use reply::Response;

@@ -1,0 +1,303 @@
+//! A conversation with an agent: whose it is, where it runs, what state it is in.
+
+use serde_json::{Map, Value};
+
+use super::{
+    command::{Outcome, Prompt, Refusal},
+    decide::{Context, Decided},
+    envelope::{Draft, Record, Sequence, Timestamp},
+    environment,
+    event::{Event, Rule, SessionCreated, Status},
+    id::{EnvironmentId, OwnerId, SessionId, WorkId},
+    limits,
+    outbox::Outbox,
+    permission::Permissions,
+    stream::Stream,
+    work,
+    world::World,
+};
+
+/// A conversation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Session {
+    pub id: SessionId,
+    pub owner: OwnerId,
+    pub environment: Option<EnvironmentId>,
+    pub title: Option<String>,
+    pub source: String,
+    pub created_at: Timestamp,
+    pub archived_at: Option<Timestamp>,
+    /// What was asked for at creation; see `mode` and `model` for what the worker confirmed.
+    pub requested_mode: Option<String>,
+    pub requested_model: Option<String>,
+    pub mode: Option<String>,
+    pub model: Option<String>,
+    /// What the agent is doing, as far as its worker told. An open question outranks it; see [`Session::status`].
+    pub(super) reported: Status,
+    pub worker: Worker,
+    /// The worker's merged metadata.
+    pub metadata: Map<String, Value>,
+    pub outbox: Outbox,
+    pub permissions: Permissions,
+    pub rules: Vec<Rule>,
+    /// The last record of the stream.
+    pub latest: Sequence,
+    /// When that was.
+    pub active_at: Timestamp,
+}
+
+/// The process that runs the agent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Worker {
+    /// Goes up by one each time a worker takes the session; 0 before the first.
+    pub epoch: u64,
+    pub online: bool,
+    /// When `online` last changed.
+    pub changed_at: Option<Timestamp>,
+}
+
+impl Session {
+    /// What the agent is doing: a function of the log and nothing else.
+    pub fn status(&self) -> Status {
+        if self.permissions.open().next().is_some() { Status::Waiting } else { self.reported }
+    }
+
+    pub(super) fn observe(&mut self, latest: Sequence, at: Timestamp) {
+        self.latest = self.latest.max(latest);
+        self.active_at = self.active_at.max(at);
+    }
+
+    /// The record that brings the reported status to `status`, if it is not there.
+    pub(super) fn status_draft(&self, status: Status) -> Option<Draft> {
+        let event = Event::StatusChanged { session: self.id, status };
+        (self.reported != status).then(|| Draft::new(Stream::Session(self.id), event))
+    }
+
+    pub(super) fn draft(&self, event: Event) -> Draft {
+        Draft::new(Stream::Session(self.id), event)
+    }
+
+    pub(super) fn apply(&mut self, record: &Record) {
+        let at = record.at;
+        match &record.event {
+            Event::SessionRenamed { title, .. } => self.title = Some(title.clone()),
+            Event::SessionArchived { .. } => self.archived_at = Some(at),
+            Event::WorkerAttached { epoch, .. } => self.worker.epoch = *epoch,
+            Event::WorkerOnline { .. } => self.turn(true, at),
+            Event::WorkerOffline { .. } => self.turn(false, at),
+            Event::StatusChanged { status, .. } => self.reported = *status,
+            Event::MetadataPatched { .. } => self.patch_metadata(&record.payload),
+            Event::ModeConfirmed { mode, .. } => self.mode = Some(mode.clone()),
+            Event::ModelConfirmed { model, .. } => self.model = Some(model.clone()),
+            Event::RuleAdded { rule, .. } => self.rules.push(rule.clone()),
+            _ => {
+                self.outbox.apply(record);
+                self.permissions.apply(record);
+            }
+        }
+    }
+
+    fn turn(&mut self, online: bool, at: Timestamp) {
+        if self.worker.online != online {
+            self.worker.online = online;
+            self.worker.changed_at = Some(at);
+        }
+    }
+
+    /// RFC 7396, one level deep as the clients use it: null deletes, anything else replaces. A patch that is no object
+    /// was never recorded.
+    fn patch_metadata(&mut self, payload: &[u8]) {
+        let Ok(patch) = serde_json::from_slice::<Map<String, Value>>(payload) else { return };
+        merge(&mut self.metadata, patch);
+    }
+}
+
+/// RFC 7396 on an object.
+pub(super) fn merge(target: &mut Map<String, Value>, patch: Map<String, Value>) {
+    for (name, value) in patch {
+        match value {
+            Value::Null => {
+                target.remove(&name);
+            }
+            Value::Object(inner) => {
+                let slot = target.entry(name).or_insert_with(|| Value::Object(Map::new()));
+                if !slot.is_object() {
+                    *slot = Value::Object(Map::new());
+                }
+                if let Value::Object(slot) = slot {
+                    merge(slot, inner);
+                }
+            }
+            other => {
+                target.insert(name, other);
+            }
+        }
+    }
+}
+
+pub(super) fn find(world: &World, id: SessionId) -> Result<&Session, Refusal> {
+    world.sessions.get(&id).ok_or(Refusal::NoSession(id))
+}
+
+pub(super) fn open(world: &World, id: SessionId) -> Result<&Session, Refusal> {
+    let session = find(world, id)?;
+    if session.archived_at.is_some() { Err(Refusal::Archived(id)) } else { Ok(session) }
+}
+
+pub(super) fn create(
+    world: &World,
+    particulars: SessionCreated,
+    work: WorkId,
+    prompt: Option<Prompt>,
+) -> Result<Decided, Refusal> {
+    if world.sessions.len() >= limits::SESSIONS_MAX {
+        return Err(Refusal::Full { what: "the list of sessions", max: limits::SESSIONS_MAX });
+    }
+    let session = particulars.session;
+    if world.sessions.contains_key(&session) {
+        return Err(Refusal::KeyReused { what: session.to_string() });
+    }
+    let mut drafts = Vec::with_capacity(3);
+    if let Some(id) = particulars.environment {
+        let environment = environment::active(world, id)?;
+        if environment.particulars.owner != particulars.owner {
+            return Err(Refusal::NoEnvironment(id));
+        }
+        if environment.work.items().len() >= limits::WORK_QUEUED_MAX {
+            return Err(Refusal::Full { what: "the environment's queue", max: limits::WORK_QUEUED_MAX });
+        }
+        drafts.push(work::queued(id, work, session));
+    }
+    drafts.insert(0, Draft::new(Stream::Session(session), Event::SessionCreated(particulars)));
+    if let Some(Prompt { message, key, fingerprint, payload }) = prompt {
+        let event = Event::MessagePosted { session, message, fingerprint };
+        drafts.push(Draft::new(Stream::Session(session), event).with_key(Some(key)).with_payload(payload));
+    }
+    Ok(Decided { drafts, outcome: Outcome::Session { session } })
+}
+
+pub(super) fn rename(world: &World, session: SessionId, title: String) -> Result<Decided, Refusal> {
+    let found = find(world, session)?;
+    if found.title.as_deref() == Some(title.as_str()) {
+        return Ok(Decided::nothing(Outcome::Unchanged));
+    }
+    Ok(Decided::one(found.draft(Event::SessionRenamed { session, title }), Outcome::Done))
+}
+
+pub(super) fn archive(world: &World, session: SessionId) -> Result<Decided, Refusal> {
+    let found = find(world, session)?;
+    if found.archived_at.is_some() {
+        return Ok(Decided::nothing(Outcome::Unchanged));
+    }
+    let cancel =
+        |request: &super::RequestId| found.draft(Event::PermissionCancelled { session, request: request.clone() });
+    let mut drafts: Vec<Draft> = found.permissions.open().map(|open| cancel(&open.request)).collect();
+    drafts.push(found.draft(Event::SessionArchived { session }));
+    drafts.extend(found.status_draft(Status::Idle));
+    drafts.extend(work::finish_session(world, session));
+    Ok(Decided { drafts, outcome: Outcome::Done })
+}
+
+/// The records that a new worker connection, a heartbeat or a lapse cause.
+pub(super) fn attach_worker(world: &World, session: SessionId) -> Result<Decided, Refusal> {
+    let found = open(world, session)?;
+    let epoch = found.worker.epoch.saturating_add(1);
+    Ok(Decided::one(found.draft(Event::WorkerAttached { session, epoch }), Outcome::Attached { epoch }))
+}
+
+pub(super) fn worker_seen(world: &World, session: SessionId) -> Result<Decided, Refusal> {
+    let found = find(world, session)?;
+    if found.worker.online {
+        return Ok(Decided::nothing(Outcome::Unchanged));
+    }
+    Ok(Decided::one(found.draft(Event::WorkerOnline { session }), Outcome::Done))
+}
+
+pub(super) fn worker_lost(world: &World, session: SessionId) -> Result<Decided, Refusal> {
+    let found = find(world, session)?;
+    if !found.worker.online {
+        return Ok(Decided::nothing(Outcome::Unchanged));
+    }
+    let dropped = |request| found.draft(Event::ControlDropped { session, request });
+    let mut drafts = vec![found.draft(Event::WorkerOffline { session })];
+    drafts.extend(found.outbox.lapsing().map(dropped));
+    Ok(Decided { drafts, outcome: Outcome::Done })
+}
+
+/// A worker of an older epoch was superseded; one that names none (v1) is whoever holds a token of the session.
+pub(super) fn check_epoch(session: &Session, epoch: Option<u64>) -> Result<(), Refusal> {
+    let current = session.worker.epoch;
+    match epoch {
+        Some(given) if given != current => Err(Refusal::Superseded { session: session.id, given, current }),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn report(
+    world: &World,
+    context: &Context<'_>,
+    session: SessionId,
+    epoch: Option<u64>,
+    report: super::command::WorkerReport,
+) -> Result<Decided, Refusal> {
+    let found = find(world, session)?;
+    check_epoch(found, epoch)?;
+    let mut drafts = Vec::new();
+    drafts.extend(report.status.and_then(|status| found.status_draft(status)));
+    drafts.extend(confirmations(found, report.mode, report.model));
+    if let Some((payload, patch)) = report.metadata {
+        let mut merged = found.metadata.clone();
+        merge(&mut merged, patch);
+        let size = serde_json::to_vec(&merged).map_or(usize::MAX, |bytes| bytes.len());
+        if size > limits::METADATA_BYTES_MAX {
+            return Err(Refusal::Full { what: "the worker's metadata", max: limits::METADATA_BYTES_MAX });
+        }
+        if merged != found.metadata {
+            drafts.push(found.draft(Event::MetadataPatched { session }).with_payload(payload));
+        }
+    }
+    if !found.worker.online && context.from_worker() {
+        drafts.push(found.draft(Event::WorkerOnline { session }));
+    }
+    Ok(Decided { drafts, outcome: Outcome::Done })
+}
+
+/// Records for a mode or model that the worker named as in force, if it was not known to be.
+pub(super) fn confirmations(
+    session: &Session,
+    mode: Option<String>,
+    model: Option<String>,
+) -> impl Iterator<Item = Draft> {
+    let id = session.id;
+    let mode = mode.filter(|mode| session.mode.as_ref() != Some(mode));
+    let model = model.filter(|model| session.model.as_ref() != Some(model));
+    let mode = mode.map(|mode| Event::ModeConfirmed { session: id, mode });
+    let model = model.map(|model| Event::ModelConfirmed { session: id, model });
+    mode.into_iter().chain(model).map(move |event| Draft::new(Stream::Session(id), event))
+}
+
+pub(super) fn apply_created(world: &mut World, record: &Record) {
+    let Event::SessionCreated(created) = &record.event else { return };
+    let session = Session {
+        id: created.session,
+        owner: created.owner,
+        environment: created.environment,
+        title: created.title.clone(),
+        source: created.source.clone(),
+        created_at: record.at,
+        archived_at: None,
+        requested_mode: created.mode.clone(),
+        requested_model: created.model.clone(),
+        mode: None,
+        model: None,
+        reported: Status::Idle,
+        worker: Worker::default(),
+        metadata: Map::new(),
+        outbox: Outbox::default(),
+        permissions: Permissions::default(),
+        rules: Vec::new(),
+        latest: record.sequence,
+        active_at: record.at,
+    };
+    world.sessions.insert(created.session, session);
+}

@@ -1,0 +1,147 @@
+//! What decisions rest on: ids, states, owners, counters; never transcripts.
+//!
+//! A world is the fold of its records and nothing else. The relay keeps two: the writer's own, which is ahead by the
+//! batch that is being committed, and the committed one, which readers see.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::{
+    envelope::{Record, Sequence, Timestamp},
+    environment::Environment,
+    event::{Event, FileStored, SecretDigest},
+    id::{EnvironmentId, FileId, KeyId, SessionId},
+    key::Key,
+    session::Session,
+    stream::Stream,
+};
+
+/// Everything that decisions rest on.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct World {
+    pub(super) keys: HashMap<KeyId, Key>,
+    pub(super) keys_by_digest: HashMap<SecretDigest, KeyId>,
+    pub(super) environments: HashMap<EnvironmentId, Environment>,
+    pub(super) sessions: HashMap<SessionId, Session>,
+    pub(super) files: HashMap<FileId, FileStored>,
+    /// Sessions with an open question, so that the list over all sessions costs what it shows.
+    pub(super) asking: BTreeSet<SessionId>,
+}
+
+impl World {
+    /// A key by id.
+    pub fn key(&self, id: KeyId) -> Option<&Key> {
+        self.keys.get(&id)
+    }
+
+    /// A key by the digest of its secret, revoked ones included.
+    pub fn key_by_digest(&self, digest: &SecretDigest) -> Option<&Key> {
+        self.keys_by_digest.get(digest).and_then(|id| self.keys.get(id))
+    }
+
+    /// All keys, in no order.
+    pub fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.keys.values()
+    }
+
+    /// An environment by id, signed-off ones included.
+    pub fn environment(&self, id: EnvironmentId) -> Option<&Environment> {
+        self.environments.get(&id)
+    }
+
+    /// All environments, in no order, signed-off ones included.
+    pub fn environments(&self) -> impl Iterator<Item = &Environment> {
+        self.environments.values()
+    }
+
+    /// A session by id, archived ones included.
+    pub fn session(&self, id: SessionId) -> Option<&Session> {
+        self.sessions.get(&id)
+    }
+
+    /// All sessions, in no order, archived ones included.
+    pub fn sessions(&self) -> impl Iterator<Item = &Session> {
+        self.sessions.values()
+    }
+
+    /// Sessions that wait for a decision, in id order.
+    pub fn asking(&self) -> impl Iterator<Item = &Session> {
+        self.asking.iter().filter_map(|id| self.sessions.get(id))
+    }
+
+    /// The particulars of a stored file.
+    pub fn file(&self, id: FileId) -> Option<&FileStored> {
+        self.files.get(&id)
+    }
+
+    /// Takes over how far a stream got, for records that start-up does not read.
+    pub fn observe_tail(&mut self, stream: Stream, latest: Sequence, at: Timestamp) {
+        if let Stream::Session(id) = stream
+            && let Some(session) = self.sessions.get_mut(&id)
+        {
+            session.observe(latest, at);
+        }
+    }
+}
+
+/// Folds a record into the world. Total: it decides nothing and cannot fail; a record about something unknown changes
+/// nothing.
+pub fn apply(world: &mut World, record: &Record) {
+    world.observe_tail(record.stream, record.sequence, record.at);
+    match &record.event {
+        Event::KeyCreated(_) | Event::KeyRevoked { .. } | Event::KeyUsed { .. } => super::key::apply(world, record),
+        Event::EnvironmentRegistered(_)
+        | Event::EnvironmentReattached(_)
+        | Event::EnvironmentOnline { .. }
+        | Event::EnvironmentOffline { .. }
+        | Event::EnvironmentDeregistered { .. } => super::environment::apply(world, record),
+        Event::WorkQueued { .. }
+        | Event::WorkLeased { .. }
+        | Event::WorkAcked { .. }
+        | Event::WorkReturned { .. }
+        | Event::WorkDone { .. }
+        | Event::WorkParked { .. } => super::work::apply(world, record),
+        Event::SessionCreated(_) => super::session::apply_created(world, record),
+        Event::SessionRenamed { .. }
+        | Event::SessionArchived { .. }
+        | Event::WorkerAttached { .. }
+        | Event::WorkerOnline { .. }
+        | Event::WorkerOffline { .. }
+        | Event::StatusChanged { .. }
+        | Event::MetadataPatched { .. }
+        | Event::ModeConfirmed { .. }
+        | Event::ModelConfirmed { .. }
+        | Event::MessagePosted { .. }
+        | Event::MessageDelivered { .. }
+        | Event::MessageConsumed { .. }
+        | Event::MessageCancelled { .. }
+        | Event::ControlRequested { .. }
+        | Event::ControlDelivered { .. }
+        | Event::ControlAnswered { .. }
+        | Event::ControlDropped { .. }
+        | Event::PermissionRequested(_)
+        | Event::PermissionDecided(_)
+        | Event::PermissionDelivered { .. }
+        | Event::PermissionCancelled { .. }
+        | Event::RuleAdded { .. } => apply_to_session(world, record),
+        Event::FileStored(file) => {
+            world.files.insert(file.file, file.clone());
+        }
+        Event::MessageReceived { .. }
+        | Event::TranscriptAppended { .. }
+        | Event::FileChunk { .. }
+        | Event::CommandDone { .. }
+        | Event::Trimmed { .. }
+        | Event::Superseded { .. } => {}
+    }
+}
+
+fn apply_to_session(world: &mut World, record: &Record) {
+    let Stream::Session(id) = record.stream else { return };
+    let Some(session) = world.sessions.get_mut(&id) else { return };
+    session.apply(record);
+    if session.permissions.open().next().is_some() {
+        world.asking.insert(id);
+    } else {
+        world.asking.remove(&id);
+    }
+}

@@ -1,0 +1,189 @@
+//! Who is there. A lease is renewed in memory by what a client really does; only the transitions become records.
+//!
+//! An open connection holds its lease; a heartbeat or a poll renews it for a time. When nothing holds it and its time is
+//! over, the timers submit the loss as a command like any other.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::Mutex,
+    time::{Duration, Instant},
+};
+
+use super::{Relay, hub::lock};
+use crate::domain::{Actor, Command, EnvironmentId, SessionId, World, limits};
+
+/// Whose presence it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Lease {
+    Worker(SessionId),
+    Environment(EnvironmentId),
+}
+
+impl Lease {
+    const fn seen(self) -> Command {
+        match self {
+            Self::Worker(session) => Command::WorkerSeen { session },
+            Self::Environment(environment) => Command::EnvironmentSeen { environment },
+        }
+    }
+
+    const fn lost(self) -> Command {
+        match self {
+            Self::Worker(session) => Command::WorkerLost { session },
+            Self::Environment(environment) => Command::EnvironmentLost { environment },
+        }
+    }
+
+    /// How long it lasts after the last sign of life.
+    const fn lasting(self) -> Duration {
+        Duration::from_millis(match self {
+            Self::Worker(_) => limits::WORKER_LEASE_MS,
+            Self::Environment(_) => limits::ENVIRONMENT_LEASE_MS,
+        })
+    }
+}
+
+struct Term {
+    holders: usize,
+    until: Instant,
+}
+
+/// All leases in force.
+pub(super) struct Leases {
+    terms: Mutex<HashMap<Lease, Term>>,
+}
+
+impl Leases {
+    /// Everybody who was there when the log ended gets a grace time: nobody is dead because the server was.
+    pub(super) fn of(world: &World) -> Self {
+        let until = Instant::now() + Duration::from_millis(limits::RESTART_GRACE_MS);
+        let workers = world.sessions().filter(|session| session.worker.online).map(|found| Lease::Worker(found.id));
+        let environments = world.environments().filter(|found| found.online);
+        let environments = environments.map(|found| Lease::Environment(found.particulars.environment));
+        let terms = workers.chain(environments).map(|lease| (lease, Term { holders: 0, until })).collect();
+        Self { terms: Mutex::new(terms) }
+    }
+
+    fn extend(&self, lease: Lease, lasting: Duration, hold: bool) {
+        let until = Instant::now() + lasting;
+        let mut terms = lock(&self.terms);
+        let term = terms.entry(lease).or_insert(Term { holders: 0, until });
+        term.until = term.until.max(until);
+        term.holders += usize::from(hold);
+    }
+
+    fn release(&self, lease: Lease, grace: Duration) {
+        if let Some(term) = lock(&self.terms).get_mut(&lease) {
+            term.holders = term.holders.saturating_sub(1);
+            if term.holders == 0 {
+                term.until = Instant::now() + grace;
+            }
+        }
+    }
+
+    fn expired(&self, now: Instant) -> Vec<Lease> {
+        let mut expired = Vec::new();
+        lock(&self.terms).retain(|lease, term| {
+            let over = term.holders == 0 && term.until <= now;
+            if over {
+                expired.push(*lease);
+            }
+            !over
+        });
+        expired
+    }
+}
+
+/// Holds a lease until it is dropped.
+pub struct Held {
+    relay: Relay,
+    leases: [Option<Lease>; 2],
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Held").field("leases", &self.leases).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        for lease in self.leases.into_iter().flatten() {
+            let grace = match lease {
+                Lease::Worker(_) => Duration::from_millis(limits::WORKER_GRACE_MS),
+                Lease::Environment(_) => lease.lasting(),
+            };
+            self.relay.shared.leases.release(lease, grace);
+        }
+    }
+}
+
+impl Relay {
+    /// Renews a lease for its usual time. Returns whether the log must be told that somebody is back: then submit
+    /// [`Relay::announce`].
+    pub fn renew(&self, lease: Lease) -> bool {
+        for lease in self.with_environment(lease).into_iter().flatten() {
+            self.shared.leases.extend(lease, lease.lasting(), false);
+        }
+        let world = self.world();
+        match lease {
+            Lease::Worker(id) => world.session(id).is_some_and(|session| !session.worker.online),
+            Lease::Environment(id) => world.environment(id).is_some_and(|found| !found.online && !found.deregistered),
+        }
+    }
+
+    /// Renews a lease and records the return of whoever was away.
+    pub async fn announce(&self, lease: Lease) {
+        if self.renew(lease) {
+            self.tell(lease.seen()).await;
+        }
+        if let [_, Some(environment)] = self.with_environment(lease)
+            && self.renew(environment)
+        {
+            self.tell(environment.seen()).await;
+        }
+    }
+
+    /// Keeps a lease from ending while the returned value lives.
+    pub(super) fn hold(&self, lease: Lease) -> Held {
+        let leases = self.with_environment(lease);
+        for lease in leases.into_iter().flatten() {
+            self.shared.leases.extend(lease, lease.lasting(), true);
+        }
+        Held { relay: self.clone(), leases }
+    }
+
+    /// A worker that is there means that its environment is.
+    fn with_environment(&self, lease: Lease) -> [Option<Lease>; 2] {
+        let environment = match lease {
+            Lease::Worker(id) => self.world().session(id).and_then(|session| session.environment),
+            Lease::Environment(_) => None,
+        };
+        [Some(lease), environment.map(Lease::Environment)]
+    }
+
+    /// Turns deadlines into commands, until the relay closes.
+    pub async fn run_timers(&self) {
+        let mut closing = self.closing();
+        let mut ticks = tokio::time::interval(Duration::from_millis(500));
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                _ = closing.wait_for(|closing| *closing) => return,
+            }
+            self.shared.hubs.prune();
+            for lease in self.shared.leases.expired(Instant::now()) {
+                self.tell(lease.lost()).await;
+            }
+        }
+    }
+
+    /// Submits what the relay itself noticed. A refusal means that the thing is gone, which is as good; a full queue
+    /// means that it is noticed again.
+    async fn tell(&self, command: Command) {
+        if let Err(error) = self.submit(Actor::System, command).await {
+            tracing::debug!(%error, "a change of presence was not recorded");
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! One writer, many readers.
+//!
+//! [`Relay::submit`] is the only way to change anything, [`Relay::world`] and [`Relay::subscribe`] the only ways to see
+//! it, and what they show is durable. Rooms translate between this door and their clients.
+//!
+//! This floor may not know any protocol, nor who may do what: that was settled above.
+
+use std::{
+    fmt,
+    sync::{Arc, RwLock, RwLockReadGuard},
+    thread,
+    time::Duration,
+};
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::{
+    domain::{
+        Actor, Command, DedupeKey, Epoch, Outcome, OwnerId, Record, Refusal, Sequence, Stream, Timestamp, World,
+        event::Fingerprint, limits,
+    },
+    journal::{Bounds, Journal, JournalError, JournalReader, StreamTail},
+};
+
+mod connections;
+mod handover;
+mod hub;
+mod leases;
+pub mod replay;
+mod retention;
+mod subscription;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+pub use connections::Connection;
+pub use leases::{Held, Lease};
+pub use retention::Retention;
+pub use subscription::Subscription;
+pub use writer::CommitReport;
+
+/// Why a submission had no outcome.
+#[derive(Debug, thiserror::Error)]
+pub enum RelayError {
+    /// The domain said no; nothing happened.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The writer is behind: try again in a moment.
+    #[error("the server is busy: {waiting} commands wait for the writer; try again in a second")]
+    Busy { waiting: usize },
+    /// The server is going down: try again when it is back.
+    #[error("the server is shutting down; try again when it is back")]
+    Closing,
+    /// The offset asked for cannot be continued from.
+    #[error("{stream} cannot be resumed after {asked}: it holds {earliest} to {latest}")]
+    Gap { stream: Stream, asked: Sequence, earliest: Sequence, latest: Sequence },
+    /// Reading failed.
+    #[error(transparent)]
+    Journal(JournalError),
+}
+
+impl From<JournalError> for RelayError {
+    fn from(error: JournalError) -> Self {
+        match error {
+            JournalError::Gap { stream, asked, earliest, latest } => Self::Gap { stream, asked, earliest, latest },
+            other => Self::Journal(other),
+        }
+    }
+}
+
+/// A client's promise that it means the same command whenever it shows the same key.
+#[derive(Debug, Clone, Copy)]
+pub struct Idempotency {
+    /// Keys of different owners never meet.
+    pub owner: OwnerId,
+    /// Digest of the key.
+    pub key: DedupeKey,
+    /// Digest of the request, to tell a repetition from another request under the same key.
+    pub fingerprint: Fingerprint,
+}
+
+/// Where the relay gets the moment from.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// Told after each commit: for metrics.
+pub type Observer = Arc<dyn Fn(&CommitReport) + Send + Sync>;
+
+/// What a relay is started with.
+#[derive(Clone)]
+pub struct Options {
+    pub clock: Clock,
+    pub observer: Observer,
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options").finish_non_exhaustive()
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { clock: Arc::new(system_time), observer: Arc::new(|_| {}) }
+    }
+}
+
+/// The wall clock, in milliseconds since the Unix epoch.
+pub fn system_time() -> Timestamp {
+    let elapsed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    Timestamp(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// A handle to the relay; cheap to clone.
+#[derive(Clone)]
+pub struct Relay {
+    shared: Arc<Shared>,
+}
+
+impl fmt::Debug for Relay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Relay").field("tail", &self.shared.reader.tail()).finish_non_exhaustive()
+    }
+}
+
+/// What the handles, the writer and the timers share.
+struct Shared {
+    reader: Arc<dyn JournalReader>,
+    /// The committed view.
+    world: RwLock<World>,
+    hubs: hub::Hubs,
+    leases: leases::Leases,
+    connections: connections::Connections,
+    clock: Clock,
+    queue: mpsc::Sender<writer::Job>,
+    closing: watch::Sender<bool>,
+}
+
+/// Waits for the writer to end.
+#[derive(Debug)]
+pub struct WriterHandle {
+    thread: thread::JoinHandle<()>,
+}
+
+impl WriterHandle {
+    /// Blocks until the writer has committed what it had taken and closed the journal.
+    pub fn join(self) {
+        // A panic of the writer has already ended the process, or the test that injected it.
+        let _ended = self.thread.join();
+    }
+}
+
+impl Relay {
+    /// Rebuilds the world from the journal and starts the writer. Timers start with [`Relay::run_timers`].
+    pub fn start(journal: Box<dyn Journal>, options: Options) -> Result<(Self, WriterHandle), RelayError> {
+        let reader = journal.reader();
+        let world = replay::rebuild(reader.as_ref())?;
+        let (queue, jobs) = mpsc::channel(limits::WRITER_QUEUE_MAX);
+        let leases = leases::Leases::of(&world);
+        let shared = Arc::new(Shared {
+            world: RwLock::new(world.clone()),
+            hubs: hub::Hubs::new(Arc::clone(&reader)),
+            leases,
+            connections: connections::Connections::default(),
+            clock: options.clock,
+            queue,
+            closing: watch::Sender::new(false),
+            reader,
+        });
+        let writer = writer::Writer::new(journal, world, Arc::clone(&shared), options.observer)?;
+        let thread = thread::Builder::new().name("rcs-writer".into()).spawn(move || writer.run(jobs));
+        let thread =
+            thread.map_err(|error| JournalError::Storage { doing: "start its writer", source: error.into() })?;
+        Ok((Self { shared }, WriterHandle { thread }))
+    }
+
+    /// Carries a command out. Returns when what it did, or what its refusal rests on, is durable.
+    pub async fn submit(&self, actor: Actor, command: Command) -> Result<Outcome, RelayError> {
+        self.enqueue(actor, command, None).await
+    }
+
+    /// As [`submit`](Self::submit), at most once for this key: a repetition gets the first outcome.
+    pub async fn submit_once(
+        &self,
+        actor: Actor,
+        command: Command,
+        idempotency: Idempotency,
+    ) -> Result<Outcome, RelayError> {
+        self.enqueue(actor, command, Some(idempotency)).await
+    }
+
+    async fn enqueue(
+        &self,
+        actor: Actor,
+        command: Command,
+        idempotency: Option<Idempotency>,
+    ) -> Result<Outcome, RelayError> {
+        if *self.shared.closing.borrow() {
+            return Err(RelayError::Closing);
+        }
+        let (reply, outcome) = oneshot::channel();
+        let submission = writer::Submission { actor, command, idempotency, reply };
+        self.shared.queue.try_send(writer::Job::Submit(Box::new(submission))).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => RelayError::Busy { waiting: limits::WRITER_QUEUE_MAX },
+            mpsc::error::TrySendError::Closed(_) => RelayError::Closing,
+        })?;
+        outcome.await.unwrap_or(Err(RelayError::Closing))
+    }
+
+    /// Forgets the bodies of a stream up to and including `through`. Readers below get a gap from then on.
+    pub async fn trim(&self, stream: Stream, through: Sequence) -> Result<usize, RelayError> {
+        let (reply, done) = oneshot::channel();
+        let job = writer::Job::Trim { stream, through, reply };
+        self.shared.queue.send(job).await.map_err(|_| RelayError::Closing)?;
+        done.await.unwrap_or(Err(RelayError::Closing))
+    }
+
+    /// The committed view. Hold it for a look, never across an await.
+    pub fn world(&self) -> RwLockReadGuard<'_, World> {
+        self.shared.world.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// The moment, by the relay's clock.
+    pub fn now(&self) -> Timestamp {
+        (self.shared.clock)()
+    }
+
+    /// The numbering's identity.
+    pub fn epoch(&self) -> Epoch {
+        self.shared.reader.epoch()
+    }
+
+    /// The journal, for reading.
+    pub fn journal(&self) -> &Arc<dyn JournalReader> {
+        &self.shared.reader
+    }
+
+    /// The ends of a stream.
+    pub fn stream_tail(&self, stream: Stream) -> Result<Option<StreamTail>, RelayError> {
+        Ok(self.shared.reader.stream_tail(stream)?)
+    }
+
+    /// A bounded slice of a stream from `from` on (inclusive).
+    pub fn read(&self, stream: Stream, from: Sequence, bounds: Bounds) -> Result<Vec<Arc<Record>>, RelayError> {
+        Ok(self.shared.reader.read_stream(stream, from, bounds)?)
+    }
+
+    /// Follows a stream: everything after `after`, what is there and what comes, without a hole or a repetition. An
+    /// offset that was trimmed away or never existed is a [`RelayError::Gap`].
+    pub fn subscribe(&self, stream: Stream, after: Sequence) -> Result<Subscription, RelayError> {
+        Subscription::open(self.shared.hubs.hub(stream)?, Arc::clone(&self.shared.reader), stream, after)
+    }
+
+    /// Commands that wait for the writer.
+    pub fn queue_depth(&self) -> usize {
+        self.shared.queue.max_capacity() - self.shared.queue.capacity()
+    }
+
+    /// Streams that somebody follows.
+    pub fn streams_followed(&self) -> usize {
+        self.shared.hubs.len()
+    }
+
+    /// Becomes true when the server goes down: streams end, polls return.
+    pub fn closing(&self) -> watch::Receiver<bool> {
+        self.shared.closing.subscribe()
+    }
+
+    /// Returns when everybody who watched for the end has let go: all streams, sockets and polls are closed.
+    pub async fn drained(&self) {
+        self.shared.closing.closed().await;
+    }
+
+    /// Refuses new submissions, tells all streams, and lets the writer finish what it has taken.
+    pub async fn close(&self) {
+        self.shared.closing.send_replace(true);
+        // A full queue is being drained; the writer always makes room.
+        let _closed = self.shared.queue.send(writer::Job::Close).await;
+    }
+}
+
+/// One read at the house bounds.
+pub const fn page_bounds() -> Bounds {
+    Bounds { records_max: limits::READ_RECORDS_MAX, bytes_max: limits::READ_BYTES_MAX }
+}

@@ -1,0 +1,3 @@
+//! What others say: pure serde types, one file per protocol.
+//!
+//! Foreign payloads are kept as their bytes and peeked at, never re-serialised. May know ids and limits, nothing else.
