@@ -1,7 +1,7 @@
 //! API keys: what they look like, and what one that was found by its digest is good for.
 //!
-//! Keys that we make are `rcs_` and 43 characters of base64url. An operator may bring their own. Looking a key up by its
-//! SHA-256 needs no constant-time comparison: how far two digests agree says nothing about the keys.
+//! Keys that we make are `rcs_` and 43 characters of base64url. An operator may bring their own. Looking a key up by
+//! its SHA-256 needs no constant-time comparison: how far two digests agree says nothing about the keys.
 
 use super::{
     principal::Principal,
