@@ -36,7 +36,8 @@ pub enum InvalidApiKey {
     )]
     ForeignService,
     #[error(
-        "an API key must not start with `{SESSION_PREFIX}` or `{ENVIRONMENT_PREFIX}` or look like a JWT: those are tokens"
+        "an API key must not start with `{SESSION_PREFIX}` or `{ENVIRONMENT_PREFIX}` or look like a JWT: those are \
+         tokens"
     )]
     Token,
 }
