@@ -31,10 +31,12 @@ mod page;
 pub mod redb;
 
 pub use memory::MemoryJournal;
-pub use redb::{RedbJournal, RedbReader, fresh_epoch};
+pub use redb::{Copied, RedbJournal, RedbReader, backup, fresh_epoch, maintenance, restore};
 
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod crash;
 #[cfg(test)]
 mod scribe;
 

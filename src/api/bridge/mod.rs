@@ -16,13 +16,18 @@ mod files;
 mod ingress;
 mod outflow;
 mod oversize;
+mod partials;
 mod poll;
 mod sessions;
-mod snapshots;
 mod socket;
 mod transcript;
 mod translate;
 mod worker;
+
+#[cfg(test)]
+mod bench;
+#[cfg(test)]
+mod code_tests;
 
 pub use endpoint::{Endpoint, Needs, NoRoute};
 pub use error::Failure;
