@@ -1,11 +1,12 @@
-//! Every bound of the system, with its unit and its reason. Relations between bounds are asserted below, at compile time.
+//! Every bound of the system, with its unit and its reason. Relations between bounds are asserted below, at compile
+//! time.
 
 // --- what others may send ---------------------------------------------------------------------------------------
 
 /// A request body. ccb batches up to 10 MB of worker events in one POST.
 pub const BODY_BYTES_MAX: usize = 10 * 1024 * 1024;
-/// A WebSocket message from a client; larger ones close the socket with 1009. Same as a body, so that what can be posted
-/// can be sent.
+/// A WebSocket message from a client; larger ones close the socket with 1009. Same as a body, so that what can be
+/// posted can be sent.
 pub const SOCKET_MESSAGE_BYTES_MAX: usize = BODY_BYTES_MAX;
 /// One SSE frame to a ccb worker. Its parser gives up at 1,048,576 characters and then reconnects for ever.
 pub const WORKER_FRAME_BYTES_MAX: usize = 900 * 1024;
@@ -90,7 +91,8 @@ pub const BATCH_COMMANDS_MAX: usize = 1_024;
 pub const BATCH_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Records after the last checkpoint that start-up has to read in full. 16,384 records of 512 bytes are read in 30 ms.
 pub const CHECKPOINT_RECORDS_MAX: usize = 16_384;
-/// Stored bytes after the last checkpoint that start-up has to read in full: 20 ms from a warm disk, 0.3 s from a cold one.
+/// Stored bytes after the last checkpoint that start-up has to read in full: 20 ms from a warm disk, 0.3 s from a
+/// cold one.
 pub const CHECKPOINT_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// One stored record. Above every payload bound, so that only a fault of ours meets it.
 pub const RECORD_BYTES_MAX: usize = 16 * 1024 * 1024;
