@@ -16,13 +16,18 @@ mod files;
 mod ingress;
 mod outflow;
 mod oversize;
+mod partials;
 mod poll;
 mod sessions;
-mod snapshots;
 mod socket;
 mod transcript;
 mod translate;
 mod worker;
+
+#[cfg(test)]
+mod bench;
+#[cfg(test)]
+mod code_tests;
 
 pub use endpoint::{Endpoint, Needs, NoRoute};
 pub use error::Failure;
@@ -68,17 +73,17 @@ async fn dispatch(house: &Arc<House>, call: &Call, endpoint: &Endpoint) -> Resul
         | Endpoint::CodeShow { .. }
         | Endpoint::CodeRename { .. }
         | Endpoint::CodeArchive { .. }
-        | Endpoint::CodeBridge { .. } => code::answer(house, call, endpoint).await,
+        | Endpoint::CodeBridge { .. } => code::answer(house, call, &principal, endpoint).await,
         Endpoint::WorkerRegister { .. }
         | Endpoint::WorkerShow { .. }
         | Endpoint::WorkerReport { .. }
         | Endpoint::WorkerHeartbeat { .. }
         | Endpoint::WorkerEvents { .. }
-        | Endpoint::WorkerDelivery { .. } => worker::answer(house, call, endpoint).await,
-        Endpoint::WorkerStream { .. } => feed::answer(house, call, endpoint).await,
+        | Endpoint::WorkerDelivery { .. } => worker::answer(house, call, &principal, endpoint).await,
+        Endpoint::WorkerStream { .. } => feed::answer(house, call, &principal, endpoint).await,
         Endpoint::WorkerTranscriptRead { .. } | Endpoint::WorkerTranscriptAppend { .. } => {
-            transcript::answer(house, call, endpoint).await
+            transcript::answer(house, call, &principal, endpoint).await
         }
-        Endpoint::FileUpload | Endpoint::FileContent { .. } => files::answer(house, call, endpoint).await,
+        Endpoint::FileUpload | Endpoint::FileContent { .. } => files::answer(house, call, &principal, endpoint).await,
     }
 }
