@@ -1,11 +1,12 @@
-//! Every bound of the system, with its unit and its reason. Relations between bounds are asserted below, at compile time.
+//! Every bound of the system, with its unit and its reason. Relations between bounds are asserted below, at compile
+//! time.
 
 // --- what others may send ---------------------------------------------------------------------------------------
 
 /// A request body. ccb batches up to 10 MB of worker events in one POST.
 pub const BODY_BYTES_MAX: usize = 10 * 1024 * 1024;
-/// A WebSocket message from a client; larger ones close the socket with 1009. Same as a body, so that what can be posted
-/// can be sent.
+/// A WebSocket message from a client; larger ones close the socket with 1009. Same as a body, so that what can be
+/// posted can be sent.
 pub const SOCKET_MESSAGE_BYTES_MAX: usize = BODY_BYTES_MAX;
 /// One SSE frame to a ccb worker. Its parser gives up at 1,048,576 characters and then reconnects for ever.
 pub const WORKER_FRAME_BYTES_MAX: usize = 900 * 1024;
@@ -90,7 +91,8 @@ pub const BATCH_COMMANDS_MAX: usize = 1_024;
 pub const BATCH_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Records after the last checkpoint that start-up has to read in full. 16,384 records of 512 bytes are read in 30 ms.
 pub const CHECKPOINT_RECORDS_MAX: usize = 16_384;
-/// Stored bytes after the last checkpoint that start-up has to read in full: 20 ms from a warm disk, 0.3 s from a cold one.
+/// Stored bytes after the last checkpoint that start-up has to read in full: 20 ms from a warm disk, 0.3 s from a
+/// cold one.
 pub const CHECKPOINT_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// One stored record. Above every payload bound, so that only a fault of ours meets it.
 pub const RECORD_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -135,6 +137,8 @@ pub const STOP_SETTLE_MS: u64 = 3_000;
 pub const RETENTION_INTERVAL_MS: u64 = 3_600_000;
 /// A key's last use is recorded at most this often.
 pub const KEY_USE_INTERVAL_MS: u64 = 3_600_000;
+/// Silence after which an event stream sends a comment. ccb gives a silent stream up after 45 s, proxies after 60 s.
+pub const SSE_KEEPALIVE_MS: u64 = 15_000;
 /// A worker's report of itself waits so long for a busy writer. ccb tries its first one once, for 10 s, and a failure
 /// ends the worker.
 pub const WORKER_REPORT_WAIT_MS: u64 = 8_000;
@@ -163,8 +167,8 @@ pub const REGISTRATIONS_BURST: u32 = 300;
 pub const LOGINS_PER_MINUTE: u32 = 10;
 /// Failed or tried logins of one address at once: several devices of a household with an old key.
 pub const LOGINS_BURST: u32 = 20;
-/// Messages of one principal per second, in the long run. Above what one server commits, so that one key may use it all;
-/// what is committed is bounded by the writer's queue.
+/// Messages of one principal per second, in the long run. Above what one server commits, so that one key may use it
+/// all; what is committed is bounded by the writer's queue.
 pub const MESSAGES_PER_SECOND: u32 = 100_000;
 /// Messages of one principal at once: two seconds' worth.
 pub const MESSAGES_BURST: u32 = 200_000;

@@ -11,10 +11,12 @@
 //! This module may not know what a record's bytes mean (the codec does), nor who writes or reads.
 
 mod audit;
+mod copy;
 mod failure;
 mod index;
 mod keys;
 mod live;
+pub mod maintenance;
 mod open;
 mod place;
 mod reader;
@@ -31,13 +33,17 @@ use ::redb::{Database, ReadableTable, WriteTransaction};
 pub(in crate::journal) use self::live::CheckpointBounds;
 #[cfg(test)]
 pub(in crate::journal) use self::open::begin;
+pub use self::{
+    copy::{Copied, backup, restore},
+    open::fresh_epoch,
+    reader::RedbReader,
+};
 use self::{
     failure::failed,
     keys::KeyCache,
     live::{Arrival, Live},
     tables::{COMMITS, EVENTS, SEGMENTS, STREAMS},
 };
-pub use self::{open::fresh_epoch, reader::RedbReader};
 use super::{
     Commit, Journal, JournalError, JournalReader,
     batch::{self, Bases},
@@ -58,17 +64,17 @@ pub struct RedbJournal {
 
 /// What writer and readers have in common.
 pub(in crate::journal) struct Shared {
-    pub(in crate::journal) db: Database,
-    pub(in crate::journal) path: PathBuf,
-    pub(in crate::journal) epoch: Epoch,
+    db: Database,
+    path: PathBuf,
+    epoch: Epoch,
     anchor: [u8; 32],
     live: RwLock<Live>,
     keys: Mutex<KeyCache>,
 }
 
 impl Shared {
-    // A panic under one of these locks ends the process that serves. In a test that goes on, the state is that of before
-    // or after a batch, because nothing between can fail.
+    // A panic under one of these locks ends the process that serves. In a test that goes on, the state is that of
+    // before or after a batch, because nothing between can fail.
     fn live(&self) -> RwLockReadGuard<'_, Live> {
         self.live.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -106,7 +112,8 @@ impl RedbJournal {
         }
     }
 
-    /// Runs one transaction. Whatever goes wrong in it, nobody can know what is on disk now, so nothing more is written.
+    /// Runs one transaction. Whatever goes wrong in it, nobody can know what is on disk now, so nothing more is
+    /// written.
     fn write<T>(&mut self, body: impl FnOnce(&WriteTransaction) -> Result<T, JournalError>) -> Result<T, JournalError> {
         self.refuse_if_broken()?;
         let outcome = transact(&self.shared.db, body);
@@ -286,5 +293,7 @@ fn forget(txn: &WriteTransaction, stream: Stream, from: Sequence, through: Seque
     Ok(earliest)
 }
 
+#[cfg(test)]
+mod damage;
 #[cfg(test)]
 mod tests;
