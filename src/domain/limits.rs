@@ -144,8 +144,6 @@ pub const SSE_KEEPALIVE_MS: u64 = 15_000;
 pub const WORKER_REPORT_WAIT_MS: u64 = 8_000;
 /// Between two attempts of what waits for a busy writer: it drains its whole queue in 0.3 s.
 pub const BUSY_RETRY_MS: u64 = 100;
-/// Silence after which an event stream sends a comment. ccb gives a silent stream up after 45 s, proxies after 60 s.
-pub const SSE_KEEPALIVE_MS: u64 = 15_000;
 /// Orderly shutdown: after this, whatever is still open is cut.
 pub const SHUTDOWN_MS: u64 = 10_000;
 
