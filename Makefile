@@ -34,6 +34,6 @@ lint: check ## formatting, clippy, documentation, licences and advisories
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	cargo clippy --no-default-features --lib -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --lib --document-private-items
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --no-deps --lib --document-private-items
 	@if cargo deny --version >/dev/null 2>&1; then cargo deny check; \
 	else echo "NOT CHECKED: licences and advisories (cargo install cargo-deny --locked)" >&2; fi
