@@ -1,3 +1,5 @@
 //! What others say: pure serde types, one file per protocol.
 //!
 //! Foreign payloads are kept as their bytes and peeked at, never re-serialised. May know ids and limits, nothing else.
+
+pub mod web;
