@@ -1,13 +1,17 @@
 #![doc = include_str!("ARCHITECTURE.md")]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "server")]
+pub mod api;
 pub mod domain;
 #[cfg(feature = "journal")]
 pub mod journal;
 #[cfg(feature = "journal")]
 pub mod relay;
 #[cfg(feature = "server")]
-pub mod api;
-#[cfg(feature = "server")]
 pub mod security;
+#[cfg(feature = "server")]
+pub mod serve;
+#[cfg(feature = "server")]
+pub mod ui;
 pub mod wire;

@@ -3,4 +3,112 @@
 //! A room is three lists: what can be asked (its `Endpoint`), what it needs (`needs`), what we answer (a `match`). Rooms
 //! translate between their clients and the relay; they hold no state and never import each other.
 
+use std::{sync::Arc, time::Instant};
+
+use http::{HeaderValue, StatusCode};
+use tracing::Instrument as _;
+use warp::{Filter as _, filters::BoxedFilter};
+
+use self::common::{Call, House, Response, front, reply};
+
+pub mod bridge;
 pub mod common;
+pub mod ops;
+pub mod web;
+
+/// The rooms, by what their paths begin with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Room {
+    Bridge,
+    Web,
+    Ops,
+    /// Above this floor: pages.
+    Roof,
+}
+
+impl Room {
+    fn of(call: &Call) -> Self {
+        match call.segments().as_slice() {
+            ["v1" | "v2", ..] | ["api", "oauth", ..] => Self::Bridge,
+            ["api", "v1", ..] | ["web", ..] => Self::Web,
+            ["health" | "ready" | "metrics"] => Self::Ops,
+            _ => Self::Roof,
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Bridge => "bridge",
+            Self::Web => "web",
+            Self::Ops => "ops",
+            Self::Roof => "ui",
+        }
+    }
+}
+
+/// What answers the paths that no room has: the browser app, which lives above this floor.
+pub type Roof = fn(&House, &Call) -> Response;
+
+/// Everything that the server answers.
+pub fn corridor(house: Arc<House>, roof: Roof) -> BoxedFilter<(Response,)> {
+    let sockets = front::sockets(Arc::clone(&house), open_socket);
+    let requests = front::requests(house, move |house, call| answer(house, call, roof));
+    sockets.or(requests).unify().boxed()
+}
+
+async fn answer(house: Arc<House>, call: Call, roof: Roof) -> Response {
+    let room = Room::of(&call);
+    let started = Instant::now();
+    let request_id = request_id(&house, &call);
+    let (method, path) = (call.method.clone(), call.path.clone());
+    let span = tracing::debug_span!("request", room = room.name(), request_id = request_id.as_deref());
+    let answering = async {
+        match room {
+            Room::Bridge => bridge::answer(house, call).await,
+            Room::Web => web::answer(house, call).await,
+            Room::Ops => ops::answer(house, call).await,
+            Room::Roof => roof(&house, &call),
+        }
+    };
+    let mut response = answering.instrument(span).await;
+    let status = response.status();
+    // Paths carry ids and no secrets; queries may carry what people type, so they stay out of the log.
+    tracing::debug!(room = room.name(), %method, path, status = status.as_u16(), ms = started.elapsed().as_millis(), "answered");
+    count(room, status);
+    if let Some(id) = request_id.and_then(|id| HeaderValue::from_str(&id).ok()) {
+        response.headers_mut().insert("x-request-id", id);
+    }
+    response
+}
+
+fn open_socket(house: Arc<House>, call: Call, ws: warp::ws::Ws) -> Response {
+    let room = Room::of(&call);
+    let response = match room {
+        Room::Bridge => bridge::open_socket(house, call, ws),
+        Room::Web => web::open_socket(house, call, ws),
+        Room::Ops | Room::Roof => reply::empty(StatusCode::NOT_FOUND),
+    };
+    count(room, response.status());
+    response
+}
+
+/// The caller's own id for the request, if it is one that can be printed, else a fresh one.
+fn request_id(house: &House, call: &Call) -> Option<String> {
+    let sane = |id: &&str| id.len() <= 64 && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+    match call.header("x-request-id").filter(sane) {
+        Some(given) => Some(given.to_owned()),
+        // Without randomness the request goes on unnamed; whatever needs a fresh id says so itself.
+        None => house.fresh().ok().map(|id| id.as_simple().to_string()),
+    }
+}
+
+fn count(room: Room, status: StatusCode) {
+    let class = match status.as_u16() {
+        100..=199 => "1xx",
+        200..=299 => "2xx",
+        300..=399 => "3xx",
+        400..=499 => "4xx",
+        _ => "5xx",
+    };
+    metrics::counter!("rcs_requests_total", "room" => room.name(), "status" => class).increment(1);
+}

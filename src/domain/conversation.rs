@@ -67,7 +67,13 @@ pub(super) fn receive(
     let found = session::find(world, id)?;
     session::check_epoch(found, epoch)?;
     let stream = Stream::Session(id);
-    let mut turn = Turn { session: found, drafts: Vec::with_capacity(messages.len()), asked: Vec::new(), status: None };
+    let mut turn = Turn {
+        session: found,
+        drafts: Vec::with_capacity(messages.len()),
+        asked: Vec::new(),
+        settled: Vec::new(),
+        status: None,
+    };
     let (mut fresh, mut known) = (0, 0);
     let mut batch: HashSet<DedupeKey> = HashSet::new();
     for Incoming { key, payload, meaning } in messages {
@@ -106,6 +112,8 @@ struct Turn<'a> {
     drafts: Vec<Draft>,
     /// Questions of this very batch, which the world does not know yet.
     asked: Vec<RequestId>,
+    /// Questions that this batch settled, which the world does not know either.
+    settled: Vec<RequestId>,
     /// Where the batch leaves the status.
     status: Option<Status>,
 }
@@ -119,11 +127,16 @@ impl Turn<'_> {
                 if !self.is_open(&asked.request) {
                     self.asked.push(asked.request.clone());
                     let draft = envelope.seal(Event::PermissionRequested(asked.clone()));
-                    permission::ask(self.session, asked, &mut self.drafts, draft);
+                    self.drafts.push(draft);
+                    if let Some(decided) = permission::by_rule(self.session, &asked) {
+                        self.settled.push(asked.request);
+                        self.drafts.push(decided);
+                    }
                 }
             }
             Meaning::TakesBack(request) => {
                 if self.is_open(&request) {
+                    self.settled.push(request.clone());
                     self.drafts.push(envelope.seal(Event::PermissionCancelled { session: id, request }));
                 }
             }
@@ -137,6 +150,9 @@ impl Turn<'_> {
             }
             Meaning::Mirrors { request, verdict } => {
                 let open = self.is_open(&request);
+                if open {
+                    self.settled.push(request.clone());
+                }
                 if let Some(event) = permission::mirror(self.session, open, &request, verdict) {
                     self.drafts.push(envelope.seal(event));
                 }
@@ -145,7 +161,8 @@ impl Turn<'_> {
     }
 
     fn is_open(&self, request: &RequestId) -> bool {
-        self.session.permissions.get_open(request).is_some() || self.asked.contains(request)
+        let asked = self.session.permissions.get_open(request).is_some() || self.asked.contains(request);
+        asked && !self.settled.contains(request)
     }
 
     fn said(&mut self, envelope: Envelope, said: Said) {

@@ -11,9 +11,13 @@ pub const SOCKET_MESSAGE_BYTES_MAX: usize = BODY_BYTES_MAX;
 pub const WORKER_FRAME_BYTES_MAX: usize = 900 * 1024;
 /// All headers of a request; hyper answers 431 beyond it. Bearer tokens and cookies fit in a fraction.
 pub const HEADER_BYTES_MAX: usize = 32 * 1024;
+/// All headers of a request must arrive within this time: a client that dribbles holds a connection.
+pub const HEADER_READ_MS: u64 = 15_000;
+/// Connections of all kinds. 10,000 idle streams are a design goal; beyond this, file descriptors and memory run out.
+pub const CONNECTIONS_MAX: usize = 32_768;
 /// A request path with its query.
 pub const PATH_BYTES_MAX: usize = 8 * 1024;
-/// JSON nesting in what we parse ourselves; serde_json stops at 128, deeper text is an attack.
+/// JSON nesting in what we parse ourselves; `serde_json` stops at 128, deeper text is an attack.
 pub const JSON_DEPTH_MAX: usize = 128;
 /// Messages in one v1 ingress batch (ccb sends at most 500).
 pub const INGRESS_MESSAGES_MAX: usize = 1_000;
@@ -80,6 +84,24 @@ pub const BATCH_COMMANDS_MAX: usize = 1_024;
 pub const BATCH_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Records after the last checkpoint that start-up has to read in full. 16,384 records of 512 bytes are read in 30 ms.
 pub const CHECKPOINT_RECORDS_MAX: usize = 16_384;
+/// Stored bytes after the last checkpoint that start-up has to read in full: 20 ms from a warm disk, 0.3 s from a cold one.
+pub const CHECKPOINT_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// One stored record. Above every payload bound, so that only a fault of ours meets it.
+pub const RECORD_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Nesting of a stored record's event. Ours nest five deep; damaged bytes must not exhaust the stack.
+pub const RECORD_DEPTH_MAX: usize = 32;
+/// Bytes of one row of stored facts: what start-up holds of them at a time.
+pub const FACTS_ROW_BYTES_MAX: usize = 256 * 1024;
+/// Records whose bodies one `trim` forgets: bounds how long a trim delays the next commit (about 20 ms).
+pub const TRIM_RECORDS_MAX: usize = 4_096;
+/// Pages the database keeps in memory. Start-up and live traffic touch few; replays come through the system's cache.
+pub const JOURNAL_CACHE_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Dedupe keys of checkpointed records held in memory, 16 bytes each; streams used least recently give way.
+pub const KEYS_CACHED_MAX: usize = 1_000_000;
+/// Bytes in one commit of a copy (backup, restore): bounds the memory a copy takes beside a running server.
+pub const COPY_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Commits checked through one read transaction of `verify`, so that it pins no pages for long.
+pub const AUDIT_COMMITS_MAX: usize = 256;
 /// Records kept in memory for the live readers of one stream. A reader that falls behind reads the journal.
 pub const RING_RECORDS_MAX: usize = 512;
 /// Bytes of payload in one stream's ring.
@@ -108,9 +130,48 @@ pub const KEY_USE_INTERVAL_MS: u64 = 3_600_000;
 /// Orderly shutdown: after this, whatever is still open is cut.
 pub const SHUTDOWN_MS: u64 = 10_000;
 
+// --- credentials and throttles ----------------------------------------------------------------------------------
+
+/// An API key, ours (47) or an operator's own. Longer ones are pasted by mistake.
+pub const API_KEY_BYTES_MAX: usize = 256;
+/// A worker's token. Ours have 330 bytes; whatever is longer is not parsed.
+pub const TOKEN_BYTES_MAX: usize = 1_024;
+/// Signing keys that verify at once. A yearly rotation leaves a session's token good for as long as any session lives.
+pub const SIGNING_KEYS_MAX: usize = 16;
+/// A private file: 16 signing keys have 2 KiB.
+pub const PRIVATE_FILE_BYTES_MAX: usize = 16 * 1024;
+/// Registrations of one principal per second, in the long run. A runner registers once in its life.
+pub const REGISTRATIONS_PER_SECOND: u32 = 10;
+/// Registrations of one principal at once: a fleet behind one key that starts together.
+pub const REGISTRATIONS_BURST: u32 = 300;
+/// Failed or tried logins of one address per minute, in the long run: nobody mistypes more often.
+pub const LOGINS_PER_MINUTE: u32 = 10;
+/// Failed or tried logins of one address at once: several devices of a household with an old key.
+pub const LOGINS_BURST: u32 = 20;
+/// Messages of one principal per second, in the long run. Above what one server commits, so that one key may use it all;
+/// what is committed is bounded by the writer's queue.
+pub const MESSAGES_PER_SECOND: u32 = 100_000;
+/// Messages of one principal at once: two seconds' worth.
+pub const MESSAGES_BURST: u32 = 200_000;
+/// Addresses with a throttle of their own, per kind; beyond, all new ones share one. 100 bytes each.
+pub const THROTTLE_ADDRESSES_MAX: usize = 100_000;
+/// Throttles that are as good as new are forgotten this often.
+pub const THROTTLE_PRUNE_MS: u64 = 60_000;
+/// What a client whose poll was refused is told to wait: polls are held for up to 8 s, one of them ends soon.
+pub const POLL_RETRY_SECONDS: u64 = 2;
+/// Trusted proxies that may be configured.
+pub const TRUSTED_PROXIES_MAX: usize = 256;
+/// Hops of `X-Forwarded-For` that are looked at.
+pub const FORWARDED_HOPS_MAX: usize = 32;
+
 const _: () = assert!(READ_BYTES_MAX > WORKER_FRAME_BYTES_MAX);
 const _: () = assert!(FILE_CHUNK_BYTES_MAX < READ_BYTES_MAX);
+const _: () = assert!(BODY_BYTES_MAX < RECORD_BYTES_MAX);
+const _: () = assert!(TRIM_RECORDS_MAX <= CHECKPOINT_RECORDS_MAX);
 const _: () = assert!(WORKER_FRAME_BYTES_MAX < 1_048_576);
 const _: () = assert!(PAGE_ITEMS_DEFAULT <= PAGE_ITEMS_MAX);
 const _: () = assert!(BATCH_COMMANDS_MAX <= WRITER_QUEUE_MAX);
 const _: () = assert!(WORKER_GRACE_MS < WORKER_LEASE_MS);
+const _: () = assert!(INGRESS_MESSAGES_MAX <= MESSAGES_BURST as usize);
+const _: () = assert!(WORKER_EVENTS_MAX <= MESSAGES_BURST as usize);
+const _: () = assert!(REGISTRATIONS_PER_SECOND > 0 && LOGINS_PER_MINUTE > 0 && MESSAGES_PER_SECOND > 0);

@@ -16,6 +16,8 @@ pub mod outbox;
 pub mod permission;
 pub mod session;
 pub mod stream;
+#[cfg(test)]
+mod tests;
 pub mod work;
 mod world;
 

@@ -115,20 +115,21 @@ impl Permissions {
     }
 }
 
-/// The records for a question that arrives: the question, and the decision if a rule has one.
-pub(super) fn ask(session: &Session, asked: PermissionRequested, drafts: &mut Vec<Draft>, draft: Draft) {
-    let rule = session.rules.iter().find(|rule| rule.tool == asked.tool && rule.subject == asked.subject);
-    drafts.push(draft);
-    if let Some(rule) = rule {
-        drafts.push(session.draft(Event::PermissionDecided(PermissionDecided {
-            session: session.id,
-            request: asked.request,
-            verdict: Verdict::Allow,
-            message: None,
-            fingerprint: Fingerprint::default(),
-            rule: Some(rule.name.clone()),
-        })));
-    }
+/// The decision on a question that arrives, if a rule has one.
+pub(super) fn by_rule(session: &Session, asked: &PermissionRequested) -> Option<Draft> {
+    let rule = session.rules.iter().find(|rule| rule.tool == asked.tool && rule.subject == asked.subject)?;
+    Some(session.draft(allowed_by(session.id, asked.request.clone(), rule)))
+}
+
+fn allowed_by(session: SessionId, request: RequestId, rule: &Rule) -> Event {
+    Event::PermissionDecided(PermissionDecided {
+        session,
+        request,
+        verdict: Verdict::Allow,
+        message: None,
+        fingerprint: Fingerprint::default(),
+        rule: Some(rule.name.clone()),
+    })
 }
 
 pub(super) fn decide(world: &World, id: SessionId, request: &RequestId, answer: Answer) -> Result<Decided, Refusal> {
@@ -165,16 +166,7 @@ fn adopt(session: &Session, rule: Rule, decided: &RequestId) -> Result<Vec<Draft
         .open()
         .filter(|open| open.request != *decided && open.tool == rule.tool && open.subject == rule.subject)
         .map(|open| open.request.clone());
-    let by_rule = |request| {
-        session.draft(Event::PermissionDecided(PermissionDecided {
-            session: session.id,
-            request,
-            verdict: Verdict::Allow,
-            message: None,
-            fingerprint: Fingerprint::default(),
-            rule: Some(rule.name.clone()),
-        }))
-    };
+    let by_rule = |request| session.draft(allowed_by(session.id, request, &rule));
     let mut drafts: Vec<Draft> = covered.map(by_rule).collect();
     drafts.insert(0, session.draft(Event::RuleAdded { session: session.id, rule: rule.clone() }));
     Ok(drafts)

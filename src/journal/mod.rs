@@ -19,16 +19,24 @@
 //! This module may not know what events mean, beyond [`Event::shapes_world`](crate::domain::Event::shapes_world), which
 //! tells what start-up must read.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{fmt::Debug, path::PathBuf, sync::Arc};
 
 use crate::domain::{DedupeKey, Epoch, Position, Record, Sequence, Stream, Timestamp};
 
-pub mod codec;
+mod batch;
+mod chain;
+mod codec;
 pub mod memory;
+mod page;
 pub mod redb;
+
+pub use memory::MemoryJournal;
+pub use redb::{RedbJournal, RedbReader, fresh_epoch};
 
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod scribe;
 
 /// What can go wrong with a journal.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +50,11 @@ pub enum JournalError {
     /// A stream's sequence in the batch does not continue that stream. Nothing was written.
     #[error("the batch has sequence {given} of {stream} where {expected} was expected")]
     Order { stream: Stream, given: Sequence, expected: Sequence },
+    /// A record is larger than any payload that is let in. Nothing was written.
+    #[error(
+        "the record at position {position} takes {bytes} bytes; at most {bytes_max} are kept: refuse it at the door"
+    )]
+    TooLarge { position: Position, bytes: usize, bytes_max: usize },
     /// Another process has the file.
     #[error("{} is in use by another process: stop it first, or work on a copy made by `rcsctl db backup`", path.display())]
     InUse { path: PathBuf },
@@ -67,7 +80,7 @@ pub struct StreamTail {
     pub at: Timestamp,
 }
 
-/// How much one read may return. Both bounds hold, but one record is always returned if there is one.
+/// How much one read may return, in records and in stored bytes. Both bounds hold, but one record is always returned if there is one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
     pub records_max: usize,
@@ -80,7 +93,7 @@ pub struct Commit {
     pub first: Position,
     pub last: Position,
     pub at: Timestamp,
-    /// `SHA-256(previous link ‖ digest of each record)`.
+    /// `SHA-256(previous link ‖ first ‖ last ‖ time ‖ digest of each record)`.
     pub link: [u8; 32],
 }
 
@@ -106,12 +119,13 @@ pub struct Fault {
 }
 
 /// The one hand that writes.
-pub trait Journal: Send {
+pub trait Journal: Debug + Send {
     /// Commits the records as one batch, durably. Returns after the sync.
     ///
     /// `records` are numbered by the caller; the journal checks that positions follow its tail without a hole and that
     /// sequences follow each stream's tail, and refuses the whole batch otherwise. After a [`JournalError::Storage`]
-    /// nothing more may be written: the process must start again from what is on disk.
+    /// nothing more may be written: the process must start again from what is on disk. An empty batch writes nothing and
+    /// answers the last commit.
     fn append(&mut self, records: &[Arc<Record>]) -> Result<Commit, JournalError>;
 
     /// Forgets the bodies of a stream up to and including `through`, keeping their digests in the chain. Returns how
@@ -126,7 +140,7 @@ pub trait Journal: Send {
 }
 
 /// The many eyes that read.
-pub trait JournalReader: Send + Sync {
+pub trait JournalReader: Debug + Send + Sync {
     /// The numbering's identity.
     fn epoch(&self) -> Epoch;
 

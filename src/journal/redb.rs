@@ -1,1 +1,286 @@
+//! The journal in one redb file. It owns the file: one process, one writer, many readers.
+//!
+//! A commit inserts the batch at the end of `events` and one row at the end of `commits`, and nothing else: what a
+//! commit costs is mostly the pages it dirties. The index ([`tables`]) is written when enough has gathered in memory.
+//!
+//! ```text
+//!  positions   1 … … … checkpoint … … … tail
+//!  index       in the tables ───┘└─── in memory (`Live`), rebuilt from the events at start
+//! ```
+//!
+//! This module may not know what a record's bytes mean (the codec does), nor who writes or reads.
 
+mod audit;
+mod failure;
+mod index;
+mod keys;
+mod live;
+mod open;
+mod reader;
+mod tables;
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard},
+};
+
+use ::redb::{Database, ReadableTable, WriteTransaction};
+
+use self::{
+    failure::failed,
+    keys::KeyCache,
+    live::{Arrival, CheckpointBounds, Live},
+    tables::{COMMITS, EVENTS, SEGMENTS, STREAMS},
+};
+pub use self::{open::fresh_epoch, reader::RedbReader};
+use super::{
+    Commit, Journal, JournalError, JournalReader,
+    batch::{self, Bases},
+    chain,
+    codec::{self, Stored, rows},
+};
+use crate::domain::{Epoch, Position, Record, Sequence, Stream, Timestamp, limits};
+
+/// The journal in a file, and the one hand that writes it.
+pub struct RedbJournal {
+    shared: Arc<Shared>,
+    bounds: CheckpointBounds,
+    /// The time of the last commit, for the answer to an empty batch.
+    last: Commit,
+    /// What made writing impossible. Only starting again from the file helps.
+    broken: Option<String>,
+}
+
+/// What writer and readers have in common.
+pub(in crate::journal) struct Shared {
+    pub(in crate::journal) db: Database,
+    pub(in crate::journal) path: PathBuf,
+    pub(in crate::journal) epoch: Epoch,
+    anchor: [u8; 32],
+    live: RwLock<Live>,
+    keys: Mutex<KeyCache>,
+}
+
+impl Shared {
+    // A panic under one of these locks ends the process that serves. In a test that goes on, the state is that of before
+    // or after a batch, because nothing between can fail.
+    fn live(&self) -> RwLockReadGuard<'_, Live> {
+        self.live.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keys(&self) -> MutexGuard<'_, KeyCache> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for RedbJournal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tail = self.shared.live().tail;
+        f.debug_struct("RedbJournal").field("path", &self.shared.path).field("tail", &tail).finish_non_exhaustive()
+    }
+}
+
+impl RedbJournal {
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.shared.path
+    }
+
+    /// A reader that can also make a copy of the file.
+    pub fn redb_reader(&self) -> RedbReader {
+        RedbReader { shared: self.shared.clone() }
+    }
+
+    fn refuse_if_broken(&self) -> Result<(), JournalError> {
+        match &self.broken {
+            None => Ok(()),
+            Some(reason) => Err(JournalError::Storage {
+                doing: "write any more: start again from the file",
+                source: format!("an earlier write failed: {reason}").into(),
+            }),
+        }
+    }
+
+    /// Runs one transaction. Whatever goes wrong in it, nobody can know what is on disk now, so nothing more is written.
+    fn write<T>(&mut self, body: impl FnOnce(&WriteTransaction) -> Result<T, JournalError>) -> Result<T, JournalError> {
+        self.refuse_if_broken()?;
+        let outcome = transact(&self.shared.db, body);
+        if let Err(error) = &outcome {
+            self.broken = Some(error.to_string());
+        }
+        outcome
+    }
+
+    /// Changes what memory knows, once the transaction is durable.
+    fn advance(&self, change: impl FnOnce(&mut Live)) {
+        change(&mut self.shared.live.write().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// The batch as stored bytes, with its link.
+    fn seal(&self, records: &[Arc<Record>]) -> Result<(Vec<Vec<u8>>, Commit), JournalError> {
+        let rows = records.iter().map(|record| codec::encode(record)).collect::<Result<Vec<_>, _>>()?;
+        let mut digests = Vec::with_capacity(rows.len());
+        for (row, record) in rows.iter().zip(records) {
+            digests.push(Stored::parse(row).map_err(|flaw| flaw.at(record.position))?.digest());
+        }
+        let end = |record: Option<&Arc<Record>>| record.map_or((Position::ZERO, Timestamp(0)), |r| (r.position, r.at));
+        let ((first, _), (last, at)) = (end(records.first()), end(records.last()));
+        let link = chain::link(&self.shared.live().link, first, last, at, digests);
+        Ok((rows, Commit { first, last, at, link }))
+    }
+
+    /// Takes a durable batch into memory.
+    fn note(&self, records: &[Arc<Record>], rows: &[Vec<u8>], bases: &Bases, commit: Commit, settled: bool) {
+        self.advance(|live| {
+            if settled {
+                live.settle();
+            }
+            for (record, row) in records.iter().zip(rows) {
+                let fact = Stored::parse(row).ok().filter(|_| record.event.shapes_world()).map(|stored| stored.fact());
+                let arrival = Arrival {
+                    position: record.position,
+                    stream: record.stream,
+                    sequence: record.sequence,
+                    at: record.at,
+                    key: record.key,
+                    fact,
+                    forgotten: false,
+                    bytes: row.len(),
+                };
+                let base = bases.get(&record.stream).copied().unwrap_or(batch::NEW_STREAM);
+                let Ok(()) = live.take(&arrival, || Ok::<_, std::convert::Infallible>(base));
+            }
+            live.link = commit.link;
+        });
+    }
+}
+
+/// One durable transaction. Quick repair, so that opening after a crash does not read the whole file.
+fn transact<T>(
+    db: &Database,
+    body: impl FnOnce(&WriteTransaction) -> Result<T, JournalError>,
+) -> Result<T, JournalError> {
+    let mut txn = db.begin_write().map_err(failed("begin to write"))?;
+    txn.set_quick_repair(true);
+    let value = body(&txn)?;
+    txn.commit().map_err(failed("commit"))?;
+    Ok(value)
+}
+
+impl Journal for RedbJournal {
+    fn append(&mut self, records: &[Arc<Record>]) -> Result<Commit, JournalError> {
+        self.refuse_if_broken()?;
+        if records.is_empty() {
+            return Ok(self.last);
+        }
+        let reader = self.redb_reader();
+        let bases = batch::check(records, reader.tail(), |stream| reader.stream_tail(stream))?;
+        let (rows, commit) = self.seal(records)?;
+        let bytes = rows.iter().map(Vec::len).sum();
+        let shared = self.shared.clone();
+        // The checkpoint covers what came before this batch, so that no reader finds the batch in the index before it
+        // is in memory.
+        let due = shared.live().is_full_for(records.len(), bytes, self.bounds);
+        self.write(|txn| {
+            let doing = "append records";
+            if due {
+                index::write(txn, &shared.live())?;
+            }
+            let mut events = txn.open_table(EVENTS).map_err(failed(doing))?;
+            for (row, record) in rows.iter().zip(records) {
+                events.insert(record.position.0, row.as_slice()).map_err(failed(doing))?;
+            }
+            let mut commits = txn.open_table(COMMITS).map_err(failed(doing))?;
+            commits.insert(commit.last.0, &rows::commit(&commit)).map_err(failed(doing))?;
+            Ok(())
+        })?;
+        self.note(records, &rows, &bases, commit, due);
+        self.last = commit;
+        if self.shared.live().is_full_for(0, 0, self.bounds) {
+            self.checkpoint()?;
+        }
+        Ok(commit)
+    }
+
+    fn trim(&mut self, stream: Stream, through: Sequence) -> Result<usize, JournalError> {
+        self.refuse_if_broken()?;
+        let Some(tail) = self.redb_reader().stream_tail(stream)? else { return Ok(0) };
+        let through = through.min(tail.latest).min(Sequence(tail.earliest.0 + limits::TRIM_RECORDS_MAX as u64 - 1));
+        if through < tail.earliest {
+            return Ok(0);
+        }
+        let shared = self.shared.clone();
+        // What is not indexed yet is indexed first: the index tables alone say where a stream begins.
+        let due = shared.live().streams.get(&stream).is_some_and(|entry| entry.first <= through);
+        let earliest = self.write(|txn| {
+            if due {
+                index::write(txn, &shared.live())?;
+            }
+            forget(txn, stream, tail.earliest, through)
+        })?;
+        self.advance(|live| {
+            if due {
+                live.settle();
+            } else if let Some(entry) = live.streams.get_mut(&stream) {
+                entry.tail.earliest = earliest;
+            }
+        });
+        Ok(usize::try_from(earliest.0 - tail.earliest.0).unwrap_or(usize::MAX))
+    }
+
+    fn checkpoint(&mut self) -> Result<(), JournalError> {
+        let shared = self.shared.clone();
+        if shared.live().len() == 0 {
+            return self.refuse_if_broken();
+        }
+        self.write(|txn| index::write(txn, &shared.live()))?;
+        self.advance(Live::settle);
+        Ok(())
+    }
+
+    fn reader(&self) -> Arc<dyn JournalReader> {
+        Arc::new(self.redb_reader())
+    }
+}
+
+/// Replaces records by what a trim leaves of them, and raises the horizon to match. Answers the new earliest sequence.
+fn forget(txn: &WriteTransaction, stream: Stream, from: Sequence, through: Sequence) -> Result<Sequence, JournalError> {
+    let doing = "trim a stream";
+    let mut doomed = Vec::new();
+    {
+        let segments = txn.open_table(SEGMENTS).map_err(failed(doing))?;
+        index::entries(&segments, stream, from, through.next(), |_, entry| {
+            doomed.push(entry.position);
+            true
+        })?;
+    }
+    let mut events = txn.open_table(EVENTS).map_err(failed(doing))?;
+    let (mut earliest, mut bytes) = (from, 0_usize);
+    for position in doomed {
+        let left = {
+            let row = events.get(position.0).map_err(failed(doing))?.ok_or_else(|| reader::missing(position))?;
+            bytes = bytes.saturating_add(row.value().len());
+            Stored::parse(row.value()).map_err(|flaw| flaw.at(position))?.forget()
+        };
+        if let Some(left) = left {
+            events.insert(position.0, left.as_slice()).map_err(failed(doing))?;
+        }
+        earliest = earliest.next();
+        if bytes > limits::CHECKPOINT_BYTES_MAX {
+            break;
+        }
+    }
+    let mut streams = txn.open_table(STREAMS).map_err(failed(doing))?;
+    let key = stream.to_key();
+    let mut tail = match streams.get(&key).map_err(failed(doing))? {
+        Some(row) => rows::read_stream(row.value()),
+        None => batch::NEW_STREAM,
+    };
+    tail.earliest = earliest;
+    streams.insert(&key, &rows::stream(tail)).map_err(failed(doing))?;
+    Ok(earliest)
+}
+
+#[cfg(test)]
+mod tests;

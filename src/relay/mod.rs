@@ -261,6 +261,11 @@ impl Relay {
         self.shared.closing.subscribe()
     }
 
+    /// Returns when everybody who watched for the end has let go: all streams, sockets and polls are closed.
+    pub async fn drained(&self) {
+        self.shared.closing.closed().await;
+    }
+
     /// Refuses new submissions, tells all streams, and lets the writer finish what it has taken.
     pub async fn close(&self) {
         self.shared.closing.send_replace(true);

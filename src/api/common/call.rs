@@ -83,7 +83,8 @@ impl Call {
     where
         T::Err: std::fmt::Display,
     {
-        let parse = |text: Cow<'_, str>| text.parse().map_err(|error: T::Err| BadRequest::parameter(name, error.to_string()));
+        let parse =
+            |text: Cow<'_, str>| text.parse().map_err(|error: T::Err| BadRequest::parameter(name, error.to_string()));
         self.query(name).map(parse).transpose()
     }
 

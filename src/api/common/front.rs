@@ -1,6 +1,6 @@
 //! The front door: one filter for requests, one for sockets. Everything behind it is plain functions.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{convert::Infallible, net::IpAddr, sync::Arc};
 
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::{Stream, StreamExt as _};
@@ -21,7 +21,7 @@ pub struct Peer(pub IpAddr);
 /// Everything outside the body.
 type Head = (Method, String, Option<String>, HeaderMap, Option<Peer>);
 
-fn head() -> impl Filter<Extract = Head, Error = warp::Rejection> + Clone {
+fn head() -> impl Filter<Extract = Head, Error = Infallible> + Clone {
     let query = warp::query::raw().map(Some).or(warp::any().map(|| None)).unify();
     let path = warp::path::full().map(|full: warp::path::FullPath| normal_path(full.as_str()));
     let peer = warp::ext::optional::<Peer>();

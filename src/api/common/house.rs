@@ -7,7 +7,10 @@ use uuid::Uuid;
 use crate::{
     domain::{EnvironmentId, SessionId},
     relay::Relay,
-    security::{self, Secret, SigningKeys, Throttle},
+    security::{
+        self, NoRandomness, Secret, SigningKeys, Throttle,
+        token::{SessionClaims, WorkerClaims, sign_environment, sign_session, sign_worker},
+    },
 };
 
 /// Settings that rooms see.
@@ -29,34 +32,45 @@ pub struct Settings {
     pub cors_origins: Vec<String>,
 }
 
+/// Draws the metrics page.
+pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
+
 /// See the module.
-#[derive(Debug)]
 pub struct House {
     pub relay: Relay,
     pub signing: Arc<SigningKeys>,
     pub throttle: Throttle,
     pub settings: Settings,
+    pub metrics: RenderMetrics,
+}
+
+impl std::fmt::Debug for House {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("House").field("relay", &self.relay).field("settings", &self.settings).finish_non_exhaustive()
+    }
 }
 
 impl House {
     /// A fresh id: random, so that nobody can guess one, and ordered by time, so that lists and B-trees like it.
-    pub fn fresh(&self) -> Uuid {
+    pub fn fresh(&self) -> Result<Uuid, NoRandomness> {
         security::fresh_uuid(self.relay.now())
     }
 
     /// The token with which a session's worker speaks, valid as long as the session. Goes into work secrets.
     pub fn ingress_token(&self, session: SessionId) -> Secret {
-        security::token::ingress(&self.signing, session)
+        sign_session(&self.signing, SessionClaims { session, generation: 0 })
     }
 
     /// The secret with which a runner polls; the same one whenever it registers again.
     pub fn environment_secret(&self, environment: EnvironmentId) -> Secret {
-        security::token::environment(&self.signing, environment)
+        sign_environment(&self.signing, environment)
     }
 
     /// A worker's JWT for one epoch, and its lifetime in seconds.
     pub fn worker_jwt(&self, session: SessionId, epoch: u64) -> (Secret, u64) {
-        let lifetime = self.settings.jwt_lifetime.as_secs();
-        (security::token::worker_jwt(&self.signing, session, epoch, self.relay.now(), lifetime), lifetime)
+        let seconds = self.settings.jwt_lifetime.as_secs();
+        let issued_at = self.relay.now();
+        let expires_at = issued_at.plus_ms(seconds.saturating_mul(1_000));
+        (sign_worker(&self.signing, WorkerClaims { session, epoch, issued_at, expires_at }), seconds)
     }
 }

@@ -2,46 +2,92 @@
 
 use super::{call::Call, house::House};
 use crate::{
-    domain::{OwnerId, SessionId},
-    security::{self, Denied, Grant, Principal, Rejected, RetryAfter, throttle::Gate},
+    domain::{OwnerId, SessionId, key::Key},
+    security::{
+        self, Denied, Grant, KeyView, Principal, RetryAfter,
+        api_key::Rejected,
+        digest::secret_digest,
+        principal::ThrottleKey,
+        throttle::ThrottleKind,
+        token::{TokenError, TokenKind, verify_environment, verify_session, verify_worker},
+    },
 };
+
+/// Why nobody was recognised: 401, whatever the reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unknown {
+    #[error("no credential: send `Authorization: Bearer <API key>`")]
+    Missing,
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    #[error(transparent)]
+    Key(#[from] Rejected),
+    /// Too many bad credentials came from this address: 429.
+    #[error(transparent)]
+    Throttled(#[from] RetryAfter),
+}
 
 impl House {
     /// The principal behind the call's bearer token: an API key, a worker's token or an environment secret, told apart
-    /// by their form.
-    pub fn identify(&self, call: &Call) -> Result<Principal, Rejected> {
-        let token = call.bearer().or_else(|| call.header("x-api-key")).ok_or(Rejected::Missing)?;
-        self.identify_token(token)
+    /// by their form. Bad credentials are counted by address.
+    pub fn identify(&self, call: &Call) -> Result<Principal, Unknown> {
+        let token = call.bearer().or_else(|| call.header("x-api-key")).ok_or(Unknown::Missing)?;
+        self.identify_token(token).or_else(|unknown| {
+            self.throttle.check(ThrottleKind::Login, address(call))?;
+            Err(unknown)
+        })
     }
 
-    /// As [`identify`](Self::identify), for a token that came another way.
-    pub fn identify_token(&self, token: &str) -> Result<Principal, Rejected> {
+    /// As [`identify`](Self::identify), for a token that came another way and is counted by the caller.
+    pub fn identify_token(&self, token: &str) -> Result<Principal, Unknown> {
         let now = self.relay.now();
-        if let Some(claims) = security::token::recognise(&self.signing, token, now)? {
-            return Ok(claims);
-        }
-        let world = self.relay.world();
-        security::api_key::authenticate(world.key_by_digest(&security::digest(token.as_bytes())), now)
+        Ok(match TokenKind::of(token) {
+            TokenKind::Worker => {
+                let claims = verify_worker(&self.signing, token, now)?;
+                Principal::Worker { session: claims.session, epoch: Some(claims.epoch) }
+            }
+            TokenKind::Session => {
+                let claims = verify_session(&self.signing, token)?;
+                Principal::Worker { session: claims.session, epoch: None }
+            }
+            TokenKind::Environment => Principal::Environment(verify_environment(&self.signing, token)?),
+            TokenKind::ApiKey => {
+                let digest = secret_digest(token);
+                let world = self.relay.world();
+                security::authenticate(world.key_by_digest(&digest).map(view).as_ref(), now)?
+            }
+        })
     }
 
     /// Whether the principal may do this to a session. A session that is not theirs is reported as one that is not
     /// there: its existence is nobody's business.
     pub fn may(&self, principal: &Principal, grant: Grant, session: SessionId) -> Result<(), Denied> {
-        let owner = self.relay.world().session(session).map(|found| found.owner);
-        self.may_owned(principal, grant, owner)
+        security::may(principal, grant, self.owner_of(session))
     }
 
-    /// Whether the principal may do this to something of this owner; `None` for something that is not there.
-    pub fn may_owned(&self, principal: &Principal, grant: Grant, owner: Option<OwnerId>) -> Result<(), Denied> {
-        security::may(principal, grant, owner)
+    /// Whether the principal may be the agent's side of a session.
+    pub fn may_run(&self, principal: &Principal, session: SessionId) -> Result<(), Denied> {
+        security::may_run_session(principal, session, self.owner_of(session))
     }
 
-    /// Whether the caller has anything left at this gate.
-    pub fn admit(&self, gate: Gate, principal: Option<&Principal>, call: &Call) -> Result<(), RetryAfter> {
-        let key = match principal {
-            Some(principal) => principal.throttle_key(),
-            None => security::throttle::address_key(call.peer),
-        };
-        self.throttle.check(gate, key)
+    /// Who owns a session; `None` if there is none.
+    pub fn owner_of(&self, session: SessionId) -> Option<OwnerId> {
+        self.relay.world().session(session).map(|found| found.owner)
+    }
+}
+
+/// The name under which a call is counted before anybody is recognised.
+pub fn address(call: &Call) -> ThrottleKey {
+    call.peer.map_or(ThrottleKey::Crowd, ThrottleKey::address)
+}
+
+fn view(key: &Key) -> KeyView<'_> {
+    KeyView {
+        key: key.created.key,
+        owner: key.created.owner,
+        role: key.created.role,
+        name: &key.created.name,
+        expires_at: key.created.expires_at,
+        revoked: key.revoked_at.is_some(),
     }
 }

@@ -1,0 +1,288 @@
+//! Opening a file: whose it is, whether it can be read, and what memory must know before the first record is appended.
+
+use std::{
+    fs::OpenOptions,
+    path::Path,
+    sync::{Arc, Mutex, RwLock},
+};
+
+use ::redb::{Builder, Database, ReadTransaction, ReadableDatabase, ReadableTable, TableError, TableHandle};
+use ring::rand::{SecureRandom, SystemRandom};
+
+use super::{
+    RedbJournal, Shared,
+    failure::{failed, on_file, on_open, unreadable},
+    index,
+    keys::KeyCache,
+    live::{Arrival, CheckpointBounds, Live},
+    reader,
+    tables::{COMMITS, EVENTS, FACTS, FORMAT, INDEX, META, SEGMENTS, STREAMS, names},
+    transact,
+};
+use crate::{
+    domain::{Epoch, Position, limits},
+    journal::{
+        Commit, JournalError, batch, chain,
+        codec::{Flaw, Stored, rows},
+    },
+};
+
+/// The identity of a new journal, or of a copy that was restored.
+pub fn fresh_epoch() -> Result<Epoch, JournalError> {
+    let mut bytes = [0; 8];
+    SystemRandom::new().fill(&mut bytes).map_err(|_| JournalError::Storage {
+        doing: "draw the identity of a new journal",
+        source: "the system has no randomness to give".into(),
+    })?;
+    Ok(Epoch(u64::from_be_bytes(bytes)))
+}
+
+impl RedbJournal {
+    /// Opens the journal in the file at `path`.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, JournalError> {
+        let path = path.as_ref();
+        Self::load(
+            builder().open(path).map_err(|error| on_open(path, &error))?,
+            path,
+            None,
+            CheckpointBounds::default(),
+        )
+    }
+
+    /// Opens the journal in the file at `path`, after checking every page of it. Reads the whole file; for a check of a
+    /// stopped server's file, where damage must end in an error.
+    pub fn open_checked(path: impl AsRef<Path>) -> Result<Self, JournalError> {
+        let path = path.as_ref();
+        let db = builder().set_check_integrity_on_open(true).open(path).map_err(|error| on_open(path, &error))?;
+        Self::load(db, path, None, CheckpointBounds::default())
+    }
+
+    /// Opens the journal at `path`, or begins one there. Only the owner may read a new file: it holds what people said.
+    pub fn open_or_create(path: impl AsRef<Path>) -> Result<Self, JournalError> {
+        let path = path.as_ref();
+        create_private(path)?;
+        let db = builder().create(path).map_err(|error| on_open(path, &error))?;
+        Self::load(db, path, Some(fresh_epoch()?), CheckpointBounds::default())
+    }
+
+    /// Takes over an open database. `epoch` is for a new journal; without one, there must be a journal already.
+    pub(in crate::journal) fn load(
+        db: Database,
+        path: &Path,
+        epoch: Option<Epoch>,
+        bounds: CheckpointBounds,
+    ) -> Result<Self, JournalError> {
+        let meta = match (Meta::read(&db, path)?, epoch) {
+            (Some(meta), _) => meta,
+            (None, Some(epoch)) => begin(&db, epoch)?,
+            (None, None) => {
+                return Err(unreadable(path, "it holds no journal, or only the beginning of a copy of one"));
+            }
+        };
+        let checkpoint = if has_index(&db, &meta)? {
+            meta.checkpoint
+        } else {
+            tracing::info!(path = %path.display(), "making the index of the journal anew");
+            transact(&db, index::reset)?;
+            Position::ZERO
+        };
+        let (tail, last) = ends(&db, meta.anchor)?;
+        if checkpoint > tail {
+            return Err(Flaw::new(format!("the journal ends at {tail}, but its index reaches further")).at(checkpoint));
+        }
+        let live = catch_up(&db, Live::new(checkpoint, last.link), tail, bounds)?;
+        let shared = Shared {
+            db,
+            path: path.to_owned(),
+            epoch: meta.epoch,
+            anchor: meta.anchor,
+            live: RwLock::new(live),
+            keys: Mutex::new(KeyCache::new(limits::KEYS_CACHED_MAX)),
+        };
+        Ok(Self { shared: Arc::new(shared), bounds, last, broken: None })
+    }
+}
+
+/// How every file of ours is opened.
+pub(in crate::journal) fn builder() -> Builder {
+    let mut builder = Builder::new();
+    builder.set_cache_size(limits::JOURNAL_CACHE_BYTES_MAX);
+    builder
+}
+
+/// Makes an empty file for its owner alone, unless there is a file already.
+pub(in crate::journal) fn create_private(path: &Path) -> Result<bool, JournalError> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(on_file("create its file", path, &error)),
+    }
+}
+
+/// What `meta` says.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::journal) struct Meta {
+    pub(in crate::journal) epoch: Epoch,
+    pub(in crate::journal) anchor: [u8; 32],
+    checkpoint: Position,
+    index: u64,
+}
+
+impl Meta {
+    /// Reads it; `None` for a database that holds nothing at all yet.
+    pub(in crate::journal) fn read(db: &impl ReadableDatabase, path: &Path) -> Result<Option<Self>, JournalError> {
+        let doing = "read what the file says of itself";
+        let txn = db.begin_read().map_err(failed(doing))?;
+        let table = match txn.open_table(META) {
+            Ok(table) => table,
+            Err(TableError::TableDoesNotExist(_)) => {
+                let others = txn.list_tables().map_err(failed(doing))?.next();
+                return match others {
+                    None => Ok(None),
+                    Some(_) => Err(unreadable(path, "it is another program's database, or an unfinished copy")),
+                };
+            }
+            Err(error) => return Err(unreadable(path, format!("it is another program's database ({error})"))),
+        };
+        let value = |name: &'static str| -> Result<Option<Vec<u8>>, JournalError> {
+            Ok(table.get(name).map_err(failed(doing))?.map(|value| value.value().to_vec()))
+        };
+        let number = |name: &'static str| -> Result<u64, JournalError> {
+            let number = value(name)?.as_deref().and_then(rows::value);
+            number.ok_or_else(|| unreadable(path, format!("it does not say its {name}")))
+        };
+        let format = number(names::FORMAT)?;
+        if format > FORMAT {
+            let reason = format!("it is a journal of format {format}, and this release reads up to {FORMAT}");
+            return Err(unreadable(path, reason));
+        }
+        let anchor = value(names::ANCHOR)?.and_then(|anchor| anchor.try_into().ok());
+        Ok(Some(Self {
+            epoch: Epoch(number(names::EPOCH)?),
+            anchor: anchor.ok_or_else(|| unreadable(path, "it does not say what its chain hangs on"))?,
+            checkpoint: Position(number(names::CHECKPOINT)?),
+            index: number(names::INDEX)?,
+        }))
+    }
+
+    /// Writes it into a file that has none: from then on the file is a journal.
+    pub(in crate::journal) fn write(&self, txn: &::redb::WriteTransaction) -> Result<(), JournalError> {
+        let doing = "write what the file says of itself";
+        let mut table = txn.open_table(META).map_err(failed(doing))?;
+        let numbers = [
+            (names::FORMAT, FORMAT),
+            (names::EPOCH, self.epoch.0),
+            (names::CHECKPOINT, self.checkpoint.0),
+            (names::INDEX, self.index),
+        ];
+        for (name, number) in numbers {
+            table.insert(name, number.to_be_bytes().as_slice()).map_err(failed(doing))?;
+        }
+        table.insert(names::ANCHOR, self.anchor.as_slice()).map_err(failed(doing))?;
+        Ok(())
+    }
+}
+
+/// Begins a journal: all tables and what they are, in one commit.
+fn begin(db: &Database, epoch: Epoch) -> Result<Meta, JournalError> {
+    let meta = Meta { epoch, anchor: chain::anchor(epoch), checkpoint: Position::ZERO, index: INDEX };
+    transact(db, |txn| {
+        let doing = "begin";
+        txn.open_table(EVENTS).map_err(failed(doing))?;
+        txn.open_table(COMMITS).map_err(failed(doing))?;
+        index::reset(txn)?;
+        meta.write(txn)
+    })?;
+    Ok(meta)
+}
+
+fn has_index(db: &Database, meta: &Meta) -> Result<bool, JournalError> {
+    let doing = "look for its index";
+    let txn = db.begin_read().map_err(failed(doing))?;
+    let found: Vec<String> = txn.list_tables().map_err(failed(doing))?.map(|table| table.name().to_owned()).collect();
+    let wanted = [SEGMENTS.name(), STREAMS.name(), FACTS.name()];
+    Ok(meta.index == INDEX && wanted.iter().all(|name| found.iter().any(|found| found == name)))
+}
+
+/// The last position and the last commit, which must agree.
+fn ends(db: &Database, anchor: [u8; 32]) -> Result<(Position, Commit), JournalError> {
+    let doing = "find its end";
+    let txn = db.begin_read().map_err(failed(doing))?;
+    let commits = txn.open_table(COMMITS).map_err(failed(doing))?;
+    let last = commits.last().map_err(failed(doing))?;
+    let last = last.map_or(batch::nothing_yet(anchor), |(last, row)| rows::read_commit(last.value(), row.value()));
+    let events = txn.open_table(EVENTS).map_err(failed(doing))?;
+    let tail = Position(events.last().map_err(failed(doing))?.map_or(0, |(position, _)| position.value()));
+    if tail != last.last {
+        let reason = format!("the records end at {tail}, but the commits end at {}", last.last);
+        return Err(Flaw::new(reason).at(tail.min(last.last).next()));
+    }
+    Ok((tail, last))
+}
+
+/// Reads what the index tables do not cover, writing the index whenever enough has gathered.
+fn catch_up(db: &Database, mut live: Live, tail: Position, bounds: CheckpointBounds) -> Result<Live, JournalError> {
+    loop {
+        let txn = db.begin_read().map_err(failed("begin to read"))?;
+        gather(&txn, &mut live, tail, bounds)?;
+        drop(txn);
+        if live.tail == tail {
+            return Ok(live);
+        }
+        transact(db, |txn| index::write(txn, &live))?;
+        live.settle();
+    }
+}
+
+/// Takes records into `live` until it is full or the tail is reached.
+fn gather(
+    txn: &ReadTransaction,
+    live: &mut Live,
+    tail: Position,
+    bounds: CheckpointBounds,
+) -> Result<(), JournalError> {
+    let doing = "read what came after the last checkpoint";
+    if live.tail >= tail {
+        return Ok(());
+    }
+    let events = txn.open_table(EVENTS).map_err(failed(doing))?;
+    for row in events.range(live.tail.next().0..=tail.0).map_err(failed(doing))? {
+        let (position, row) = row.map_err(failed(doing))?;
+        let (position, row) = (Position(position.value()), row.value());
+        if position != live.tail.next() {
+            return Err(reader::missing(live.tail.next()));
+        }
+        if live.is_full_for(1, row.len(), bounds) {
+            return Ok(());
+        }
+        take(txn, live, position, row)?;
+    }
+    if live.tail == tail { Ok(()) } else { Err(reader::missing(live.tail.next())) }
+}
+
+fn take(txn: &ReadTransaction, live: &mut Live, position: Position, row: &[u8]) -> Result<(), JournalError> {
+    let damaged = |flaw: Flaw| flaw.at(position);
+    let stored = Stored::parse(row).map_err(damaged)?;
+    let head = stored.head().map_err(damaged)?;
+    let arrival = Arrival {
+        position,
+        stream: head.stream().map_err(damaged)?,
+        sequence: head.sequence(),
+        at: head.at(),
+        key: head.key(),
+        fact: head.is_fact().then(|| stored.fact()),
+        forgotten: stored.is_forgotten(),
+        bytes: row.len(),
+    };
+    live.take(&arrival, || Ok(index::stream_tail(txn, arrival.stream)?.unwrap_or(batch::NEW_STREAM)))?;
+    let counted = live.streams.get(&arrival.stream).map(|entry| entry.first.0 + entry.entries.len() as u64 - 1);
+    if counted != Some(arrival.sequence.0) {
+        let reason = format!("it is {} of {}, which does not follow", arrival.sequence, arrival.stream);
+        return Err(Flaw::new(reason).at(position));
+    }
+    Ok(())
+}

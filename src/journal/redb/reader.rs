@@ -1,0 +1,348 @@
+//! Reading: consistent, bounded, and nothing held open afterwards.
+//!
+//! A snapshot is taken under the lock of [`Live`]: a read transaction and what memory knows of the stream asked for.
+//! The writer commits first and moves `Live` afterwards, so a transaction may see more than `Live` does; everything is
+//! therefore cut at the tail and the checkpoint that `Live` names, and whatever both know, memory says.
+
+use std::{fmt, sync::Arc};
+
+use ::redb::{Range, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable};
+
+use super::{
+    Shared, audit,
+    failure::failed,
+    index,
+    live::Live,
+    tables::{COMMITS, EVENTS, SEGMENTS, STREAMS},
+};
+use crate::{
+    domain::{DedupeKey, Epoch, Position, Record, Sequence, Stream, limits},
+    journal::{
+        Bounds, Commit, JournalError, JournalReader, StreamTail, Verdict,
+        codec::{self, Stored, rows},
+        page::{self, Page},
+    },
+};
+
+/// Positions this close are reached by stepping over what lies between; farther ones by a look-up.
+const STEP_POSITIONS_MAX: u64 = 8;
+
+/// A reader of a [`RedbJournal`](super::RedbJournal), for any thread. Cheap to clone; keeps the file open.
+#[derive(Clone)]
+pub struct RedbReader {
+    pub(in crate::journal) shared: Arc<Shared>,
+}
+
+impl fmt::Debug for RedbReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RedbReader").field(&self.shared.path).finish()
+    }
+}
+
+impl RedbReader {
+    /// One consistent view: the transaction, and what `pick` takes from memory at the same moment.
+    fn snapshot<T>(&self, pick: impl FnOnce(&Live) -> T) -> Result<(ReadTransaction, T), JournalError> {
+        let live = self.shared.live();
+        let txn = self.shared.db.begin_read().map_err(failed("begin to read"))?;
+        Ok((txn, pick(&live)))
+    }
+
+    /// The ends of a stream in a snapshot. Memory knows the end better; the start is raised in the table first.
+    fn ends(
+        txn: &ReadTransaction,
+        stream: Stream,
+        live: Option<StreamTail>,
+    ) -> Result<Option<StreamTail>, JournalError> {
+        let stored = index::stream_tail(txn, stream)?;
+        Ok(match (live, stored) {
+            (Some(live), Some(stored)) => Some(StreamTail { earliest: live.earliest.max(stored.earliest), ..live }),
+            (live, stored) => live.or(stored),
+        })
+    }
+
+    /// The keys of a range of sequences, from the segments.
+    fn load_keys(
+        txn: &ReadTransaction,
+        stream: Stream,
+        from: Sequence,
+        until: Sequence,
+        wanted: Option<u64>,
+    ) -> Result<Vec<(u64, u64)>, JournalError> {
+        let segments = txn.open_table(SEGMENTS).map_err(failed("look up a key"))?;
+        let mut keys = Vec::new();
+        index::entries(&segments, stream, from, until, |sequence, entry| {
+            if entry.short != 0 && wanted.is_none_or(|wanted| wanted == entry.short) {
+                keys.push((entry.short, sequence.0));
+            }
+            true
+        })?;
+        Ok(keys)
+    }
+
+    /// Whether the record at `position` has this key.
+    fn has_key(
+        txn: &ReadTransaction,
+        position: Position,
+        stream: Stream,
+        key: DedupeKey,
+    ) -> Result<bool, JournalError> {
+        let doing = "look up a key";
+        let events = txn.open_table(EVENTS).map_err(failed(doing))?;
+        let Some(row) = events.get(position.0).map_err(failed(doing))? else { return Err(missing(position)) };
+        let head = Stored::parse(row.value()).and_then(|stored| stored.head()).map_err(|flaw| flaw.at(position))?;
+        Ok(head.key() == Some(key) && head.stream().is_ok_and(|found| found == stream))
+    }
+}
+
+pub(super) fn missing(position: Position) -> JournalError {
+    codec::Flaw::new("it is not in the journal").at(position)
+}
+
+/// Gets records by ascending positions, stepping where they lie close together.
+struct Fetch {
+    events: ReadOnlyTable<u64, &'static [u8]>,
+    range: Option<Range<'static, u64, &'static [u8]>>,
+    next: Position,
+}
+
+impl Fetch {
+    fn new(txn: &ReadTransaction) -> Result<Self, JournalError> {
+        let events = txn.open_table(EVENTS).map_err(failed("read records"))?;
+        Ok(Self { events, range: None, next: Position::ZERO })
+    }
+
+    /// Hands the stored record at `position` to `with`.
+    fn at<T>(
+        &mut self,
+        position: Position,
+        with: impl FnOnce(&[u8]) -> Result<T, JournalError>,
+    ) -> Result<T, JournalError> {
+        let doing = "read records";
+        let far = position < self.next || position.0 - self.next.0 > STEP_POSITIONS_MAX;
+        let mut range = match self.range.take() {
+            Some(range) if !far => range,
+            _ => self.events.range(position.0..).map_err(failed(doing))?,
+        };
+        for row in range.by_ref() {
+            let (found, row) = row.map_err(failed(doing))?;
+            if found.value() == position.0 {
+                self.range = Some(range);
+                self.next = position.next();
+                return with(row.value());
+            }
+            if found.value() > position.0 {
+                break;
+            }
+        }
+        Err(missing(position))
+    }
+}
+
+/// What memory knows of a stream that is about to be read.
+struct LivePart {
+    tail: StreamTail,
+    /// The first sequence that is not in the segments.
+    first: Sequence,
+    positions: Vec<Position>,
+}
+
+impl RedbReader {
+    /// The positions of the records of `stream` from `from` on, at most `count`.
+    fn positions(
+        txn: &ReadTransaction,
+        stream: Stream,
+        from: Sequence,
+        until: Sequence,
+        count: usize,
+    ) -> Result<Vec<Position>, JournalError> {
+        let segments = txn.open_table(SEGMENTS).map_err(failed("look up the records of a stream"))?;
+        let mut positions = Vec::new();
+        index::entries(&segments, stream, from, until, |_, entry| {
+            positions.push(entry.position);
+            positions.len() < count
+        })?;
+        Ok(positions)
+    }
+}
+
+impl JournalReader for RedbReader {
+    fn epoch(&self) -> Epoch {
+        self.shared.epoch
+    }
+
+    fn tail(&self) -> Position {
+        self.shared.live().tail
+    }
+
+    fn stream_tail(&self, stream: Stream) -> Result<Option<StreamTail>, JournalError> {
+        let (txn, live) = self.snapshot(|live| live.streams.get(&stream).map(|entry| entry.tail))?;
+        Self::ends(&txn, stream, live)
+    }
+
+    fn stream_tails(&self) -> Result<Vec<(Stream, StreamTail)>, JournalError> {
+        let doing = "list the streams";
+        let (txn, mut fresh) =
+            self.snapshot(|live| live.streams.iter().map(|(stream, entry)| (*stream, entry.tail)).collect::<Vec<_>>())?;
+        fresh.sort_unstable_by_key(|(stream, _)| stream.to_key());
+        let mut fresh = fresh.into_iter().peekable();
+        let mut all = Vec::new();
+        let streams = txn.open_table(STREAMS).map_err(failed(doing))?;
+        for row in streams.iter().map_err(failed(doing))? {
+            let (key, row) = row.map_err(failed(doing))?;
+            let (key, mut tail) = (*key.value(), rows::read_stream(row.value()));
+            while let Some(new) = fresh.next_if(|(stream, _)| stream.to_key() < key) {
+                all.push(new);
+            }
+            if let Some((_, newer)) = fresh.next_if(|(stream, _)| stream.to_key() == key) {
+                tail = StreamTail { earliest: newer.earliest.max(tail.earliest), ..newer };
+            }
+            // A tag of a later release is passed over: nobody here can ask for it.
+            if let Some(stream) = Stream::from_key(&key) {
+                all.push((stream, tail));
+            }
+        }
+        all.extend(fresh);
+        Ok(all)
+    }
+
+    fn read_stream(&self, stream: Stream, from: Sequence, bounds: Bounds) -> Result<Vec<Arc<Record>>, JournalError> {
+        let count = bounds.records_max.max(1);
+        let (txn, live) = self.snapshot(|live| {
+            live.streams.get(&stream).map(|entry| LivePart {
+                tail: entry.tail,
+                first: entry.first,
+                positions: entry.positions(from.max(entry.first), count).collect(),
+            })
+        })?;
+        let Some(tail) = Self::ends(&txn, stream, live.as_ref().map(|live| live.tail))? else { return Ok(Vec::new()) };
+        let Some(from) = page::readable(stream, tail, from)? else { return Ok(Vec::new()) };
+        let until = live.as_ref().map_or(tail.latest.next(), |live| live.first);
+        let mut positions = Self::positions(&txn, stream, from, until, count)?;
+        if positions.len() < count {
+            positions.extend(live.into_iter().flat_map(|live| live.positions));
+        }
+
+        let mut page = Page::new(bounds);
+        let mut fetch = Fetch::new(&txn)?;
+        for (position, sequence) in positions.into_iter().take(count).zip(from.0..) {
+            let full = fetch.at(position, |row| {
+                if !page.has_room(row.len()) {
+                    return Ok(true);
+                }
+                let record = Stored::parse(row).and_then(|stored| stored.record(position));
+                let Some(record) = record.map_err(|flaw| flaw.at(position))? else { return Err(missing(position)) };
+                if record.stream != stream || record.sequence.0 != sequence {
+                    let reason = format!("the index says it is {sequence} of {stream}, but it is not");
+                    return Err(codec::Flaw::new(reason).at(position));
+                }
+                page.push(record, row.len());
+                Ok(false)
+            })?;
+            if full {
+                break;
+            }
+        }
+        Ok(page.records)
+    }
+
+    fn read_all(&self, from: Position, bounds: Bounds) -> Result<Vec<Arc<Record>>, JournalError> {
+        let doing = "read records";
+        let (txn, tail) = self.snapshot(|live| live.tail)?;
+        let mut page = Page::new(bounds);
+        let events = txn.open_table(EVENTS).map_err(failed(doing))?;
+        if from > tail {
+            return Ok(page.records);
+        }
+        for row in events.range(from.0..=tail.0).map_err(failed(doing))? {
+            let (position, row) = row.map_err(failed(doing))?;
+            let position = Position(position.value());
+            let stored = Stored::parse(row.value()).map_err(|flaw| flaw.at(position))?;
+            if stored.is_forgotten() {
+                continue;
+            }
+            if !page.has_room(row.value().len()) {
+                break;
+            }
+            if let Some(record) = stored.record(position).map_err(|flaw| flaw.at(position))? {
+                page.push(record, row.value().len());
+            }
+        }
+        Ok(page.records)
+    }
+
+    fn read_facts(&self, each: &mut dyn FnMut(Record)) -> Result<(), JournalError> {
+        let mut deliver = |position: Position, list: &[u8]| {
+            for fact in rows::facts(list) {
+                let (position, fact) = fact.map_err(|flaw| flaw.at(position))?;
+                each(codec::decode_fact(fact, position).map_err(|flaw| flaw.at(position))?);
+            }
+            Ok(())
+        };
+        let mut after = Position::ZERO;
+        loop {
+            // One row at a time, so that neither lock nor transaction is held while `each` runs.
+            let (txn, (checkpoint, fresh)) = self.snapshot(|live| (live.checkpoint, live.facts.clone()))?;
+            let Some((first, row)) = index::facts_after(&txn, after, checkpoint)? else {
+                drop(txn);
+                return fresh.iter().try_for_each(|row| deliver(row.first, &row.list));
+            };
+            drop(txn);
+            deliver(first, rows::unseal(&row).map_err(|flaw| flaw.at(first))?)?;
+            after = first;
+        }
+    }
+
+    fn find(&self, stream: Stream, key: DedupeKey) -> Result<Option<Sequence>, JournalError> {
+        let short = rows::short(key);
+        let (txn, live) = self.snapshot(|live| {
+            live.streams.get(&stream).map(|entry| (entry.first, entry.candidates(short).collect::<Vec<_>>()))
+        })?;
+        let (until, fresh) = match live {
+            Some(live) => live,
+            None => match index::stream_tail(&txn, stream)? {
+                Some(tail) => (tail.latest.next(), Vec::new()),
+                None => return Ok(None),
+            },
+        };
+        let old = {
+            let mut keys = self.shared.keys();
+            if keys.can_hold(until) {
+                keys.candidates(stream, short, until, |from, until| Self::load_keys(&txn, stream, from, until, None))?
+            } else {
+                let hits = Self::load_keys(&txn, stream, Sequence(1), until, Some(short))?;
+                hits.into_iter().map(|(_, sequence)| Sequence(sequence)).collect()
+            }
+        };
+        for sequence in old {
+            for position in Self::positions(&txn, stream, sequence, until, 1)? {
+                if Self::has_key(&txn, position, stream, key)? {
+                    return Ok(Some(sequence));
+                }
+            }
+        }
+        for (sequence, position) in fresh {
+            if Self::has_key(&txn, position, stream, key)? {
+                return Ok(Some(sequence));
+            }
+        }
+        Ok(None)
+    }
+
+    fn commits(&self, from: Position, commits_max: usize) -> Result<Vec<Commit>, JournalError> {
+        let doing = "read commits";
+        let (txn, tail) = self.snapshot(|live| live.tail)?;
+        if from > tail {
+            return Ok(Vec::new());
+        }
+        let commits = txn.open_table(COMMITS).map_err(failed(doing))?;
+        let rows = commits.range(from.0..=tail.0).map_err(failed(doing))?.take(commits_max);
+        rows.map(|row| row.map(|(last, row)| rows::read_commit(last.value(), row.value())).map_err(failed(doing)))
+            .collect()
+    }
+
+    fn verify(&self, progress: &mut dyn FnMut(Position)) -> Result<Verdict, JournalError> {
+        let tail = self.tail();
+        let begin = || self.shared.db.begin_read().map_err(failed("begin to read"));
+        audit::verify(begin, self.shared.anchor, tail, limits::AUDIT_COMMITS_MAX, progress)
+    }
+}

@@ -1,0 +1,48 @@
+//! The tables.
+//!
+//! | table      | key                              | value                                   | rows             |
+//! |------------|----------------------------------|-----------------------------------------|------------------|
+//! | `events`   | position, u64 (8)                | a record, or what is left of it (≥ 60)  | one per record   |
+//! | `commits`  | last position, u64 (8)           | first position, time, link (48)         | one per commit   |
+//! | `meta`     | name (5–10)                      | u64 or digest (8 or 32)                 | five             |
+//! | `segments` | stream key, first sequence (25)  | (position, short key) of each (16 n)    | one per stream and checkpoint that saw it |
+//! | `streams`  | stream key (17)                  | earliest, latest, time of latest (24)   | one per stream   |
+//! | `facts`    | first position, u64 (8)          | digest, heads of shaping records (≤ 256 KiB) | one or more per checkpoint |
+//!
+//! The first three are the journal. The last three are an index of it: made at checkpoints only, so that a commit writes
+//! nothing but the ends of two tables, and made again from the first three when they are missing or of another version.
+//! Names and layouts are for ever; a new layout is a new name, or for the index a new [`INDEX`].
+
+use ::redb::TableDefinition;
+
+use crate::{
+    domain::stream::STREAM_KEY_BYTES,
+    journal::codec::rows::{COMMIT_BYTES, SEGMENT_KEY_BYTES, STREAM_BYTES},
+};
+
+pub(in crate::journal) const EVENTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("events");
+pub(in crate::journal) const COMMITS: TableDefinition<'_, u64, &[u8; COMMIT_BYTES]> = TableDefinition::new("commits");
+pub(in crate::journal) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+pub(in crate::journal) const SEGMENTS: TableDefinition<'_, &[u8; SEGMENT_KEY_BYTES], &[u8]> =
+    TableDefinition::new("segments");
+pub(in crate::journal) const STREAMS: TableDefinition<'_, &[u8; STREAM_KEY_BYTES], &[u8; STREAM_BYTES]> =
+    TableDefinition::new("streams");
+pub(in crate::journal) const FACTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("facts");
+
+/// The version of `events`, `commits` and `meta`.
+pub(in crate::journal) const FORMAT: u64 = 1;
+/// The version of `segments`, `streams` and `facts`.
+pub(in crate::journal) const INDEX: u64 = 1;
+
+/// Names in `meta`.
+pub(in crate::journal) mod names {
+    /// [`FORMAT`](super::FORMAT) of the file. A file without it is not (or not yet wholly) a journal.
+    pub(in crate::journal) const FORMAT: &str = "format";
+    pub(in crate::journal) const EPOCH: &str = "epoch";
+    /// What the first link hangs on.
+    pub(in crate::journal) const ANCHOR: &str = "anchor";
+    /// [`INDEX`](super::INDEX) of the index tables.
+    pub(in crate::journal) const INDEX: &str = "index";
+    /// The last position that the index covers.
+    pub(in crate::journal) const CHECKPOINT: &str = "checkpoint";
+}

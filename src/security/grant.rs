@@ -1,0 +1,205 @@
+//! What a principal may do: one table of roles, and the rule that what others own is not yours.
+//!
+//! Every endpoint names the grant it needs. An admin may do everything; everybody else only what their role grants, with
+//! what their owner has. Knowing an id, or making one up, grants nothing.
+
+use super::principal::Principal;
+use crate::domain::{EnvironmentId, OwnerId, SessionId, event::Role};
+
+/// Something that can be allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Grant {
+    /// List runners and look at them.
+    EnvironmentRead,
+    /// Be a runner: register, poll, take and finish work, sign off.
+    EnvironmentRun,
+    /// List sessions, read their histories and follow them, look at files.
+    SessionRead,
+    /// Begin, rename and archive sessions, write to the agent, take a message back, upload files.
+    SessionWrite,
+    /// Be the agent's side of a session: begin one from the terminal, feed it, receive what was written to it.
+    SessionRun,
+    /// Answer the agent's questions and set rules that answer them.
+    PermissionDecide,
+    /// Stop a turn.
+    ControlInterrupt,
+    /// Switch the model or how long it thinks.
+    ControlModel,
+    /// Switch the permission mode. A mode may stop the agent from asking, so this is as much as every permission.
+    ControlMode,
+    /// Make, list and revoke keys of one's own owner, with at most one's own role.
+    KeyManage,
+    /// Read and export the journal across owners.
+    AuditRead,
+    /// Run the server: see the queue of parked work, rotate signing keys, back up, read the metrics.
+    AdminAll,
+}
+
+/// Whether a role has a grant. The table is written out so that a new grant cannot be forgotten here.
+pub const fn grants(role: Role, grant: Grant) -> bool {
+    match grant {
+        Grant::EnvironmentRead | Grant::SessionRead => matches!(role, Role::Viewer | Role::Member | Role::Admin),
+        // A runner's key lies on the machine whose agent it serves, where that agent may find it. It must not open the
+        // other sessions of its owner, so it neither reads nor answers.
+        Grant::EnvironmentRun | Grant::SessionRun => matches!(role, Role::Runner | Role::Member | Role::Admin),
+        Grant::SessionWrite
+        | Grant::PermissionDecide
+        | Grant::ControlInterrupt
+        | Grant::ControlModel
+        | Grant::ControlMode
+        | Grant::KeyManage => matches!(role, Role::Member | Role::Admin),
+        Grant::AuditRead | Grant::AdminAll => matches!(role, Role::Admin),
+    }
+}
+
+/// Why somebody may not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    /// A key, and its role does not include it: 403.
+    #[error("a key with the role {role:?} may not do this ({grant:?}): use a key with a higher role")]
+    Role { role: Role, grant: Grant },
+    /// A worker or a runner, and it is no business of theirs: 403.
+    #[error("this token may not do this ({grant:?}): use an API key")]
+    Token { grant: Grant },
+    /// It belongs to somebody else, or to nobody. Rooms answer as if it did not exist, so that ids cannot be probed.
+    #[error("this belongs to somebody else")]
+    Foreign,
+}
+
+/// Whether the principal has the grant at all, for its own things: what is asked before anything is looked up, and all
+/// that is asked when something new is made or a list is filtered by [`Principal::scope`].
+pub const fn holds(principal: &Principal, grant: Grant) -> Result<(), Denied> {
+    match principal {
+        Principal::Key { role, .. } if grants(*role, grant) => Ok(()),
+        Principal::Key { role, .. } => Err(Denied::Role { role: *role, grant }),
+        Principal::Worker { .. } | Principal::Environment(_) => Err(Denied::Token { grant }),
+    }
+}
+
+/// Whether the principal may do this with something of `owner`. `None`, a thing without an owner, is an admin's only:
+/// touching it first does not make it yours.
+pub fn may(principal: &Principal, grant: Grant, owner: Option<OwnerId>) -> Result<(), Denied> {
+    holds(principal, grant)?;
+    match principal {
+        Principal::Key { role: Role::Admin, .. } => Ok(()),
+        Principal::Key { owner: own, .. } if owner == Some(*own) => Ok(()),
+        _ => Err(Denied::Foreign),
+    }
+}
+
+/// Whether the principal may be the agent's side of this session: its own worker, or a key with [`Grant::SessionRun`].
+pub fn may_run_session(principal: &Principal, session: SessionId, owner: Option<OwnerId>) -> Result<(), Denied> {
+    match principal {
+        Principal::Worker { session: own, .. } if *own == session => Ok(()),
+        Principal::Worker { .. } => Err(Denied::Foreign),
+        _ => may(principal, Grant::SessionRun, owner),
+    }
+}
+
+/// Whether the principal may be this runner: its own secret, or a key with [`Grant::EnvironmentRun`].
+pub fn may_run_environment(
+    principal: &Principal,
+    environment: EnvironmentId,
+    owner: Option<OwnerId>,
+) -> Result<(), Denied> {
+    match principal {
+        Principal::Environment(own) if *own == environment => Ok(()),
+        Principal::Environment(_) => Err(Denied::Foreign),
+        _ => may(principal, Grant::EnvironmentRun, owner),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write;
+
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::KeyId;
+
+    const ROLES: [Role; 4] = [Role::Viewer, Role::Runner, Role::Member, Role::Admin];
+    const GRANTS: [Grant; 12] = [
+        Grant::EnvironmentRead,
+        Grant::EnvironmentRun,
+        Grant::SessionRead,
+        Grant::SessionWrite,
+        Grant::SessionRun,
+        Grant::PermissionDecide,
+        Grant::ControlInterrupt,
+        Grant::ControlModel,
+        Grant::ControlMode,
+        Grant::KeyManage,
+        Grant::AuditRead,
+        Grant::AdminAll,
+    ];
+
+    fn owner(n: u128) -> OwnerId {
+        OwnerId::from_uuid(Uuid::from_u128(n))
+    }
+
+    fn key(role: Role) -> Principal {
+        Principal::Key { key: KeyId::from_uuid(Uuid::nil()), owner: owner(1), role, name: "test".into() }
+    }
+
+    #[test]
+    fn the_whole_table_on_one_page() {
+        let mut page = String::new();
+        for grant in GRANTS {
+            let roles: Vec<_> = ROLES.into_iter().filter(|role| grants(*role, grant)).collect();
+            writeln!(page, "{:<17} {roles:?}", format!("{grant:?}")).expect("a string takes everything");
+        }
+        insta::assert_snapshot!(page, @r"
+        EnvironmentRead   [Viewer, Member, Admin]
+        EnvironmentRun    [Runner, Member, Admin]
+        SessionRead       [Viewer, Member, Admin]
+        SessionWrite      [Member, Admin]
+        SessionRun        [Runner, Member, Admin]
+        PermissionDecide  [Member, Admin]
+        ControlInterrupt  [Member, Admin]
+        ControlModel      [Member, Admin]
+        ControlMode       [Member, Admin]
+        KeyManage         [Member, Admin]
+        AuditRead         [Admin]
+        AdminAll          [Admin]
+        ");
+    }
+
+    #[test]
+    fn what_others_own_is_not_yours() {
+        for role in ROLES {
+            for grant in GRANTS.into_iter().filter(|grant| grants(role, *grant)) {
+                assert_eq!(may(&key(role), grant, Some(owner(1))), Ok(()));
+                let foreign = if role == Role::Admin { Ok(()) } else { Err(Denied::Foreign) };
+                assert_eq!(may(&key(role), grant, Some(owner(2))), foreign);
+                assert_eq!(may(&key(role), grant, None), foreign, "unowned claims nothing");
+            }
+        }
+    }
+
+    #[test]
+    fn a_worker_opens_its_own_session_and_nothing_else() {
+        let session = |n| SessionId::from_uuid(Uuid::from_u128(n));
+        let worker = Principal::Worker { session: session(1), epoch: None };
+        assert_eq!(may_run_session(&worker, session(1), Some(owner(1))), Ok(()));
+        assert_eq!(may_run_session(&worker, session(2), Some(owner(1))), Err(Denied::Foreign));
+        for grant in GRANTS {
+            assert_eq!(may(&worker, grant, Some(owner(1))), Err(Denied::Token { grant }));
+        }
+        assert_eq!(may_run_session(&key(Role::Runner), session(2), Some(owner(1))), Ok(()));
+        assert_eq!(may_run_session(&key(Role::Runner), session(2), Some(owner(2))), Err(Denied::Foreign));
+        let viewer = Denied::Role { role: Role::Viewer, grant: Grant::SessionRun };
+        assert_eq!(may_run_session(&key(Role::Viewer), session(2), Some(owner(1))), Err(viewer));
+    }
+
+    #[test]
+    fn a_runner_secret_opens_its_own_environment_and_nothing_else() {
+        let environment = |n| EnvironmentId::from_uuid(Uuid::from_u128(n));
+        let runner = Principal::Environment(environment(1));
+        assert_eq!(may_run_environment(&runner, environment(1), Some(owner(1))), Ok(()));
+        assert_eq!(may_run_environment(&runner, environment(2), Some(owner(1))), Err(Denied::Foreign));
+        let session = SessionId::from_uuid(Uuid::nil());
+        let denied = Denied::Token { grant: Grant::SessionRun };
+        assert_eq!(may_run_session(&runner, session, Some(owner(1))), Err(denied));
+    }
+}

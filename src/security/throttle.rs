@@ -1,0 +1,281 @@
+//! How often somebody may: token buckets per principal, or per address before authentication, and a count of open polls.
+//!
+//! A throttle protects others from one client that runs wild; what protects the server from all of them together are the
+//! bounded queues below. So the defaults are generous, and the answer is 429 with the seconds to wait.
+
+use std::{
+    collections::HashMap,
+    num::NonZeroU32,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use governor::{
+    Quota, RateLimiter,
+    clock::{Clock, DefaultClock},
+    state::keyed::DefaultKeyedStateStore,
+};
+
+use super::principal::ThrottleKey;
+use crate::domain::limits;
+
+/// What is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ThrottleKind {
+    /// Environments registered and sessions begun, per principal.
+    Registration,
+    /// By address: before a password or login link is tried, and after a bearer token was refused. A good key always
+    /// passes: behind a proxy that is not trusted everybody has one address, and one of them could lock out all.
+    Login,
+    /// Messages received from a worker or written by a client, per principal.
+    Ingestion,
+}
+
+/// So much per second in the long run, so much at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// How long until one more is allowed.
+    pub interval: Duration,
+    /// How many are allowed at once after a silence.
+    pub burst: u32,
+}
+
+impl Rate {
+    /// So many per second; 0 counts as 1.
+    pub const fn per_second(count: u32, burst: u32) -> Self {
+        let count = if count == 0 { 1 } else { count as u64 };
+        Self { interval: Duration::from_nanos(1_000_000_000 / count), burst }
+    }
+}
+
+/// All rates; by default those of [`limits`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ThrottleConfig {
+    pub registration: Rate,
+    pub login: Rate,
+    pub ingestion: Rate,
+    /// Long polls open at once, per principal.
+    pub polls_max: usize,
+}
+
+impl Default for ThrottleConfig {
+    fn default() -> Self {
+        Self {
+            registration: Rate::per_second(limits::REGISTRATIONS_PER_SECOND, limits::REGISTRATIONS_BURST),
+            login: Rate { interval: Duration::from_secs(60) / limits::LOGINS_PER_MINUTE, burst: limits::LOGINS_BURST },
+            ingestion: Rate::per_second(limits::MESSAGES_PER_SECOND, limits::MESSAGES_BURST),
+            polls_max: limits::POLLS_PER_PRINCIPAL_MAX,
+        }
+    }
+}
+
+/// Too often: 429, and how long to wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("too many requests: try again in {seconds} s")]
+pub struct RetryAfter {
+    /// Whole seconds, at least 1, as the header wants them.
+    pub seconds: u64,
+}
+
+type Buckets = RateLimiter<ThrottleKey, DefaultKeyedStateStore<ThrottleKey>, DefaultClock>;
+
+/// All throttles of the server.
+pub struct Throttle {
+    registration: Buckets,
+    login: Buckets,
+    ingestion: Buckets,
+    ingestion_burst: u32,
+    polls: Arc<Polls>,
+    polls_max: usize,
+}
+
+impl std::fmt::Debug for Throttle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Throttle").field("polls_max", &self.polls_max).finish_non_exhaustive()
+    }
+}
+
+impl Throttle {
+    /// Starts with nobody counted.
+    pub fn new(config: ThrottleConfig) -> Self {
+        Self {
+            registration: buckets(config.registration),
+            login: buckets(config.login),
+            ingestion: buckets(config.ingestion),
+            ingestion_burst: config.ingestion.burst.max(1),
+            polls: Arc::default(),
+            polls_max: config.polls_max,
+        }
+    }
+
+    /// Counts one, or says how long to wait; nothing is counted then.
+    pub fn check(&self, kind: ThrottleKind, key: ThrottleKey) -> Result<(), RetryAfter> {
+        let buckets = self.buckets(kind);
+        buckets.check_key(&seat(buckets, key)).map_err(|until| wait(&until))
+    }
+
+    /// Counts so many messages at once, all or none. A batch larger than the burst counts as the burst, so that it passes
+    /// after a silence instead of never.
+    pub fn check_messages(&self, key: ThrottleKey, count: usize) -> Result<(), RetryAfter> {
+        let count = u32::try_from(count).unwrap_or(u32::MAX).min(self.ingestion_burst);
+        let Some(count) = NonZeroU32::new(count) else { return Ok(()) };
+        match self.ingestion.check_key_n(&seat(&self.ingestion, key), count) {
+            Ok(outcome) => outcome.map_err(|until| wait(&until)),
+            Err(_) => Err(RetryAfter { seconds: limits::POLL_RETRY_SECONDS }),
+        }
+    }
+
+    /// Takes one of the principal's places for a long poll; dropping it frees the place.
+    pub fn open_poll(&self, key: ThrottleKey) -> Result<PollPlace, RetryAfter> {
+        let mut open = self.polls.lock();
+        let count = open.get(&key).copied().unwrap_or(0);
+        if count >= self.polls_max {
+            return Err(RetryAfter { seconds: limits::POLL_RETRY_SECONDS });
+        }
+        open.insert(key, count + 1);
+        Ok(PollPlace { key, polls: Arc::clone(&self.polls) })
+    }
+
+    /// Forgets whoever was quiet long enough to be as good as new. Due every [`limits::THROTTLE_PRUNE_MS`].
+    pub fn prune(&self) {
+        for buckets in [&self.registration, &self.login, &self.ingestion] {
+            buckets.retain_recent();
+            buckets.shrink_to_fit();
+        }
+    }
+
+    const fn buckets(&self, kind: ThrottleKind) -> &Buckets {
+        match kind {
+            ThrottleKind::Registration => &self.registration,
+            ThrottleKind::Login => &self.login,
+            ThrottleKind::Ingestion => &self.ingestion,
+        }
+    }
+}
+
+fn buckets(rate: Rate) -> Buckets {
+    let burst = NonZeroU32::new(rate.burst).unwrap_or(NonZeroU32::MIN);
+    let interval = rate.interval.max(Duration::from_nanos(1));
+    let quota = Quota::with_period(interval).expect("the interval is at least a nanosecond");
+    RateLimiter::dashmap(quota.allow_burst(burst))
+}
+
+/// Principals are bounded by the world; addresses are not, so when their table is full the new ones share a seat.
+fn seat(buckets: &Buckets, key: ThrottleKey) -> ThrottleKey {
+    match key {
+        ThrottleKey::Address(_) if buckets.len() >= limits::THROTTLE_ADDRESSES_MAX => ThrottleKey::Crowd,
+        key => key,
+    }
+}
+
+fn wait(until: &governor::NotUntil<<DefaultClock as Clock>::Instant>) -> RetryAfter {
+    let wait = until.wait_time_from(DefaultClock::default().now());
+    RetryAfter { seconds: wait.as_secs().saturating_add(1) }
+}
+
+/// Open polls per principal; a principal without one has no entry.
+#[derive(Debug, Default)]
+struct Polls(Mutex<HashMap<ThrottleKey, usize>>);
+
+impl Polls {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ThrottleKey, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place for one long poll, held while it is open.
+#[derive(Debug)]
+#[must_use = "dropping it frees the place"]
+pub struct PollPlace {
+    key: ThrottleKey,
+    polls: Arc<Polls>,
+}
+
+impl Drop for PollPlace {
+    fn drop(&mut self) {
+        let mut open = self.polls.lock();
+        if let Some(count) = open.get_mut(&self.key) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                open.remove(&self.key);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(last: u8) -> ThrottleKey {
+        ThrottleKey::address([192, 0, 2, last].into())
+    }
+
+    fn throttle(burst: u32) -> Throttle {
+        let hourly = Rate { interval: Duration::from_secs(3_600), burst };
+        Throttle::new(ThrottleConfig { login: hourly, ingestion: hourly, polls_max: 2, ..ThrottleConfig::default() })
+    }
+
+    #[test]
+    fn each_key_has_its_own_bucket_and_is_told_how_long_to_wait() {
+        let throttle = throttle(2);
+        assert_eq!(throttle.check(ThrottleKind::Login, key(1)), Ok(()));
+        assert_eq!(throttle.check(ThrottleKind::Login, key(1)), Ok(()));
+        let refused = throttle.check(ThrottleKind::Login, key(1)).unwrap_err();
+        assert!((3_500..=3_601).contains(&refused.seconds), "{refused}");
+        assert_eq!(throttle.check(ThrottleKind::Login, key(2)), Ok(()));
+        assert_eq!(throttle.check(ThrottleKind::Registration, key(1)), Ok(()));
+    }
+
+    #[test]
+    fn a_batch_counts_as_its_messages_and_is_never_refused_for_ever() {
+        let throttle = throttle(10);
+        assert_eq!(throttle.check_messages(key(1), 8), Ok(()));
+        assert!(throttle.check_messages(key(1), 3).is_err());
+        assert_eq!(throttle.check_messages(key(1), 2), Ok(()), "a refused batch counts nothing");
+        assert_eq!(throttle.check_messages(key(2), 1_000), Ok(()));
+        assert_eq!(throttle.check_messages(key(1), 0), Ok(()));
+    }
+
+    #[test]
+    fn one_key_may_use_the_whole_server() {
+        let throttle = Throttle::new(ThrottleConfig::default());
+        for _ in 0..60 {
+            assert_eq!(throttle.check_messages(key(1), 1_000), Ok(()));
+        }
+    }
+
+    #[test]
+    fn a_poll_place_is_free_again_when_the_poll_ends() {
+        let throttle = throttle(1);
+        let first = throttle.open_poll(key(1)).expect("free");
+        let _second = throttle.open_poll(key(1)).expect("free");
+        assert!(throttle.open_poll(key(1)).is_err());
+        assert!(throttle.open_poll(key(2)).is_ok());
+        drop(first);
+        assert!(throttle.open_poll(key(1)).is_ok());
+        assert_eq!(throttle.polls.lock().len(), 1, "who holds none has no entry");
+    }
+
+    #[test]
+    fn whoever_was_quiet_is_forgotten() {
+        let quick = Rate { interval: Duration::from_millis(1), burst: 1 };
+        let throttle = Throttle::new(ThrottleConfig { login: quick, ..ThrottleConfig::default() });
+        throttle.check(ThrottleKind::Login, key(1)).expect("fresh");
+        std::thread::sleep(Duration::from_millis(20));
+        throttle.prune();
+        assert!(throttle.login.is_empty());
+    }
+
+    #[test]
+    fn addresses_beyond_the_table_share_a_seat() {
+        let throttle = throttle(1);
+        for n in 0..u32::try_from(limits::THROTTLE_ADDRESSES_MAX).expect("small") {
+            throttle.check(ThrottleKind::Login, ThrottleKey::address(n.to_be_bytes().into())).expect("fresh");
+        }
+        let late = |n: u8| throttle.check(ThrottleKind::Login, ThrottleKey::address([203, 0, 113, n].into()));
+        assert_eq!(late(1), Ok(()));
+        assert!(late(2).is_err());
+        assert_eq!(throttle.login.len(), limits::THROTTLE_ADDRESSES_MAX + 1);
+    }
+}

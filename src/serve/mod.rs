@@ -1,0 +1,165 @@
+//! The composition root of `rcsd`: configuration in, a running server out, an orderly end.
+//!
+//! The listener is bound before the journal is read: a client that comes early waits in the backlog and is never told
+//! that its session does not exist.
+
+use std::{
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{net::TcpListener, task::JoinHandle};
+
+use crate::{
+    api::{
+        self,
+        common::{House, Settings, house::RenderMetrics},
+    },
+    domain::limits,
+    journal::{JournalError, redb::RedbJournal},
+    relay::{Observer, Options, Relay, RelayError, WriterHandle},
+    security::{
+        ApiKey, NoRandomness, SigningKeys, Throttle, ThrottleConfig, TrustedProxies, private_file::PrivateFileError,
+        signing::SigningError,
+    },
+    ui,
+};
+
+mod keys;
+mod listen;
+
+pub use listen::Door;
+
+/// Name of the journal in the data directory.
+pub const JOURNAL_FILE: &str = "rcs.redb";
+/// Name of the signing keys in the data directory.
+pub const SIGNING_FILE: &str = "signing.key";
+/// Name of the generated admin key in the data directory.
+pub const ADMIN_KEY_FILE: &str = "admin.key";
+
+/// Everything that a server is started with.
+pub struct Start {
+    pub listen: SocketAddr,
+    pub data: PathBuf,
+    /// Keys from the configuration.
+    pub api_keys: Vec<ApiKey>,
+    pub settings: Settings,
+    pub throttle: ThrottleConfig,
+    pub trusted_proxies: TrustedProxies,
+    pub observer: Observer,
+    pub metrics: RenderMetrics,
+}
+
+impl std::fmt::Debug for Start {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Start").field("listen", &self.listen).field("data", &self.data).finish_non_exhaustive()
+    }
+}
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("cannot listen on {address}: {source}; choose another port with --port or RCS_PORT")]
+    Listen { address: SocketAddr, source: io::Error },
+    #[error("cannot use the data directory {}: {source}; choose another with --data or RCS_DATA", path.display())]
+    Data { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error(transparent)]
+    Signing(#[from] SigningError),
+    #[error(transparent)]
+    PrivateFile(#[from] PrivateFileError),
+    #[error(transparent)]
+    Randomness(#[from] NoRandomness),
+    #[error("the keys could not be set up: {0}")]
+    Keys(RelayError),
+    #[error("the journal could not be replayed: {0}")]
+    Replay(RelayError),
+}
+
+/// A server that runs.
+#[derive(Debug)]
+pub struct Server {
+    /// Where it listens; the port is known now if it was 0.
+    pub address: SocketAddr,
+    /// Where the admin key lies.
+    pub admin_key: PathBuf,
+    relay: Relay,
+    writer: WriterHandle,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Starts a server. Returns when it accepts requests.
+    pub async fn start(start: Start) -> Result<Self, StartError> {
+        prepare_data(&start.data)?;
+        let listening = |source| StartError::Listen { address: start.listen, source };
+        let listener = TcpListener::bind(start.listen).await.map_err(listening)?;
+        let address = listener.local_addr().map_err(listening)?;
+        let signing = Arc::new(SigningKeys::open(&start.data.join(SIGNING_FILE))?);
+        let journal = RedbJournal::open_or_create(&start.data.join(JOURNAL_FILE))?;
+        let options = Options { observer: Arc::clone(&start.observer), ..Options::default() };
+        let (relay, writer) = Relay::start(Box::new(journal), options).map_err(StartError::Replay)?;
+        keys::configure(&relay, &start.api_keys).await?;
+        let admin_key = keys::ensure_admin(&relay, &start.data.join(ADMIN_KEY_FILE)).await?;
+        let mut settings = start.settings;
+        if settings.base_url.is_empty() {
+            settings.base_url = format!("http://{address}");
+        }
+        let house = Arc::new(House {
+            relay: relay.clone(),
+            signing,
+            throttle: Throttle::new(start.throttle),
+            settings,
+            metrics: start.metrics,
+        });
+        let door = Door { trusted_proxies: start.trusted_proxies };
+        let serving = listen::serve(listener, door, api::corridor(Arc::clone(&house), ui::answer), relay.closing());
+        let timers = relay.clone();
+        let tasks = vec![
+            tokio::spawn(serving),
+            tokio::spawn(async move { timers.run_timers().await }),
+            tokio::spawn(prune(house)),
+        ];
+        Ok(Self { address, admin_key, relay, writer, tasks })
+    }
+
+    /// Ends it in order: refuses new work, tells all streams, lets the writer finish, and cuts what is left after
+    /// [`limits::SHUTDOWN_MS`].
+    pub async fn stop(self) {
+        let Self { relay, writer, tasks, .. } = self;
+        relay.close().await;
+        for task in tasks {
+            // A task that panicked has ended too.
+            let _ended = task.await;
+        }
+        if tokio::time::timeout(Duration::from_millis(limits::SHUTDOWN_MS), relay.drained()).await.is_err() {
+            tracing::warn!("streams were still open after {} ms and are cut", limits::SHUTDOWN_MS);
+        }
+        let _joined = tokio::task::spawn_blocking(move || writer.join()).await;
+    }
+}
+
+/// Forgets callers that were quiet for long, until the server closes.
+async fn prune(house: Arc<House>) {
+    let mut closing = house.relay.closing();
+    let mut ticks = tokio::time::interval(Duration::from_millis(limits::THROTTLE_PRUNE_MS));
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => house.throttle.prune(),
+            _ = closing.wait_for(|closing| *closing) => return,
+        }
+    }
+}
+
+/// Makes the data directory, for its owner only.
+fn prepare_data(path: &Path) -> Result<(), StartError> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path).map_err(|source| StartError::Data { path: path.into(), source })
+}
