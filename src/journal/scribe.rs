@@ -7,7 +7,8 @@ use uuid::Uuid;
 
 use super::Bounds;
 use crate::domain::{
-    Actor, DedupeKey, Event, MessageId, Position, Record, Sequence, SessionId, Stream, Timestamp, event::MessageKind,
+    Actor, DedupeKey, Event, MessageId, Position, Record, Sequence, SessionId, Stream, Timestamp,
+    event::{Fingerprint, MessageKind},
 };
 
 /// Everything in one page.
@@ -40,7 +41,8 @@ pub(super) fn said() -> Event {
 
 /// Something that shapes the world.
 pub(super) fn fact(number: u128) -> Event {
-    Event::MessagePosted { session: session(number), message: MessageId::from_uuid(Uuid::from_u128(number)) }
+    let message = MessageId::from_uuid(Uuid::from_u128(number));
+    Event::MessagePosted { session: session(number), message, fingerprint: Fingerprint::default() }
 }
 
 impl Scribe {

@@ -28,6 +28,8 @@ mod hub;
 mod leases;
 pub mod replay;
 mod subscription;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub use connections::Connection;

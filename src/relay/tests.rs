@@ -1,0 +1,234 @@
+//! The relay on a memory journal whose commits can be held back.
+
+use std::sync::{Arc, Condvar, Mutex};
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use super::*;
+use crate::{
+    domain::{
+        MessageId, OwnerId, SessionId, WorkId,
+        command::{Incoming, Meaning, Said},
+        event::{MessageKind, SessionCreated},
+    },
+    journal::{Commit, memory::MemoryJournal},
+};
+
+/// Lets commits pass, or holds them.
+#[derive(Debug, Default)]
+struct Gate {
+    held: Mutex<bool>,
+    moved: Condvar,
+}
+
+impl Gate {
+    fn set(&self, held: bool) {
+        *self.held.lock().unwrap() = held;
+        self.moved.notify_all();
+    }
+
+    fn pass(&self) {
+        let mut held = self.held.lock().unwrap();
+        while *held {
+            held = self.moved.wait(held).unwrap();
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Gated {
+    inner: MemoryJournal,
+    gate: Arc<Gate>,
+}
+
+impl Journal for Gated {
+    fn append(&mut self, records: &[Arc<Record>]) -> Result<Commit, JournalError> {
+        self.gate.pass();
+        self.inner.append(records)
+    }
+
+    fn trim(&mut self, stream: Stream, through: Sequence) -> Result<usize, JournalError> {
+        self.inner.trim(stream, through)
+    }
+
+    fn checkpoint(&mut self) -> Result<(), JournalError> {
+        self.inner.checkpoint()
+    }
+
+    fn reader(&self) -> Arc<dyn JournalReader> {
+        self.inner.reader()
+    }
+}
+
+fn relay() -> (Relay, Arc<Gate>) {
+    let gate = Arc::new(Gate::default());
+    let journal = Gated { inner: MemoryJournal::new(Epoch(1)), gate: Arc::clone(&gate) };
+    let (relay, _writer) = Relay::start(Box::new(journal), Options::default()).expect("starts");
+    (relay, gate)
+}
+
+const SESSION: SessionId = SessionId::from_uuid(Uuid::from_u128(1));
+const OWNER: OwnerId = OwnerId::from_uuid(Uuid::from_u128(2));
+
+fn create() -> Command {
+    let particulars = SessionCreated {
+        session: SESSION,
+        owner: OWNER,
+        environment: None,
+        title: None,
+        source: "test".into(),
+        mode: None,
+        model: None,
+    };
+    Command::CreateSession { particulars, work: WorkId::from_uuid(Uuid::nil()), prompt: None }
+}
+
+fn say(number: u128) -> Command {
+    let said = Said {
+        message: Some(MessageId::from_uuid(Uuid::from_u128(number))),
+        kind: MessageKind::Assistant,
+        ephemeral: false,
+        status: None,
+        mode: None,
+        model: None,
+        tool_results: Vec::new(),
+    };
+    let key = Some(DedupeKey(number.to_be_bytes()));
+    let message = Incoming { key, payload: Bytes::from(number.to_string()), meaning: Meaning::Said(said) };
+    Command::Receive { session: SESSION, epoch: None, messages: vec![message] }
+}
+
+fn once(key: u8, fingerprint: u8) -> Idempotency {
+    Idempotency { owner: OWNER, key: DedupeKey([key; 16]), fingerprint: Fingerprint([fingerprint; 16]) }
+}
+
+async fn sequences(subscription: &mut Subscription, until: u64) -> Vec<u64> {
+    let mut seen = Vec::new();
+    while seen.last() != Some(&until) {
+        seen.push(subscription.next().await.expect("a record").sequence.0);
+    }
+    seen
+}
+
+#[tokio::test]
+async fn nothing_is_shown_or_refused_before_it_is_durable() {
+    let (relay, gate) = relay();
+    gate.set(true);
+    let created = tokio::spawn({
+        let relay = relay.clone();
+        async move { relay.submit(Actor::System, create()).await }
+    });
+    // The same session again: refused, but the refusal rests on a record that is not durable yet.
+    let refused = tokio::spawn({
+        let relay = relay.clone();
+        async move { relay.submit(Actor::System, create()).await }
+    });
+    let mut subscription = relay.subscribe(Stream::Session(SESSION), Sequence::ZERO).expect("subscribed");
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!created.is_finished() && !refused.is_finished());
+    assert!(relay.world().session(SESSION).is_none());
+    assert!(subscription.ready().expect("readable").is_none());
+    gate.set(false);
+    assert_eq!(created.await.expect("ran").expect("created"), Outcome::Session { session: SESSION });
+    assert!(matches!(refused.await.expect("ran"), Err(RelayError::Refused(Refusal::KeyReused { .. }))));
+    assert!(relay.world().session(SESSION).is_some());
+    assert_eq!(subscription.next().await.expect("the record").sequence, Sequence(1));
+}
+
+#[tokio::test]
+async fn a_command_repeated_a_hundred_times_at_once_happens_once() {
+    let (relay, _gate) = relay();
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..100 {
+        let relay = relay.clone();
+        tasks.spawn(async move { relay.submit_once(Actor::System, create(), once(1, 1)).await });
+    }
+    while let Some(outcome) = tasks.join_next().await {
+        assert_eq!(outcome.expect("ran").expect("same outcome"), Outcome::Session { session: SESSION });
+    }
+    let records = relay.read(Stream::Session(SESSION), Sequence(1), page_bounds()).expect("read");
+    assert_eq!(records.len(), 1);
+    let other = relay.submit_once(Actor::System, say(1), once(1, 2)).await;
+    assert!(matches!(other, Err(RelayError::Refused(Refusal::KeyReused { .. }))));
+}
+
+#[tokio::test]
+async fn a_reader_far_behind_the_ring_misses_nothing() {
+    let (relay, _gate) = relay();
+    relay.submit(Actor::System, create()).await.expect("created");
+    let stream = Stream::Session(SESSION);
+    let mut slow = relay.subscribe(stream, Sequence::ZERO).expect("subscribed");
+    let total = limits::RING_RECORDS_MAX as u64 * 3;
+    for number in 2..=total {
+        relay.submit(Actor::System, say(u128::from(number))).await.expect("received");
+    }
+    let mut late = relay.subscribe(stream, Sequence(total - 5)).expect("subscribed");
+    assert_eq!(sequences(&mut slow, total).await, (1..=total).collect::<Vec<_>>());
+    assert_eq!(sequences(&mut late, total).await, (total - 4..=total).collect::<Vec<_>>());
+    assert_eq!(slow.lag(), 0);
+}
+
+#[tokio::test]
+async fn an_offset_that_cannot_be_continued_from_is_a_gap_and_never_silently_live() {
+    let (relay, _gate) = relay();
+    relay.submit(Actor::System, create()).await.expect("created");
+    for number in 2..=9 {
+        relay.submit(Actor::System, say(number)).await.expect("received");
+    }
+    let stream = Stream::Session(SESSION);
+    let ahead = relay.subscribe(stream, Sequence(10)).unwrap_err();
+    assert!(matches!(ahead, RelayError::Gap { latest: Sequence(9), .. }), "{ahead}");
+    let mut reading = relay.subscribe(stream, Sequence(2)).expect("still there");
+    relay.trim(stream, Sequence(4)).await.expect("trimmed");
+    let behind = relay.subscribe(stream, Sequence(2)).unwrap_err();
+    assert!(matches!(behind, RelayError::Gap { earliest: Sequence(5), latest: Sequence(9), .. }), "{behind}");
+    assert!(matches!(reading.next().await, Err(RelayError::Gap { .. })), "a reader that was overtaken is told");
+    let mut kept = relay.subscribe(stream, Sequence(4)).expect("at the horizon");
+    assert_eq!(sequences(&mut kept, 9).await, [5, 6, 7, 8, 9]);
+}
+
+#[tokio::test]
+async fn a_full_queue_says_busy_instead_of_growing() {
+    let (relay, gate) = relay();
+    relay.submit(Actor::System, create()).await.expect("created");
+    gate.set(true);
+    let mut waiting = tokio::task::JoinSet::new();
+    let mut number = 10;
+    let busy = loop {
+        let attempt = relay.clone();
+        number += 1;
+        waiting.spawn(async move { attempt.submit(Actor::System, say(number)).await });
+        tokio::task::yield_now().await;
+        if relay.queue_depth() == limits::WRITER_QUEUE_MAX {
+            break relay.submit(Actor::System, say(1)).await;
+        }
+    };
+    assert!(matches!(busy, Err(RelayError::Busy { .. })));
+    gate.set(false);
+    while let Some(outcome) = waiting.join_next().await {
+        outcome.expect("ran").expect("what was taken is done");
+    }
+}
+
+#[tokio::test]
+async fn a_closed_relay_finishes_what_it_took_and_refuses_the_rest() {
+    let (relay, gate) = relay();
+    gate.set(true);
+    let taken = tokio::spawn({
+        let relay = relay.clone();
+        async move { relay.submit(Actor::System, create()).await }
+    });
+    while relay.queue_depth() > 0 || taken.is_finished() {
+        tokio::task::yield_now().await;
+    }
+    tokio::task::yield_now().await;
+    relay.close().await;
+    assert!(matches!(relay.submit(Actor::System, say(1)).await, Err(RelayError::Closing)));
+    gate.set(false);
+    let outcome = taken.await.expect("ran");
+    assert!(matches!(outcome, Ok(Outcome::Session { .. }) | Err(RelayError::Closing)), "{outcome:?}");
+    assert_eq!(outcome.is_ok(), relay.world().session(SESSION).is_some(), "an acknowledgement and the log agree");
+}

@@ -1,0 +1,191 @@
+//! The real server under load, killed with SIGKILL at random moments, again and again.
+//!
+//! What was acknowledged is there once and in order; what every follower saw, put together over all restarts, is the
+//! log; a permission prompt that was open stays open and can be answered. `RCS_KILLS` sets how often (50), `RCS_SEED` the
+//! moments.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use crate::harness::{ALICE, Client, Server, Sse, rcsctl, text};
+
+const SESSIONS: usize = 4;
+const WRITERS_PER_SESSION: usize = 3;
+
+/// A small generator, so that a seed names a run.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, below: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % below
+    }
+}
+
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+/// The uuid of a writer's nth message: the history alone tells who wrote what in which order.
+fn message_id(writer: usize, number: u64) -> Uuid {
+    Uuid::from_u128((0x4000_8000 << 64) | ((writer as u128) << 96) | u128::from(number))
+}
+
+/// Posts numbered messages, each until it is acknowledged, and returns how many were.
+async fn write(client: Client, session: String, writer: usize, stop: Arc<AtomicBool>, acked: Arc<AtomicU64>) -> u64 {
+    let path = format!("/v2/session_ingress/session/{session}/events");
+    let mut number = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let batch = 1 + number % 3;
+        let events: Vec<Value> = (number..number + batch)
+            .map(|number| json!({"type": "assistant", "uuid": message_id(writer, number).to_string(),
+                "message": {"role": "assistant", "content": [{"type": "text", "text": "x".repeat(200)}]}}))
+            .collect();
+        let body = json!({ "events": events });
+        loop {
+            match client.try_send("POST", &path, Some(&body)).await {
+                Ok(answer) if answer.status < 300 => break,
+                Ok(answer) => assert!(matches!(answer.status, 429 | 503), "{} {}", answer.status, answer.text),
+                // The server is down; the retry with the same ids must not double anything.
+                Err(_) => tokio::task::yield_now().await,
+            }
+        }
+        number += batch;
+        acked.fetch_add(batch, Ordering::Relaxed);
+    }
+    number
+}
+
+/// Follows a session over all restarts and returns everything it saw.
+async fn follow(client: Client, session: String, until: tokio::sync::watch::Receiver<Option<u64>>) -> Vec<Value> {
+    let mut seen: Vec<Value> = Vec::new();
+    let last = |seen: &Vec<Value>| seen.last().map_or(0, |event| event["sequence"].as_u64().expect("sequence"));
+    loop {
+        if until.borrow().is_some_and(|until| last(&seen) >= until) {
+            return seen;
+        }
+        let path = format!("/api/v1/sessions/{session}/events?after={}", last(&seen));
+        let Ok(mut stream) = Sse::open(&client, &path).await else {
+            tokio::task::yield_now().await;
+            continue;
+        };
+        let mut until = until.clone();
+        loop {
+            if until.borrow().is_some_and(|until| last(&seen) >= until) {
+                return seen;
+            }
+            let event = tokio::select! {
+                event = stream.next() => event,
+                _ = until.changed() => continue,
+            };
+            let Some(event) = event else { break };
+            assert_ne!(event.event.as_deref(), Some("gap"), "{}", event.data);
+            seen.push(serde_json::from_str(&event.data).expect("JSON"));
+        }
+    }
+}
+
+fn check_session(history: &[Value], seen: &[Value], acked: &HashMap<usize, u64>) {
+    for (index, event) in history.iter().enumerate() {
+        assert_eq!(event["sequence"], index as u64 + 1, "the history has a hole");
+    }
+    assert_eq!(seen.len(), history.len(), "a follower saw another number of events than there are");
+    for (seen, kept) in seen.iter().zip(history) {
+        assert_eq!(seen, kept, "a follower saw something else than the log");
+    }
+    let mut next: HashMap<usize, u64> = HashMap::new();
+    for event in history.iter().filter(|event| event["kind"] == "message_received") {
+        let id: Uuid = event["payload"]["uuid"].as_str().expect("uuid").parse().expect("uuid");
+        let writer = usize::try_from((id.as_u128() >> 96) & 0xffff).expect("small");
+        let expected = next.entry(writer).or_default();
+        assert_eq!(id, message_id(writer, *expected), "a message of writer {writer} is missing, doubled or out of order");
+        *expected += 1;
+    }
+    for (writer, acked) in acked {
+        let kept = next.get(writer).copied().unwrap_or_default();
+        assert!(kept >= *acked, "writer {writer} had {acked} messages acknowledged and {kept} were kept");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_acknowledged_is_lost_or_repeated_when_the_server_is_killed_again_and_again() {
+    let kills = setting("RCS_KILLS", 50);
+    let seed = setting("RCS_SEED", u64::from(std::process::id()));
+    println!("RCS_SEED={seed} RCS_KILLS={kills}");
+    let mut dice = Dice(seed);
+    let mut server = Server::start();
+    let client = Client::new(&server, ALICE);
+    let (environment, _) = client.register(8).await;
+    let mut sessions = Vec::new();
+    for _ in 0..SESSIONS {
+        sessions.push(client.session_in(&environment).await);
+    }
+    let asked = json!({"events": [{"type": "control_request", "request_id": "ask-1", "request": {
+        "subtype": "can_use_tool", "tool_name": "Bash", "input": {"command": "ls"}, "tool_use_id": "toolu_1"}}]});
+    for session in &sessions {
+        client.post(&format!("/v2/session_ingress/session/{session}/events"), asked.clone()).await.expect(200);
+    }
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let progress = Arc::new(AtomicU64::new(0));
+    let (until, _) = tokio::sync::watch::channel(None);
+    let mut untils = Vec::new();
+    let mut writers = JoinSet::new();
+    let mut followers = JoinSet::new();
+    drop(until);
+    for (index, session) in sessions.iter().enumerate() {
+        for lane in 0..WRITERS_PER_SESSION {
+            let writer = index * WRITERS_PER_SESSION + lane;
+            let task = write(client.clone(), session.clone(), writer, Arc::clone(&stop), Arc::clone(&progress));
+            writers.spawn(async move { (index, writer, task.await) });
+        }
+        let (sender, receiver) = tokio::sync::watch::channel(None);
+        untils.push(sender);
+        let task = follow(client.clone(), session.clone(), receiver);
+        followers.spawn(async move { (index, task.await) });
+    }
+
+    for round in 0..kills {
+        // Not a synchronisation: the moment of the kill is what is varied.
+        tokio::time::sleep(Duration::from_millis(20 + dice.roll(200))).await;
+        let before = progress.load(Ordering::Relaxed);
+        server.kill();
+        let (code, out, error) = rcsctl(&["audit", "verify", "--file", text(&server.journal())], None);
+        assert_eq!(code, Some(0), "round {round}: {out}{error}");
+        server.launch();
+        // The next round kills a server that has work: at least one message was acknowledged since.
+        while progress.load(Ordering::Relaxed) == before {
+            tokio::task::yield_now().await;
+        }
+    }
+    stop.store(true, Ordering::Relaxed);
+    let mut acked: HashMap<usize, HashMap<usize, u64>> = HashMap::new();
+    while let Some(done) = writers.join_next().await {
+        let (index, writer, count) = done.expect("a writer's own assertions");
+        acked.entry(index).or_default().insert(writer, count);
+    }
+
+    for (index, session) in sessions.iter().enumerate() {
+        let pending = client.get("/api/v1/permissions").await.expect(200).to_string();
+        assert!(pending.contains(session.as_str()), "the prompt of {session} is gone: {pending}");
+        let path = format!("/api/v1/sessions/{session}/permissions/ask-1");
+        client.post(&path, json!({"decision": "deny", "message": "after all that"})).await.expect(200);
+        let history = client.history(session, 0).await;
+        untils[index].send_replace(Some(history.len() as u64));
+    }
+    while let Some(done) = followers.join_next().await {
+        let (index, seen) = done.expect("a follower's own assertions");
+        check_session(&client.history(&sessions[index], 0).await, &seen, &acked[&index]);
+    }
+    println!("{} messages acknowledged over {kills} kills", progress.load(Ordering::Relaxed));
+}
