@@ -3,6 +3,8 @@
 
 #[cfg(feature = "server")]
 pub mod api;
+#[cfg(feature = "ctl")]
+pub mod ctl;
 pub mod domain;
 #[cfg(feature = "journal")]
 pub mod journal;
