@@ -11,13 +11,10 @@ use std::{
 use ureq::http::Uri;
 
 use super::{CtlError, error::Kind};
+use crate::paths::DataDirectory;
 
 /// Where rcsd listens when nobody says otherwise.
 pub(crate) const SERVER_DEFAULT: &str = "http://127.0.0.1:3000";
-/// The key that rcsd makes for itself at the first start without configuration.
-const ADMIN_KEY_FILE: &str = "admin.key";
-/// The journal in the data directory.
-const JOURNAL_FILE: &str = "rcs.redb";
 
 /// A secret on its way into a header. Never printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -74,7 +71,7 @@ impl Origin {
         if !self.is_this_machine() {
             return Err(none());
         }
-        let path = self.data_directory()?.join(ADMIN_KEY_FILE);
+        let path = self.data_directory()?.admin_key();
         match fs::read_to_string(&path) {
             Ok(text) if !text.trim().is_empty() => Ok(ApiKey::from(text.as_str())),
             Ok(_) => Err(none().hint(format!("{} is empty", path.display()))),
@@ -89,7 +86,7 @@ impl Origin {
     pub(crate) fn journal_file(&self, given: Option<&Path>) -> Result<PathBuf, CtlError> {
         let path = match given {
             Some(path) => path.to_owned(),
-            None => self.data_directory()?.join(JOURNAL_FILE),
+            None => self.data_directory()?.journal(),
         };
         match fs::metadata(&path) {
             Ok(found) if found.is_file() => Ok(path),
@@ -102,15 +99,13 @@ impl Origin {
         }
     }
 
-    /// Where the server on this machine keeps its files.
-    pub(crate) fn data_directory(&self) -> Result<PathBuf, CtlError> {
-        if let Some(data) = &self.data {
-            return Ok(data.clone());
+    fn data_directory(&self) -> Result<DataDirectory, CtlError> {
+        match &self.data {
+            Some(data) => Ok(DataDirectory::new(data.clone())),
+            None => DataDirectory::default_for(|name| env::var_os(name)).map_err(|error| {
+                CtlError::usage(error).hint("name it with --data or RCS_DATA")
+            }),
         }
-        let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        let share = absolute("XDG_DATA_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/share")));
-        let none = || CtlError::usage("there is no data directory: neither RCS_DATA, XDG_DATA_HOME nor HOME is set");
-        Ok(share.ok_or_else(none)?.join("rcs"))
     }
 
     fn is_this_machine(&self) -> bool {
@@ -136,7 +131,7 @@ mod tests {
     #[test]
     fn the_generated_key_is_shown_to_this_machine_only() {
         let data = tempfile::tempdir().expect("a directory");
-        fs::write(data.path().join(ADMIN_KEY_FILE), "rcs_secret\n").expect("writes");
+        fs::write(DataDirectory::new(data.path().to_owned()).admin_key(), "rcs_secret\n").expect("writes");
         for local in ["http://127.0.0.1:3000", "http://localhost:3000/", "http://[::1]:3000", "http://127.8.0.1"] {
             assert_eq!(origin(local, data.path()).key().expect("is used").bearer(), "Bearer rcs_secret");
         }

@@ -125,8 +125,12 @@ pub const RESTART_GRACE_MS: u64 = 60_000;
 /// `stop force=false` of a REPL means "dispatch me again", of a spawned child "finished", told apart by the archive
 /// that follows within this time.
 pub const STOP_SETTLE_MS: u64 = 3_000;
+/// How often the retention policy is applied. Ages are counted in days, so an hour is soon enough.
+pub const RETENTION_INTERVAL_MS: u64 = 3_600_000;
 /// A key's last use is recorded at most this often.
 pub const KEY_USE_INTERVAL_MS: u64 = 3_600_000;
+/// Silence after which an event stream sends a comment. ccb gives a silent stream up after 45 s, proxies after 60 s.
+pub const SSE_KEEPALIVE_MS: u64 = 15_000;
 /// Orderly shutdown: after this, whatever is still open is cut.
 pub const SHUTDOWN_MS: u64 = 10_000;
 
@@ -163,6 +167,23 @@ pub const POLL_RETRY_SECONDS: u64 = 2;
 pub const TRUSTED_PROXIES_MAX: usize = 256;
 /// Hops of `X-Forwarded-For` that are looked at.
 pub const FORWARDED_HOPS_MAX: usize = 32;
+
+// --- what an operator may configure -----------------------------------------------------------------------------
+
+/// The longest a poll may be held: ccb gives up after 10 s, and the answer still has to travel.
+pub const POLL_TIMEOUT_SECONDS_MAX: u64 = 9;
+/// Heartbeats, keep-alives and idle limits: a second at least, and no proxy keeps a silent connection for an hour.
+pub const INTERVAL_SECONDS_MAX: u64 = 3_600;
+/// The shortest life of a worker's token: clients refresh 30 s before its end at the latest.
+pub const TOKEN_SECONDS_MIN: u64 = 60;
+/// The longest life of a worker's token. It is not revoked by name, only superseded.
+pub const TOKEN_SECONDS_MAX: u64 = 30 * 86_400;
+/// The shortest silence after which a runner may be called gone: more than one poll and the gap to the next.
+pub const DISCONNECT_SECONDS_MIN: u64 = 15;
+/// The longest silence after which a runner may be called gone.
+pub const DISCONNECT_SECONDS_MAX: u64 = 7 * 86_400;
+/// Origins that may be configured.
+pub const ORIGINS_MAX: usize = 256;
 
 const _: () = assert!(READ_BYTES_MAX > WORKER_FRAME_BYTES_MAX);
 const _: () = assert!(FILE_CHUNK_BYTES_MAX < READ_BYTES_MAX);

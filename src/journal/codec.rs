@@ -99,18 +99,17 @@ impl Migrate for Body {
 }
 
 #[derive(Serialize)]
-#[allow(clippy::ref_option_ref, reason = "the derived code of `serde_bytes` fields has it")]
 struct HeadOut<'a> {
-    #[serde(rename = "s", with = "serde_bytes")]
-    stream: &'a [u8],
+    #[serde(rename = "s")]
+    stream: &'a serde_bytes::Bytes,
     #[serde(rename = "n")]
     sequence: Sequence,
     #[serde(rename = "t")]
     at: Timestamp,
     #[serde(rename = "a")]
     actor: Actor,
-    #[serde(rename = "k", with = "serde_bytes", skip_serializing_if = "Option::is_none")]
-    key: Option<&'a [u8]>,
+    #[serde(rename = "k", skip_serializing_if = "Option::is_none")]
+    key: Option<&'a serde_bytes::Bytes>,
     #[serde(rename = "e", skip_serializing_if = "Option::is_none")]
     event: Option<&'a Event>,
     #[serde(rename = "p", skip_serializing_if = "Option::is_none")]
@@ -276,11 +275,11 @@ pub(super) fn encode(record: &Record) -> Result<Vec<u8>, JournalError> {
     let payload_stays = matches!(record.event, Event::MetadataPatched { .. });
     let stream = record.stream.to_key();
     let head = HeadOut {
-        stream: &stream,
+        stream: serde_bytes::Bytes::new(&stream),
         sequence: record.sequence,
         at: record.at,
         actor: record.actor,
-        key: record.key.as_ref().map(|key| key.0.as_slice()),
+        key: record.key.as_ref().map(|key| serde_bytes::Bytes::new(&key.0)),
         event: event_stays.then_some(&record.event),
         payload: payload.filter(|_| payload_stays),
     };

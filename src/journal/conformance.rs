@@ -16,16 +16,16 @@ pub(super) trait Subject {
     /// Closes and opens again, where that means anything. All readers are gone by then.
     fn reopen(&mut self);
 
-    fn reader(&mut self) -> Arc<dyn JournalReader> {
+    fn look(&mut self) -> Arc<dyn JournalReader> {
         self.journal().reader()
     }
 
-    fn append(&mut self, records: &[Arc<Record>]) {
+    fn write(&mut self, records: &[Arc<Record>]) {
         self.journal().append(records).expect("appends");
     }
 
     /// Trims until there is nothing left to forget.
-    fn trim(&mut self, number: u128, through: u64) -> usize {
+    fn forget(&mut self, number: u128, through: u64) -> usize {
         let mut forgotten = 0;
         loop {
             match self.journal().trim(stream(number), Sequence(through)).expect("trims") {
@@ -37,7 +37,7 @@ pub(super) trait Subject {
 
     /// Everything that can be asked, compared with what was written. Streams are 1 to `streams`, trimmed up to `gone`.
     fn check(&mut self, scribe: &Scribe, streams: u128, gone: impl Fn(u128) -> u64) {
-        let reader = self.reader();
+        let reader = self.look();
         assert_eq!(reader.tail(), Position(scribe.written.len() as u64));
         let mut tails = Vec::new();
         for number in 1..=streams {
@@ -91,7 +91,7 @@ promises! { ($)
     /// An empty journal has no records, no streams and no commits, and is sound.
     fn empty_is_empty(subject) {
         subject.check(&Scribe::default(), 3, |_| 0);
-        let reader = subject.reader();
+        let reader = subject.look();
         assert!(reader.commits(Position(1), 9).expect("reads").is_empty());
         assert_eq!(reader.stream_tail(stream(1)).expect("looks up"), None);
         assert_eq!(reader.find(stream(1), key(1, 1)).expect("finds"), None);
@@ -104,7 +104,7 @@ promises! { ($)
             let mut batch = scribe.talk(stream(1), 2);
             batch.extend(scribe.talk(stream(2 + u128::from(round % 3)), 1));
             batch.push(scribe.next(stream(2), fact(5), b"payload", Some(key(round, 0))));
-            subject.append(&batch);
+            subject.write(&batch);
         }
         subject.check(&scribe, 5, |_| 0);
     }
@@ -125,7 +125,7 @@ promises! { ($)
     fn a_conflict_writes_nothing(subject) {
         let mut scribe = Scribe::default();
         let first = scribe.talk(stream(1), 3);
-        subject.append(&first);
+        subject.write(&first);
         let next = scribe.clone().talk(stream(1), 2);
         for (wrong, given) in [(&first[..], 1), (&first[2..], 3), (&next[1..], 5)] {
             let error = subject.journal().append(wrong).expect_err("is refused");
@@ -138,7 +138,7 @@ promises! { ($)
     /// A hole inside a batch is refused, and nothing is written.
     fn a_hole_writes_nothing(subject) {
         let mut scribe = Scribe::default();
-        subject.append(&scribe.talk(stream(1), 1));
+        subject.write(&scribe.talk(stream(1), 1));
         let mut batch = scribe.clone().talk(stream(1), 3);
         batch.remove(1);
         let error = subject.journal().append(&batch).expect_err("is refused");
@@ -149,8 +149,8 @@ promises! { ($)
     /// A sequence that does not follow its stream is refused with what was expected, and nothing is written.
     fn a_wrong_sequence_writes_nothing(subject) {
         let mut scribe = Scribe::default();
-        subject.append(&scribe.talk(stream(1), 2));
-        subject.append(&scribe.talk(stream(2), 1));
+        subject.write(&scribe.talk(stream(1), 2));
+        subject.write(&scribe.talk(stream(2), 1));
         for (number, expected, given) in [(1, 3, 2), (1, 3, 4), (2, 2, 1), (3, 1, 2), (3, 1, 0)] {
             let mut batch = scribe.clone().talk(stream(4), 1);
             let mut wrong = Record::clone(&scribe.clone().talk(stream(number), 1)[0]);
@@ -162,7 +162,7 @@ promises! { ($)
             assert_eq!((told, got, wanted), (stream(number), Sequence(given), Sequence(expected)));
         }
         subject.check(&scribe, 4, |_| 0);
-        subject.append(&scribe.talk(stream(4), 1));
+        subject.write(&scribe.talk(stream(4), 1));
         subject.check(&scribe, 4, |_| 0);
     }
 
@@ -171,9 +171,9 @@ promises! { ($)
         let mut scribe = Scribe::default();
         for _ in 0..10 {
             let record = scribe.next(stream(1), said(), &[b'x'; 1_000], None);
-            subject.append(&[record]);
+            subject.write(&[record]);
         }
-        let reader = subject.reader();
+        let reader = subject.look();
         let both = |bounds| {
             let by_stream = reader.read_stream(stream(1), Sequence(3), bounds).expect("reads");
             assert_eq!(reader.read_all(Position(3), bounds).expect("reads"), by_stream);
@@ -190,8 +190,8 @@ promises! { ($)
     /// At the tail, and beyond, there is nothing; it is not an error.
     fn the_tail_is_empty(subject) {
         let mut scribe = Scribe::default();
-        subject.append(&scribe.talk(stream(1), 3));
-        let reader = subject.reader();
+        subject.write(&scribe.talk(stream(1), 3));
+        let reader = subject.look();
         for beyond in [4, 5, u64::MAX] {
             assert!(reader.read_stream(stream(1), Sequence(beyond), ALL).expect("reads").is_empty());
             assert!(reader.read_all(Position(beyond), ALL).expect("reads").is_empty());
@@ -208,29 +208,29 @@ promises! { ($)
         for _ in 0..6 {
             let mut batch = scribe.talk(stream(1), 1);
             batch.extend(scribe.talk(stream(2), 1));
-            subject.append(&batch);
+            subject.write(&batch);
         }
-        assert_eq!(subject.trim(1, 4), 4);
+        assert_eq!(subject.forget(1, 4), 4);
         subject.check(&scribe, 2, |number| if number == 1 { 4 } else { 0 });
         for asked in 0..=4 {
-            let error = subject.reader().read_stream(stream(1), Sequence(asked), ALL).expect_err("is gone");
+            let error = subject.look().read_stream(stream(1), Sequence(asked), ALL).expect_err("is gone");
             let JournalError::Gap { earliest, latest, asked: told, .. } = error else { panic!("{error}") };
             assert_eq!((earliest, latest, told.0), (Sequence(5), Sequence(6), asked.max(1)));
         }
-        subject.append(&scribe.talk(stream(1), 2));
+        subject.write(&scribe.talk(stream(1), 2));
         subject.check(&scribe, 2, |number| if number == 1 { 4 } else { 0 });
     }
 
     /// All of a stream can be trimmed; it goes on with the next sequence.
     fn a_stream_can_be_trimmed_to_its_tail(subject) {
         let mut scribe = Scribe::default();
-        subject.append(&scribe.talk(stream(1), 5));
-        assert_eq!(subject.trim(1, 99), 5);
-        assert_eq!(subject.trim(1, 99), 0);
-        assert_eq!(subject.trim(9, 99), 0);
+        subject.write(&scribe.talk(stream(1), 5));
+        assert_eq!(subject.forget(1, 99), 5);
+        assert_eq!(subject.forget(1, 99), 0);
+        assert_eq!(subject.forget(9, 99), 0);
         subject.check(&scribe, 1, |_| 5);
-        assert!(subject.reader().read_stream(stream(1), Sequence(6), ALL).expect("reads").is_empty());
-        subject.append(&scribe.talk(stream(1), 2));
+        assert!(subject.look().read_stream(stream(1), Sequence(6), ALL).expect("reads").is_empty());
+        subject.write(&scribe.talk(stream(1), 2));
         subject.check(&scribe, 1, |_| 5);
         subject.reopen();
         subject.check(&scribe, 1, |_| 5);
@@ -244,9 +244,9 @@ promises! { ($)
         batch.push(scribe.next(stream(1), Event::MetadataPatched { session: session(1) }, b"{\"a\":1}", None));
         batch.extend(scribe.talk(stream(1), 2));
         batch.push(scribe.next(stream(1), fact(2), b"kept", None));
-        subject.append(&batch);
-        assert_eq!(facts(&*subject.reader()), scribe.facts());
-        subject.trim(1, 5);
+        subject.write(&batch);
+        assert_eq!(facts(&*subject.look()), scribe.facts());
+        subject.forget(1, 5);
         subject.check(&scribe, 1, |_| 5);
         subject.reopen();
         subject.check(&scribe, 1, |_| 5);
@@ -260,12 +260,12 @@ promises! { ($)
             // All share the first half in threes, so that a hit must be verified.
             let record = scribe.next(stream, said(), b"x", Some(key(round / 3, round)));
             let batch = [record, scribe.next(stream, said(), b"x", None)];
-            subject.append(&batch);
+            subject.write(&batch);
         }
         subject.check(&scribe, 2, |_| 0);
-        subject.trim(1, 7);
+        subject.forget(1, 7);
         subject.check(&scribe, 2, |number| if number == 1 { 7 } else { 0 });
-        let reader = subject.reader();
+        let reader = subject.look();
         for wrong in [key(0, 99), key(0, 1), key(99, 0), key(0, 0xFFFF_FFFF)] {
             assert_eq!(reader.find(stream(1), wrong).expect("finds"), None);
         }
@@ -276,7 +276,7 @@ promises! { ($)
     fn a_key_of_zeros_is_found(subject) {
         let mut scribe = Scribe::default();
         let batch = [scribe.next(stream(1), said(), b"x", None), scribe.next(stream(1), said(), b"x", Some(key(0, 0)))];
-        subject.append(&batch);
+        subject.write(&batch);
         subject.journal().checkpoint().expect("checkpoints");
         subject.check(&scribe, 1, |_| 0);
     }
@@ -287,7 +287,7 @@ promises! { ($)
         for round in 0..5_u128 {
             let mut batch = scribe.talk(stream(1 + round % 2), 3);
             batch.push(scribe.next(stream(1), fact(round), b"", Some(key(7, 7 + u64::try_from(round).expect("small")))));
-            subject.append(&batch);
+            subject.write(&batch);
             subject.check(&scribe, 2, |_| 0);
             subject.journal().checkpoint().expect("checkpoints");
             subject.journal().checkpoint().expect("checkpoints");
@@ -298,20 +298,20 @@ promises! { ($)
     /// What was there is there after opening again, and appending goes on.
     fn reopening_changes_nothing(subject) {
         let mut scribe = Scribe::default();
-        let epoch = subject.reader().epoch();
+        let epoch = subject.look().epoch();
         for round in 0..6_u128 {
-            subject.append(&scribe.talk(stream(1 + round % 3), 3));
+            subject.write(&scribe.talk(stream(1 + round % 3), 3));
             let record = scribe.next(stream(1), fact(round), b"x", Some(key(1, u64::try_from(round).expect("small"))));
-            subject.append(&[record]);
+            subject.write(&[record]);
             if round == 3 {
-                subject.trim(1, 2);
+                subject.forget(1, 2);
             }
             let gone = |number| if number == 1 && round >= 3 { 2 } else { 0 };
-            let before = subject.reader().commits(Position(1), 99).expect("reads");
+            let before = subject.look().commits(Position(1), 99).expect("reads");
             subject.reopen();
             subject.check(&scribe, 3, gone);
-            assert_eq!(subject.reader().commits(Position(1), 99).expect("reads"), before);
-            assert_eq!(subject.reader().epoch(), epoch);
+            assert_eq!(subject.look().commits(Position(1), 99).expect("reads"), before);
+            assert_eq!(subject.look().epoch(), epoch);
         }
     }
 
@@ -322,7 +322,7 @@ promises! { ($)
         for records in [3, 1, 4, 1, 5] {
             made.push(subject.journal().append(&scribe.talk(stream(1), records)).expect("appends"));
         }
-        let reader = subject.reader();
+        let reader = subject.look();
         assert_eq!(reader.commits(Position(0), 99).expect("reads"), made);
         for (skip, commit) in made.iter().enumerate() {
             for position in commit.first.0..=commit.last.0 {
@@ -339,11 +339,11 @@ promises! { ($)
         let second = subject.journal().append(&scribe.talk(stream(1), 2)).expect("appends");
         assert_ne!(first.link, second.link);
         let mut passed = Vec::new();
-        let verdict = subject.reader().verify(&mut |position| passed.push(position)).expect("verifies");
+        let verdict = subject.look().verify(&mut |position| passed.push(position)).expect("verifies");
         assert_eq!((verdict.records, verdict.commits, verdict.trimmed, verdict.head), (4, 2, 0, second.link));
         assert_eq!(passed, [Position(2), Position(4)]);
-        subject.trim(1, 3);
-        let after = subject.reader().verify(&mut |_| ()).expect("verifies");
+        subject.forget(1, 3);
+        let after = subject.look().verify(&mut |_| ()).expect("verifies");
         assert_eq!((after.trimmed, after.head, after.fault), (3, second.link, None));
     }
 
@@ -356,11 +356,11 @@ promises! { ($)
             batch.push(scribe.next(stream(1), fact(round), b"x", Some(key(3, u64::try_from(round).expect("small")))));
             batch
         }).collect();
-        let (reader, whole) = (subject.reader(), &scribe);
+        let (reader, whole) = (subject.look(), &scribe);
         thread::scope(|scope| {
             let watcher = scope.spawn(move || watch(&*reader, whole));
             for (round, batch) in batches.iter().enumerate() {
-                subject.append(batch);
+                subject.write(batch);
                 if round % 20 == 19 {
                     subject.journal().checkpoint().expect("checkpoints");
                 }

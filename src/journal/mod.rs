@@ -36,6 +36,8 @@ pub use redb::{RedbJournal, RedbReader, fresh_epoch};
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod crash;
+#[cfg(test)]
 mod scribe;
 
 /// What can go wrong with a journal.

@@ -16,6 +16,7 @@ mod index;
 mod keys;
 mod live;
 mod open;
+mod place;
 mod reader;
 mod tables;
 
@@ -27,10 +28,13 @@ use std::{
 
 use ::redb::{Database, ReadableTable, WriteTransaction};
 
+pub(in crate::journal) use self::live::CheckpointBounds;
+#[cfg(test)]
+pub(in crate::journal) use self::open::begin;
 use self::{
     failure::failed,
     keys::KeyCache,
-    live::{Arrival, CheckpointBounds, Live},
+    live::{Arrival, Live},
     tables::{COMMITS, EVENTS, SEGMENTS, STREAMS},
 };
 pub use self::{open::fresh_epoch, reader::RedbReader};

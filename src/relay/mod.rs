@@ -27,6 +27,7 @@ mod handover;
 mod hub;
 mod leases;
 pub mod replay;
+mod retention;
 mod subscription;
 #[cfg(test)]
 mod tests;
@@ -34,6 +35,7 @@ mod writer;
 
 pub use connections::Connection;
 pub use leases::{Held, Lease};
+pub use retention::Retention;
 pub use subscription::Subscription;
 pub use writer::CommitReport;
 

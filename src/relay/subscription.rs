@@ -40,8 +40,10 @@ impl Subscription {
         after: Sequence,
     ) -> Result<Self, RelayError> {
         let tail = hub.tail();
-        let latest = *tail.borrow();
-        let earliest = reader.stream_tail(stream)?.map_or(Sequence(1), |ends| ends.earliest);
+        // The journal's word, not the hub's: the committed view may show a record a moment before its hub does, and
+        // whoever looked there may ask to go on from it.
+        let ends = reader.stream_tail(stream)?;
+        let (earliest, latest) = ends.map_or((Sequence(1), Sequence::ZERO), |ends| (ends.earliest, ends.latest));
         if after > latest || after.next() < earliest {
             return Err(RelayError::Gap { stream, asked: after, earliest, latest });
         }

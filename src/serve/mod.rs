@@ -16,41 +16,39 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use crate::{
     api::{
         self,
-        common::{House, Settings, house::RenderMetrics},
+        common::{House, Settings},
     },
     domain::limits,
     journal::{JournalError, redb::RedbJournal},
+    paths::DataDirectory,
     relay::{Observer, Options, Relay, RelayError, WriterHandle},
     security::{
         ApiKey, NoRandomness, SigningKeys, Throttle, ThrottleConfig, TrustedProxies, private_file::PrivateFileError,
         signing::SigningError,
     },
+    telemetry::Metrics,
     ui,
 };
 
+mod gauges;
 mod keys;
 mod listen;
+pub mod program;
 
 pub use listen::Door;
-
-/// Name of the journal in the data directory.
-pub const JOURNAL_FILE: &str = "rcs.redb";
-/// Name of the signing keys in the data directory.
-pub const SIGNING_FILE: &str = "signing.key";
-/// Name of the generated admin key in the data directory.
-pub const ADMIN_KEY_FILE: &str = "admin.key";
 
 /// Everything that a server is started with.
 pub struct Start {
     pub listen: SocketAddr,
-    pub data: PathBuf,
+    pub data: DataDirectory,
     /// Keys from the configuration.
     pub api_keys: Vec<ApiKey>,
     pub settings: Settings,
     pub throttle: ThrottleConfig,
     pub trusted_proxies: TrustedProxies,
     pub observer: Observer,
-    pub metrics: RenderMetrics,
+    /// The recorder of this process; `None` where a server runs inside another program.
+    pub metrics: Option<Metrics>,
 }
 
 impl std::fmt::Debug for Start {
@@ -95,16 +93,16 @@ pub struct Server {
 impl Server {
     /// Starts a server. Returns when it accepts requests.
     pub async fn start(start: Start) -> Result<Self, StartError> {
-        prepare_data(&start.data)?;
+        prepare_data(start.data.path())?;
         let listening = |source| StartError::Listen { address: start.listen, source };
         let listener = TcpListener::bind(start.listen).await.map_err(listening)?;
         let address = listener.local_addr().map_err(listening)?;
-        let signing = Arc::new(SigningKeys::open(&start.data.join(SIGNING_FILE))?);
-        let journal = RedbJournal::open_or_create(&start.data.join(JOURNAL_FILE))?;
+        let signing = Arc::new(SigningKeys::open(&start.data.signing_keys())?);
+        let journal = RedbJournal::open_or_create(start.data.journal())?;
         let options = Options { observer: Arc::clone(&start.observer), ..Options::default() };
         let (relay, writer) = Relay::start(Box::new(journal), options).map_err(StartError::Replay)?;
         keys::configure(&relay, &start.api_keys).await?;
-        let admin_key = keys::ensure_admin(&relay, &start.data.join(ADMIN_KEY_FILE)).await?;
+        let admin_key = keys::ensure_admin(&relay, &start.data.admin_key()).await?;
         let mut settings = start.settings;
         if settings.base_url.is_empty() {
             settings.base_url = format!("http://{address}");
@@ -114,7 +112,7 @@ impl Server {
             signing,
             throttle: Throttle::new(start.throttle),
             settings,
-            metrics: start.metrics,
+            metrics: gauges::render(relay.clone(), start.metrics),
         });
         let door = Door { trusted_proxies: start.trusted_proxies };
         let serving = listen::serve(listener, door, api::corridor(Arc::clone(&house), ui::answer), relay.closing());

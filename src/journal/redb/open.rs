@@ -1,7 +1,6 @@
 //! Opening a file: whose it is, whether it can be read, and what memory must know before the first record is appended.
 
 use std::{
-    fs::OpenOptions,
     path::Path,
     sync::{Arc, Mutex, RwLock},
 };
@@ -15,7 +14,7 @@ use super::{
     index,
     keys::KeyCache,
     live::{Arrival, CheckpointBounds, Live},
-    reader,
+    place, reader,
     tables::{COMMITS, EVENTS, FACTS, FORMAT, INDEX, META, SEGMENTS, STREAMS, names},
     transact,
 };
@@ -41,12 +40,8 @@ impl RedbJournal {
     /// Opens the journal in the file at `path`.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, JournalError> {
         let path = path.as_ref();
-        Self::load(
-            builder().open(path).map_err(|error| on_open(path, &error))?,
-            path,
-            None,
-            CheckpointBounds::default(),
-        )
+        let db = builder().open(path).map_err(|error| on_open(path, &error))?;
+        Self::load(db, path, CheckpointBounds::default())
     }
 
     /// Opens the journal in the file at `path`, after checking every page of it. Reads the whole file; for a check of a
@@ -54,31 +49,26 @@ impl RedbJournal {
     pub fn open_checked(path: impl AsRef<Path>) -> Result<Self, JournalError> {
         let path = path.as_ref();
         let db = builder().set_check_integrity_on_open(true).open(path).map_err(|error| on_open(path, &error))?;
-        Self::load(db, path, None, CheckpointBounds::default())
+        Self::load(db, path, CheckpointBounds::default())
     }
 
     /// Opens the journal at `path`, or begins one there. Only the owner may read a new file: it holds what people said.
     pub fn open_or_create(path: impl AsRef<Path>) -> Result<Self, JournalError> {
         let path = path.as_ref();
-        create_private(path)?;
-        let db = builder().create(path).map_err(|error| on_open(path, &error))?;
-        Self::load(db, path, Some(fresh_epoch()?), CheckpointBounds::default())
+        if !path.try_exists().map_err(|error| on_file("look for its file", path, &error))? {
+            let epoch = fresh_epoch()?;
+            place::make(path, |draft| {
+                let db = builder().create(draft).map_err(|error| on_open(draft, &error))?;
+                begin(&db, epoch)?;
+                db.close().map_err(|error| on_file("close its file", draft, &error))
+            })?;
+        }
+        Self::open(path)
     }
 
-    /// Takes over an open database. `epoch` is for a new journal; without one, there must be a journal already.
-    pub(in crate::journal) fn load(
-        db: Database,
-        path: &Path,
-        epoch: Option<Epoch>,
-        bounds: CheckpointBounds,
-    ) -> Result<Self, JournalError> {
-        let meta = match (Meta::read(&db, path)?, epoch) {
-            (Some(meta), _) => meta,
-            (None, Some(epoch)) => begin(&db, epoch)?,
-            (None, None) => {
-                return Err(unreadable(path, "it holds no journal, or only the beginning of a copy of one"));
-            }
-        };
+    /// Takes over an open database.
+    pub(in crate::journal) fn load(db: Database, path: &Path, bounds: CheckpointBounds) -> Result<Self, JournalError> {
+        let meta = Meta::read(&db, path)?;
         let checkpoint = if has_index(&db, &meta)? {
             meta.checkpoint
         } else {
@@ -110,19 +100,6 @@ pub(in crate::journal) fn builder() -> Builder {
     builder
 }
 
-/// Makes an empty file for its owner alone, unless there is a file already.
-pub(in crate::journal) fn create_private(path: &Path) -> Result<bool, JournalError> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.open(path) {
-        Ok(_) => Ok(true),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
-        Err(error) => Err(on_file("create its file", path, &error)),
-    }
-}
-
 /// What `meta` says.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::journal) struct Meta {
@@ -133,20 +110,17 @@ pub(in crate::journal) struct Meta {
 }
 
 impl Meta {
-    /// Reads it; `None` for a database that holds nothing at all yet.
-    pub(in crate::journal) fn read(db: &impl ReadableDatabase, path: &Path) -> Result<Option<Self>, JournalError> {
+    /// Reads it. A file without it is not a journal, or only the beginning of a copy of one.
+    pub(in crate::journal) fn read(db: &impl ReadableDatabase, path: &Path) -> Result<Self, JournalError> {
         let doing = "read what the file says of itself";
         let txn = db.begin_read().map_err(failed(doing))?;
         let table = match txn.open_table(META) {
             Ok(table) => table,
-            Err(TableError::TableDoesNotExist(_)) => {
-                let others = txn.list_tables().map_err(failed(doing))?.next();
-                return match others {
-                    None => Ok(None),
-                    Some(_) => Err(unreadable(path, "it is another program's database, or an unfinished copy")),
-                };
+            Err(TableError::Storage(error)) => return Err(failed(doing)(error)),
+            Err(error) => {
+                let reason = format!("it is another program's database, or an unfinished copy of a journal ({error})");
+                return Err(unreadable(path, reason));
             }
-            Err(error) => return Err(unreadable(path, format!("it is another program's database ({error})"))),
         };
         let value = |name: &'static str| -> Result<Option<Vec<u8>>, JournalError> {
             Ok(table.get(name).map_err(failed(doing))?.map(|value| value.value().to_vec()))
@@ -161,12 +135,12 @@ impl Meta {
             return Err(unreadable(path, reason));
         }
         let anchor = value(names::ANCHOR)?.and_then(|anchor| anchor.try_into().ok());
-        Ok(Some(Self {
+        Ok(Self {
             epoch: Epoch(number(names::EPOCH)?),
             anchor: anchor.ok_or_else(|| unreadable(path, "it does not say what its chain hangs on"))?,
             checkpoint: Position(number(names::CHECKPOINT)?),
             index: number(names::INDEX)?,
-        }))
+        })
     }
 
     /// Writes it into a file that has none: from then on the file is a journal.
@@ -188,7 +162,7 @@ impl Meta {
 }
 
 /// Begins a journal: all tables and what they are, in one commit.
-fn begin(db: &Database, epoch: Epoch) -> Result<Meta, JournalError> {
+pub(in crate::journal) fn begin(db: &Database, epoch: Epoch) -> Result<(), JournalError> {
     let meta = Meta { epoch, anchor: chain::anchor(epoch), checkpoint: Position::ZERO, index: INDEX };
     transact(db, |txn| {
         let doing = "begin";
@@ -196,8 +170,7 @@ fn begin(db: &Database, epoch: Epoch) -> Result<Meta, JournalError> {
         txn.open_table(COMMITS).map_err(failed(doing))?;
         index::reset(txn)?;
         meta.write(txn)
-    })?;
-    Ok(meta)
+    })
 }
 
 fn has_index(db: &Database, meta: &Meta) -> Result<bool, JournalError> {

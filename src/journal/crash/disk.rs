@@ -1,0 +1,220 @@
+//! A disk that loses what was not synced.
+//!
+//! Between two syncs it may keep any subset of the writes, and of each write any subset of its 512-byte sectors. What
+//! redb asks of a disk holds: a byte is written or not, what was synced stays, and no byte outside of a write changes.
+
+use std::{
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use ::redb::StorageBackend;
+use ring::digest::{Context, SHA256};
+
+use super::dice::Dice;
+
+const SECTOR_BYTES: usize = 512;
+
+/// The disk, as the database holds it.
+#[derive(Debug, Clone)]
+pub(super) struct Disk(Arc<Mutex<Platter>>);
+
+struct Platter {
+    /// What reads see.
+    live: Vec<u8>,
+    /// What was synced.
+    durable: Vec<u8>,
+    pending: Vec<Change>,
+    syncs: u64,
+    /// The sync that does not return.
+    crash_at: u64,
+    crashed: bool,
+    /// Everything that reached the disk, in the order of syncs.
+    trace: Context,
+}
+
+#[derive(Debug, Clone)]
+enum Change {
+    Write { offset: usize, bytes: Vec<u8> },
+    Resize(usize),
+}
+
+impl std::fmt::Debug for Platter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Platter").field("bytes", &self.live.len()).field("syncs", &self.syncs).finish_non_exhaustive()
+    }
+}
+
+impl Disk {
+    /// A disk that holds `image` and dies in its `crash_at`-th sync.
+    pub(super) fn new(image: Vec<u8>, crash_at: u64) -> Self {
+        let trace = Context::new(&SHA256);
+        let (durable, pending) = (image.clone(), Vec::new());
+        Self(Arc::new(Mutex::new(Platter { live: image, durable, pending, syncs: 0, crash_at, crashed: false, trace })))
+    }
+
+    fn platter(&self) -> MutexGuard<'_, Platter> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Kills the disk, if it has not died yet.
+    pub(super) fn crash(&self) {
+        self.platter().crashed = true;
+    }
+
+    /// What is on the disk after the crash: what was synced, and whatever of the rest the dice keep.
+    pub(super) fn image(&self, dice: &mut Dice) -> Vec<u8> {
+        let mut platter = self.platter();
+        assert!(platter.crashed, "only a dead disk has an image");
+        let mut image = platter.durable.clone();
+        // Mostly a mixture; sometimes all of it, sometimes nothing.
+        let keep = [0, 20, 50, 80, 100][usize::try_from(dice.between(0, 4)).unwrap_or(0)];
+        let pending = platter.take_pending();
+        for change in pending {
+            match change {
+                Change::Resize(bytes) if dice.percent(keep) => image.resize(bytes, 0),
+                Change::Resize(_) => {}
+                Change::Write { offset, bytes } => {
+                    for (start, end) in sectors(offset, bytes.len()) {
+                        if dice.percent(keep) {
+                            put(&mut image, offset + start, &bytes[start..end]);
+                        }
+                    }
+                }
+            }
+        }
+        image
+    }
+
+    /// A digest of everything that was synced.
+    pub(super) fn trace(&self) -> Vec<u8> {
+        self.platter().trace.clone().finish().as_ref().to_vec()
+    }
+
+    pub(super) fn syncs(&self) -> u64 {
+        self.platter().syncs
+    }
+}
+
+/// The parts of a write that lie in one sector each.
+fn sectors(offset: usize, length: usize) -> impl Iterator<Item = (usize, usize)> {
+    let mut start = 0;
+    std::iter::from_fn(move || {
+        let here = start;
+        start = length.min(here + SECTOR_BYTES - (offset + here) % SECTOR_BYTES);
+        (here < length).then_some((here, start))
+    })
+}
+
+fn put(bytes: &mut Vec<u8>, offset: usize, data: &[u8]) {
+    if bytes.len() < offset + data.len() {
+        bytes.resize(offset + data.len(), 0);
+    }
+    bytes[offset..offset + data.len()].copy_from_slice(data);
+}
+
+impl Platter {
+    fn refuse_if_dead(&self) -> io::Result<()> {
+        if self.crashed { Err(io::Error::other("the machine has lost its power")) } else { Ok(()) }
+    }
+
+    /// What was not synced, in an order that does not depend on the order of unrelated writes: the database flushes its
+    /// pages in the order of a hash map.
+    fn take_pending(&mut self) -> Vec<Change> {
+        let mut pending = std::mem::take(&mut self.pending);
+        pending.sort_by_key(|change| match change {
+            Change::Resize(_) => 0,
+            Change::Write { offset, .. } => *offset,
+        });
+        pending
+    }
+}
+
+impl StorageBackend for Disk {
+    fn len(&self) -> io::Result<u64> {
+        let platter = self.platter();
+        platter.refuse_if_dead()?;
+        Ok(platter.live.len() as u64)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let platter = self.platter();
+        platter.refuse_if_dead()?;
+        let offset = place(offset)?;
+        let bytes = platter.live.get(offset..offset + out.len());
+        out.copy_from_slice(bytes.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?);
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        let mut platter = self.platter();
+        platter.refuse_if_dead()?;
+        let len = place(len)?;
+        platter.live.resize(len, 0);
+        platter.pending.push(Change::Resize(len));
+        Ok(())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        let mut platter = self.platter();
+        platter.refuse_if_dead()?;
+        platter.syncs += 1;
+        if platter.syncs >= platter.crash_at {
+            platter.crashed = true;
+            return platter.refuse_if_dead();
+        }
+        for change in platter.take_pending() {
+            match change {
+                Change::Resize(bytes) => {
+                    platter.trace.update(&(bytes as u64).to_be_bytes());
+                    platter.durable.resize(bytes, 0);
+                }
+                Change::Write { offset, bytes } => {
+                    platter.trace.update(&(offset as u64).to_be_bytes());
+                    platter.trace.update(&bytes);
+                    put(&mut platter.durable, offset, &bytes);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let mut platter = self.platter();
+        platter.refuse_if_dead()?;
+        let offset = place(offset)?;
+        put(&mut platter.live, offset, data);
+        platter.pending.push(Change::Write { offset, bytes: data.to_vec() });
+        Ok(())
+    }
+}
+
+fn place(offset: u64) -> io::Result<usize> {
+    usize::try_from(offset).map_err(io::Error::other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_is_torn_at_sectors_of_the_disk() {
+        let all = |offset, length| sectors(offset, length).collect::<Vec<_>>();
+        assert_eq!(all(0, 1_024), [(0, 512), (512, 1_024)]);
+        assert_eq!(all(500, 20), [(0, 12), (12, 20)]);
+        assert_eq!(all(512, 0), []);
+    }
+
+    #[test]
+    fn what_was_synced_stays_and_nothing_works_after_the_crash() {
+        let disk = Disk::new(Vec::new(), 2);
+        disk.write(0, b"kept").expect("writes");
+        disk.sync_data().expect("syncs");
+        disk.write(4, b"lost?").expect("writes");
+        assert!(disk.sync_data().is_err() && disk.write(0, b"late").is_err() && disk.len().is_err());
+        for seed in 0..20 {
+            let image = disk.image(&mut Dice::new(seed));
+            assert!(image == b"kept" || image == b"keptlost?");
+        }
+    }
+}
