@@ -31,7 +31,7 @@ mod page;
 pub mod redb;
 
 pub use memory::MemoryJournal;
-pub use redb::{RedbJournal, RedbReader, fresh_epoch};
+pub use redb::{Copied, RedbJournal, RedbReader, backup, fresh_epoch, maintenance, restore};
 
 #[cfg(test)]
 mod conformance;

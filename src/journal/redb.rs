@@ -11,10 +11,12 @@
 //! This module may not know what a record's bytes mean (the codec does), nor who writes or reads.
 
 mod audit;
+mod copy;
 mod failure;
 mod index;
 mod keys;
 mod live;
+pub mod maintenance;
 mod open;
 mod place;
 mod reader;
@@ -31,13 +33,17 @@ use ::redb::{Database, ReadableTable, WriteTransaction};
 pub(in crate::journal) use self::live::CheckpointBounds;
 #[cfg(test)]
 pub(in crate::journal) use self::open::begin;
+pub use self::{
+    copy::{Copied, backup, restore},
+    open::fresh_epoch,
+    reader::RedbReader,
+};
 use self::{
     failure::failed,
     keys::KeyCache,
     live::{Arrival, Live},
     tables::{COMMITS, EVENTS, SEGMENTS, STREAMS},
 };
-pub use self::{open::fresh_epoch, reader::RedbReader};
 use super::{
     Commit, Journal, JournalError, JournalReader,
     batch::{self, Bases},
@@ -58,9 +64,9 @@ pub struct RedbJournal {
 
 /// What writer and readers have in common.
 pub(in crate::journal) struct Shared {
-    pub(in crate::journal) db: Database,
-    pub(in crate::journal) path: PathBuf,
-    pub(in crate::journal) epoch: Epoch,
+    db: Database,
+    path: PathBuf,
+    epoch: Epoch,
     anchor: [u8; 32],
     live: RwLock<Live>,
     keys: Mutex<KeyCache>,
@@ -286,5 +292,7 @@ fn forget(txn: &WriteTransaction, stream: Stream, from: Sequence, through: Seque
     Ok(earliest)
 }
 
+#[cfg(test)]
+mod damage;
 #[cfg(test)]
 mod tests;

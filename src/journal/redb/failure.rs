@@ -7,21 +7,21 @@ use ::redb::{DatabaseError, StorageError};
 use crate::journal::JournalError;
 
 /// Says what was being done when the database refused.
-pub(in crate::journal) fn failed<E: Into<::redb::Error>>(doing: &'static str) -> impl Fn(E) -> JournalError {
+pub(super) fn failed<E: Into<::redb::Error>>(doing: &'static str) -> impl Fn(E) -> JournalError {
     move |error| JournalError::Storage { doing, source: Box::new(error.into()) }
 }
 
 /// An error about a file as a whole, which the message names.
-pub(in crate::journal) fn on_file(doing: &'static str, path: &Path, error: &dyn std::error::Error) -> JournalError {
+pub(super) fn on_file(doing: &'static str, path: &Path, error: &dyn std::error::Error) -> JournalError {
     JournalError::Storage { doing, source: format!("{}: {error}", path.display()).into() }
 }
 
-pub(in crate::journal) fn unreadable(path: &Path, reason: impl Into<String>) -> JournalError {
+pub(super) fn unreadable(path: &Path, reason: impl Into<String>) -> JournalError {
     JournalError::Unreadable { path: path.to_owned(), reason: reason.into() }
 }
 
 /// Why a file could not be opened.
-pub(in crate::journal) fn on_open(path: &Path, error: &DatabaseError) -> JournalError {
+pub(super) fn on_open(path: &Path, error: &DatabaseError) -> JournalError {
     match error {
         DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
             JournalError::InUse { path: path.to_owned() }

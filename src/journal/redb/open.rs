@@ -68,7 +68,7 @@ impl RedbJournal {
 
     /// Takes over an open database.
     pub(in crate::journal) fn load(db: Database, path: &Path, bounds: CheckpointBounds) -> Result<Self, JournalError> {
-        let meta = Meta::read(&db, path)?;
+        let meta = Meta::read(&db.begin_read().map_err(failed("begin to read"))?, path)?;
         let checkpoint = if has_index(&db, &meta)? {
             meta.checkpoint
         } else {
@@ -94,7 +94,7 @@ impl RedbJournal {
 }
 
 /// How every file of ours is opened.
-pub(in crate::journal) fn builder() -> Builder {
+pub(super) fn builder() -> Builder {
     let mut builder = Builder::new();
     builder.set_cache_size(limits::JOURNAL_CACHE_BYTES_MAX);
     builder
@@ -102,18 +102,17 @@ pub(in crate::journal) fn builder() -> Builder {
 
 /// What `meta` says.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::journal) struct Meta {
-    pub(in crate::journal) epoch: Epoch,
-    pub(in crate::journal) anchor: [u8; 32],
-    checkpoint: Position,
-    index: u64,
+pub(super) struct Meta {
+    pub(super) epoch: Epoch,
+    pub(super) anchor: [u8; 32],
+    pub(super) checkpoint: Position,
+    pub(super) index: u64,
 }
 
 impl Meta {
     /// Reads it. A file without it is not a journal, or only the beginning of a copy of one.
-    pub(in crate::journal) fn read(db: &impl ReadableDatabase, path: &Path) -> Result<Self, JournalError> {
+    pub(super) fn read(txn: &ReadTransaction, path: &Path) -> Result<Self, JournalError> {
         let doing = "read what the file says of itself";
-        let txn = db.begin_read().map_err(failed(doing))?;
         let table = match txn.open_table(META) {
             Ok(table) => table,
             Err(TableError::Storage(error)) => return Err(failed(doing)(error)),
@@ -144,7 +143,7 @@ impl Meta {
     }
 
     /// Writes it into a file that has none: from then on the file is a journal.
-    pub(in crate::journal) fn write(&self, txn: &::redb::WriteTransaction) -> Result<(), JournalError> {
+    pub(super) fn write(&self, txn: &::redb::WriteTransaction) -> Result<(), JournalError> {
         let doing = "write what the file says of itself";
         let mut table = txn.open_table(META).map_err(failed(doing))?;
         let numbers = [

@@ -14,10 +14,7 @@ use super::failure::on_file;
 use crate::journal::JournalError;
 
 /// Makes a file at `path`: `fill` writes a draft beside it, which gets the name when it is complete.
-pub(in crate::journal) fn make<T>(
-    path: &Path,
-    fill: impl FnOnce(&Path) -> Result<T, JournalError>,
-) -> Result<T, JournalError> {
+pub(super) fn make<T>(path: &Path, fill: impl FnOnce(&Path) -> Result<T, JournalError>) -> Result<T, JournalError> {
     refuse_existing(path)?;
     let draft = draft_of(path);
     // One left over by a process of the same number; nothing that lives has it.
@@ -30,7 +27,7 @@ pub(in crate::journal) fn make<T>(
     filled
 }
 
-pub(in crate::journal) fn refuse_existing(path: &Path) -> Result<(), JournalError> {
+pub(super) fn refuse_existing(path: &Path) -> Result<(), JournalError> {
     let doing = "write a new file";
     if path.try_exists().map_err(|error| on_file(doing, path, &error))? {
         return Err(on_file(doing, path, &io::Error::from(io::ErrorKind::AlreadyExists)));

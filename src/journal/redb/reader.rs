@@ -30,7 +30,7 @@ const STEP_POSITIONS_MAX: u64 = 8;
 /// A reader of a [`RedbJournal`](super::RedbJournal), for any thread. Cheap to clone; keeps the file open.
 #[derive(Clone)]
 pub struct RedbReader {
-    pub(in crate::journal) shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 impl fmt::Debug for RedbReader {

@@ -20,29 +20,28 @@ use crate::{
     journal::codec::rows::{COMMIT_BYTES, SEGMENT_KEY_BYTES, STREAM_BYTES},
 };
 
-pub(in crate::journal) const EVENTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("events");
-pub(in crate::journal) const COMMITS: TableDefinition<'_, u64, &[u8; COMMIT_BYTES]> = TableDefinition::new("commits");
-pub(in crate::journal) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
-pub(in crate::journal) const SEGMENTS: TableDefinition<'_, &[u8; SEGMENT_KEY_BYTES], &[u8]> =
-    TableDefinition::new("segments");
-pub(in crate::journal) const STREAMS: TableDefinition<'_, &[u8; STREAM_KEY_BYTES], &[u8; STREAM_BYTES]> =
+pub(super) const EVENTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("events");
+pub(super) const COMMITS: TableDefinition<'_, u64, &[u8; COMMIT_BYTES]> = TableDefinition::new("commits");
+pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+pub(super) const SEGMENTS: TableDefinition<'_, &[u8; SEGMENT_KEY_BYTES], &[u8]> = TableDefinition::new("segments");
+pub(super) const STREAMS: TableDefinition<'_, &[u8; STREAM_KEY_BYTES], &[u8; STREAM_BYTES]> =
     TableDefinition::new("streams");
-pub(in crate::journal) const FACTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("facts");
+pub(super) const FACTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("facts");
 
 /// The version of `events`, `commits` and `meta`.
-pub(in crate::journal) const FORMAT: u64 = 1;
+pub(super) const FORMAT: u64 = 1;
 /// The version of `segments`, `streams` and `facts`.
-pub(in crate::journal) const INDEX: u64 = 1;
+pub(super) const INDEX: u64 = 1;
 
 /// Names in `meta`.
-pub(in crate::journal) mod names {
+pub(super) mod names {
     /// [`FORMAT`](super::FORMAT) of the file. A file without it is not (or not yet wholly) a journal.
-    pub(in crate::journal) const FORMAT: &str = "format";
-    pub(in crate::journal) const EPOCH: &str = "epoch";
+    pub(in crate::journal::redb) const FORMAT: &str = "format";
+    pub(in crate::journal::redb) const EPOCH: &str = "epoch";
     /// What the first link hangs on.
-    pub(in crate::journal) const ANCHOR: &str = "anchor";
+    pub(in crate::journal::redb) const ANCHOR: &str = "anchor";
     /// [`INDEX`](super::INDEX) of the index tables.
-    pub(in crate::journal) const INDEX: &str = "index";
+    pub(in crate::journal::redb) const INDEX: &str = "index";
     /// The last position that the index covers.
-    pub(in crate::journal) const CHECKPOINT: &str = "checkpoint";
+    pub(in crate::journal::redb) const CHECKPOINT: &str = "checkpoint";
 }

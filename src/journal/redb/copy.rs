@@ -1,0 +1,129 @@
+//! Copies of a journal: a hot one beside a running server, and one with a new identity to go on from.
+//!
+//! Everything comes from one read transaction, so a copy is what the journal was at one moment. That transaction pins the
+//! pages it reads: the file of a busy server grows for as long as a copy takes, and reuses the space afterwards.
+
+use std::path::Path;
+
+use ::redb::{
+    Builder, Database, DatabaseError, Key, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, Value,
+};
+
+use super::{
+    RedbReader,
+    failure::{failed, on_file, on_open},
+    open::{Meta, builder},
+    place,
+    tables::{COMMITS, EVENTS, FACTS, SEGMENTS, STREAMS},
+    transact,
+};
+use crate::{
+    domain::{Epoch, Position, limits},
+    journal::JournalError,
+};
+
+/// What a copy holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Copied {
+    /// The last position that is in it.
+    pub tail: Position,
+    /// The identity of its numbering.
+    pub epoch: Epoch,
+}
+
+/// Copies a journal in use to a new file at `dest`, with the same identity. Calls `progress` with each position passed.
+pub fn backup(
+    reader: &RedbReader,
+    dest: impl AsRef<Path>,
+    progress: &mut dyn FnMut(Position),
+) -> Result<Copied, JournalError> {
+    let txn = reader.shared.db.begin_read().map_err(failed("begin to read"))?;
+    let meta = Meta::read(&txn, &reader.shared.path)?;
+    copy(&txn, meta, dest.as_ref(), progress)
+}
+
+/// Copies the journal in the file `src`, which nobody may have open, to a new file at `dest` under a new identity:
+/// whoever followed the old one starts over, because numbers after the copy's end were given to other records.
+pub fn restore(
+    src: impl AsRef<Path>,
+    dest: impl AsRef<Path>,
+    epoch: Epoch,
+    progress: &mut dyn FnMut(Position),
+) -> Result<Copied, JournalError> {
+    let (src, dest) = (src.as_ref(), dest.as_ref());
+    let from = |txn: &ReadTransaction, progress: &mut dyn FnMut(Position)| {
+        let meta = Meta { epoch, ..Meta::read(txn, src)? };
+        copy(txn, meta, dest, progress)
+    };
+    let begin = failed("begin to read");
+    // A backup may lie where nothing can be written.
+    match reading().open_read_only(src) {
+        Ok(db) => from(&db.begin_read().map_err(begin)?, progress),
+        // It was not closed and has to be repaired first.
+        Err(DatabaseError::RepairAborted) => {
+            let db = builder().open(src).map_err(|error| on_open(src, &error))?;
+            from(&db.begin_read().map_err(begin)?, progress)
+        }
+        Err(error) => Err(on_open(src, &error)),
+    }
+}
+
+/// For a file that is read once from end to end: keeping pages would only take memory.
+fn reading() -> Builder {
+    let mut builder = Builder::new();
+    builder.set_cache_size(limits::COPY_BYTES_MAX);
+    builder
+}
+
+fn copy(
+    txn: &ReadTransaction,
+    meta: Meta,
+    dest: &Path,
+    progress: &mut dyn FnMut(Position),
+) -> Result<Copied, JournalError> {
+    place::make(dest, |draft| {
+        let db = builder().create(draft).map_err(|error| on_open(draft, &error))?;
+        copy_table(txn, &db, EVENTS, &mut |position| progress(Position(position)))?;
+        copy_table(txn, &db, COMMITS, &mut |_| ())?;
+        copy_table(txn, &db, SEGMENTS, &mut |_| ())?;
+        copy_table(txn, &db, STREAMS, &mut |_| ())?;
+        copy_table(txn, &db, FACTS, &mut |_| ())?;
+        transact(&db, |txn| meta.write(txn))?;
+        db.close().map_err(|error| on_file("close the copy", draft, &error))?;
+        let events = txn.open_table(EVENTS).map_err(failed("copy itself"))?;
+        let last = events.last().map_err(failed("copy itself"))?;
+        Ok(Copied { tail: Position(last.map_or(0, |(position, _)| position.value())), epoch: meta.epoch })
+    })
+}
+
+/// Copies one table in commits of a bounded size, and tells how many rows are done after each.
+fn copy_table<K: Key + 'static, V: Value + 'static>(
+    txn: &ReadTransaction,
+    db: &Database,
+    definition: TableDefinition<'static, K, V>,
+    progress: &mut dyn FnMut(u64),
+) -> Result<(), JournalError> {
+    let doing = "copy itself";
+    let source = txn.open_table(definition).map_err(failed(doing))?;
+    let mut rows = source.iter().map_err(failed(doing))?;
+    let (mut done, mut more) = (0, true);
+    while more {
+        transact(db, |txn| {
+            let mut dest = txn.open_table(definition).map_err(failed(doing))?;
+            let mut bytes = 0;
+            while bytes < limits::COPY_BYTES_MAX {
+                let Some(row) = rows.next() else {
+                    more = false;
+                    break;
+                };
+                let (key, value) = row.map_err(failed(doing))?;
+                bytes += K::as_bytes(&key.value()).as_ref().len() + V::as_bytes(&value.value()).as_ref().len();
+                dest.insert(key.value(), value.value()).map_err(failed(doing))?;
+                done += 1;
+            }
+            Ok(())
+        })?;
+        progress(done);
+    }
+    Ok(())
+}
