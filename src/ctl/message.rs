@@ -127,7 +127,8 @@ fn result(payload: &Value) -> Part {
 fn notice(payload: &Value) -> Part {
     match text(payload, "subtype") {
         "init" => {
-            let known = [("model", "model"), ("mode", "permissionMode"), ("in", "cwd"), ("version", "claude_code_version")];
+            let known =
+                [("model", "model"), ("mode", "permissionMode"), ("in", "cwd"), ("version", "claude_code_version")];
             let known = known.map(|(words, name)| (words, text(payload, name)));
             let given = known.iter().filter(|(_, value)| !value.is_empty());
             let told: Vec<String> = given.map(|(words, value)| format!("{words} {value}")).collect();

@@ -99,12 +99,12 @@ impl Origin {
         }
     }
 
-    fn data_directory(&self) -> Result<DataDirectory, CtlError> {
+    /// Where the server on this machine keeps its files.
+    pub(crate) fn data_directory(&self) -> Result<DataDirectory, CtlError> {
         match &self.data {
             Some(data) => Ok(DataDirectory::new(data.clone())),
-            None => DataDirectory::default_for(|name| env::var_os(name)).map_err(|error| {
-                CtlError::usage(error).hint("name it with --data or RCS_DATA")
-            }),
+            None => DataDirectory::default_for(|name| env::var_os(name))
+                .map_err(|error| CtlError::usage(error).hint("name it with --data or RCS_DATA")),
         }
     }
 

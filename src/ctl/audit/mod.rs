@@ -7,6 +7,8 @@ use super::{Context, CtlError};
 mod export;
 mod verify;
 
+pub(crate) use verify::verify_file;
+
 /// See [`Command::Audit`](super::cli::Command::Audit).
 #[derive(Debug, Subcommand)]
 pub(crate) enum Audit {

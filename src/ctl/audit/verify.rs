@@ -1,6 +1,9 @@
 //! `rcsctl audit verify`.
 
-use std::{fmt::Write as _, path::PathBuf};
+use std::{
+    fmt::Write as _,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 
@@ -47,7 +50,12 @@ fn faulty(position: u64, reason: &str) -> CtlError {
         .hint("keep this file for the investigation, and restore a backup")
 }
 
-fn offline(path: &std::path::Path, head: Option<&str>) -> Result<Verification, CtlError> {
+/// Walks the whole chain of a journal's file.
+pub(crate) fn verify_file(path: &Path) -> Result<Verification, CtlError> {
+    offline(path, None)
+}
+
+fn offline(path: &Path, head: Option<&str>) -> Result<Verification, CtlError> {
     // Every page is checked on opening: a flipped bit in the database's own structure must not go unnoticed either.
     let journal = RedbJournal::open_checked(path).map_err(damage)?;
     let reader = journal.reader();
