@@ -24,7 +24,7 @@ impl Default for LogFilter {
 
 /// The filter cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a log filter: expected a level (error, warn, info, debug, trace) or `target=level,…`")]
+#[error("{0:?} is not a log filter: expected a level (error, warn, info, debug, trace) or `target=level,...`")]
 pub struct InvalidLogFilter(String);
 
 impl FromStr for LogFilter {

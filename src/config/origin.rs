@@ -106,7 +106,7 @@ impl fmt::Display for BaseUrl {
 
 /// A URL with a password in it must not end up in a log by way of its refusal.
 fn shown(text: &str) -> String {
-    let shown = text.rsplit_once('@').map_or(text.to_owned(), |(_, rest)| format!("…@{rest}"));
+    let shown = text.rsplit_once('@').map_or(text.to_owned(), |(_, rest)| format!("...@{rest}"));
     shown.chars().take(128).collect()
 }
 

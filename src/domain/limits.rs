@@ -152,8 +152,8 @@ pub const REGISTRATIONS_BURST: u32 = 300;
 pub const LOGINS_PER_MINUTE: u32 = 10;
 /// Failed or tried logins of one address at once: several devices of a household with an old key.
 pub const LOGINS_BURST: u32 = 20;
-/// Messages of one principal per second, in the long run. Above what one server commits, so that one key may use it all;
-/// what is committed is bounded by the writer's queue.
+/// Messages of one principal per second, in the long run. Above what one server commits, so that one key may use it
+/// all; what is committed is bounded by the writer's queue.
 pub const MESSAGES_PER_SECOND: u32 = 100_000;
 /// Messages of one principal at once: two seconds' worth.
 pub const MESSAGES_BURST: u32 = 200_000;

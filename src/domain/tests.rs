@@ -295,7 +295,7 @@ fn check(bench: &Bench) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_history_keeps_the_invariants_and_replays_to_the_same_world(steps in prop::collection::vec(commands(), 1..120)) {

@@ -123,3 +123,18 @@ impl Audit {
         self.verdict
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_are_made_the_same_way_for_ever() {
+        let anchor = anchor(Epoch(7));
+        let digests = [Digest([1; 32]), Digest([2; 32])];
+        let link = link(&anchor, Position(1), Position(2), Timestamp(1_763_719_200_000), digests);
+        let hex = |bytes: [u8; 32]| bytes.map(|byte| format!("{byte:02x}")).concat();
+        assert_eq!(hex(anchor), "7a4e1521db1e20b9012b03c81e017700c24f339e61da4ec8ff5e0bb8bd92ee1d");
+        assert_eq!(hex(link), "1049a948b6ff8cd96158d2e4198f16163ab1db20ae2a5f2de1011377546ffcb3");
+    }
+}

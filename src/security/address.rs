@@ -1,7 +1,7 @@
 //! From which address a request came, when proxies stand in between.
 //!
-//! Anybody can write `X-Forwarded-For`. It is believed only as far as it was written by proxies that the operator named:
-//! from the right, hop by hop, up to the first address that is none of them.
+//! Anybody can write `X-Forwarded-For`. It is believed only as far as it was written by proxies that the operator
+//! named: from the right, hop by hop, up to the first address that is none of them.
 
 use std::{fmt, net::IpAddr, str::FromStr};
 
@@ -71,8 +71,8 @@ impl TrustedProxies {
         self.0.iter().any(|network| network.contains(address))
     }
 
-    /// The address that the request came from. `forwarded_for` are the values of `X-Forwarded-For`, in the order in which
-    /// they stand in the request; each may list several hops.
+    /// The address that the request came from. `forwarded_for` are the values of `X-Forwarded-For`, in the order in
+    /// which they stand in the request; each may list several hops.
     pub fn client<'a>(&self, peer: IpAddr, forwarded_for: impl DoubleEndedIterator<Item = &'a str>) -> IpAddr {
         let mut client = peer.to_canonical();
         let hops = forwarded_for.rev().flat_map(|value| value.rsplit(','));

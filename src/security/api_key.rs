@@ -1,7 +1,7 @@
 //! API keys: what they look like, and what one that was found by its digest is good for.
 //!
-//! Keys that we make are `rcs_` and 43 characters of base64url. An operator may bring their own. Looking a key up by its
-//! SHA-256 needs no constant-time comparison: how far two digests agree says nothing about the keys.
+//! Keys that we make are `rcs_` and 43 characters of base64url. An operator may bring their own. Looking a key up by
+//! its SHA-256 needs no constant-time comparison: how far two digests agree says nothing about the keys.
 
 use super::{
     principal::Principal,
@@ -36,7 +36,8 @@ pub enum InvalidApiKey {
     )]
     ForeignService,
     #[error(
-        "an API key must not start with `{SESSION_PREFIX}` or `{ENVIRONMENT_PREFIX}` or look like a JWT: those are tokens"
+        "an API key must not start with `{SESSION_PREFIX}` or `{ENVIRONMENT_PREFIX}` or look like a JWT: those are \
+         tokens"
     )]
     Token,
 }

@@ -1,7 +1,7 @@
 //! What a principal may do: one table of roles, and the rule that what others own is not yours.
 //!
-//! Every endpoint names the grant it needs. An admin may do everything; everybody else only what their role grants, with
-//! what their owner has. Knowing an id, or making one up, grants nothing.
+//! Every endpoint names the grant it needs. An admin may do everything; everybody else only what their role grants,
+//! with what their owner has. Knowing an id, or making one up, grants nothing.
 
 use super::principal::Principal;
 use crate::domain::{EnvironmentId, OwnerId, SessionId, event::Role};

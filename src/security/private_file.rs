@@ -1,7 +1,7 @@
 //! Files that only the server's own user may read: the signing keys, the generated admin key.
 //!
-//! They are written whole (a new file, synced, then renamed over the old one), so that a crash leaves the old or the new
-//! one, and refused when their mode lets others read them: a leaked key must not go on being used in silence.
+//! They are written whole (a new file, synced, then renamed over the old one), so that a crash leaves the old or the
+//! new one, and refused when their mode lets others read them: a leaked key must not go on being used in silence.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -16,12 +16,16 @@ use crate::domain::limits::PRIVATE_FILE_BYTES_MAX;
 pub enum PrivateFileError {
     /// Others on this machine may have read it.
     #[error(
-        "{} can be read or written by others (mode {mode:04o}): run `chmod 600 {}`, and replace what is in it if others \
-         use this machine", path.display(), path.display()
+        "{0} can be read or written by others (mode {mode:04o}): run `chmod 600 {0}`, and replace what is in it if \
+         others use this machine",
+        path.display()
     )]
     Exposed { path: PathBuf, mode: u32 },
     /// It is not what this server writes.
-    #[error("{} is larger than {PRIVATE_FILE_BYTES_MAX} bytes or not text: it was not written by this server", path.display())]
+    #[error(
+        "{} is larger than {PRIVATE_FILE_BYTES_MAX} bytes or not text: it was not written by this server",
+        path.display()
+    )]
     Foreign { path: PathBuf },
     /// The file system refused.
     #[error("cannot {doing} {}: {source}", path.display())]

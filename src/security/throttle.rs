@@ -1,7 +1,8 @@
-//! How often somebody may: token buckets per principal, or per address before authentication, and a count of open polls.
+//! How often somebody may: token buckets per principal, or per address before authentication, and a count of open
+//! polls.
 //!
-//! A throttle protects others from one client that runs wild; what protects the server from all of them together are the
-//! bounded queues below. So the defaults are generous, and the answer is 429 with the seconds to wait.
+//! A throttle protects others from one client that runs wild; what protects the server from all of them together are
+//! the bounded queues below. So the defaults are generous, and the answer is 429 with the seconds to wait.
 
 use std::{
     collections::HashMap,
@@ -114,8 +115,8 @@ impl Throttle {
         buckets.check_key(&seat(buckets, key)).map_err(|until| wait(&until))
     }
 
-    /// Counts so many messages at once, all or none. A batch larger than the burst counts as the burst, so that it passes
-    /// after a silence instead of never.
+    /// Counts so many messages at once, all or none. A batch larger than the burst counts as the burst, so that it
+    /// passes after a silence instead of never.
     pub fn check_messages(&self, key: ThrottleKey, count: usize) -> Result<(), RetryAfter> {
         let count = u32::try_from(count).unwrap_or(u32::MAX).min(self.ingestion_burst);
         let Some(count) = NonZeroU32::new(count) else { return Ok(()) };

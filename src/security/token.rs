@@ -6,9 +6,10 @@
 //! | session ingress | `rcsi_…` | session and generation | the session takes another generation |
 //! | environment | `rcse_…` | environment | the signing key is retired |
 //!
-//! The two opaque kinds are `prefix ‖ base64url(key id ‖ claims ‖ HMAC-SHA256(purpose ‖ key id ‖ claims))`. The purpose is
-//! in the tag and not in the token: a token of one kind with the prefix of another does not verify. They have no dots on
-//! purpose: a client that could decode one as a JWT would look for an expiry in it and exchange it for an API key.
+//! The two opaque kinds are `prefix ‖ base64url(key id ‖ claims ‖ HMAC-SHA256(purpose ‖ key id ‖ claims))`. The
+//! purpose is in the tag and not in the token: a token of one kind with the prefix of another does not verify. They
+//! have no dots on purpose: a client that could decode one as a JWT would look for an expiry in it and exchange it for
+//! an API key.
 //!
 //! Whether the epoch or the generation is still the current one only the world knows; the caller compares.
 
@@ -210,7 +211,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_changed_session_token_is_refused(generation: u32, session: u128, at: prop::sample::Index, flip in 1..=255u8) {
+        fn a_changed_token_is_refused(generation: u32, session: u128, at: prop::sample::Index, flip in 1..=255u8) {
             let (_directory, keys) = fresh_keys();
             let claims = SessionClaims { session: SessionId::from_uuid(Uuid::from_u128(session)), generation };
             let token = sign_session(&keys, claims);

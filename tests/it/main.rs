@@ -1,1 +1,5 @@
-fn main() {}
+//! The integration tests: one binary, one module per protocol or concern.
+//!
+//! `tidy` finds a file that is not listed here. Low tests stand before high ones.
+
+mod tidy;
