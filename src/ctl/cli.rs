@@ -11,7 +11,7 @@ use super::{
     error::EXIT_CODES,
     key, man,
     origin::{ApiKey, Origin, SERVER_DEFAULT},
-    permission, session, status,
+    permission, session,
 };
 
 /// Looks after an RCS server: its sessions, permissions, keys and journal.
@@ -40,7 +40,8 @@ pub(crate) struct Global {
     /// key that the server on this machine made for itself is used, if its file can be read
     #[arg(long, global = true, value_name = "KEY", env = "RCS_API_KEY", hide_env_values = true)]
     pub(crate) key: Option<String>,
-    /// Data directory of the server on this machine [default: $XDG_DATA_HOME/rcs or ~/.local/share/rcs]
+    // Not a doc comment: rustdoc's words would be quoted in the help.
+    #[arg(help = "Data directory of the server on this machine [default: $XDG_DATA_HOME/rcs or ~/.local/share/rcs]")]
     #[arg(long, global = true, value_name = "DIR", env = "RCS_DATA", hide_env_values = true)]
     pub(crate) data: Option<PathBuf>,
     /// Print JSON, one value per line, instead of text
@@ -60,7 +61,7 @@ impl Global {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Show how the server is
-    Status(status::Status),
+    Status,
     /// Look at runners
     #[command(subcommand, visible_alias = "environment")]
     Env(environment::Environment),

@@ -94,9 +94,10 @@ impl Client {
         self.accept(answer).map(drop)
     }
 
-    /// A live stream of events after `after`, as bytes.
-    pub(crate) fn stream(&self, path: &str, after: u64) -> Result<impl Read + use<>, CtlError> {
-        let request = self.asking(self.agent.get(self.url(path)), &[("after", Some(after.to_string()))]);
+    /// A live stream of events after `after` of the numbering `epoch`, as bytes.
+    pub(crate) fn stream(&self, path: &str, after: u64, epoch: &str) -> Result<impl Read + use<>, CtlError> {
+        let query = [("after", Some(after.to_string())), ("epoch", Some(epoch.to_owned()))];
+        let request = self.asking(self.agent.get(self.url(path)), &query);
         let request = request.header(header::ACCEPT, "text/event-stream").header("last-event-id", after.to_string());
         let request = request.config().timeout_per_read(Some(STREAM_SILENCE)).build();
         let answer = self.accept(request.call().map_err(|error| self.lost(&error))?)?;

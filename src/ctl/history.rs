@@ -10,7 +10,7 @@ use super::{CtlError, client::Client, error::Kind};
 use crate::{
     domain::{Actor, Record, Sequence, SessionId, Stream, limits},
     journal::{Bounds, Journal, JournalReader, RedbJournal},
-    wire::web::{Author, Event, EventPage, SessionDetail},
+    wire::web::{Author, Event, EventPage},
 };
 
 /// A journal that is read, not written.
@@ -26,29 +26,26 @@ pub(crate) enum History {
 }
 
 impl History {
-    /// The events after `after`, and where the stream ends. A stretch that was forgotten is an error, never skipped.
-    pub(crate) fn page(&self, after: u64) -> Result<EventPage, CtlError> {
+    /// The events after `after`, and where the stream ends. A stretch that was forgotten is an error, never skipped, and
+    /// so is a numbering other than `epoch`: there the same numbers mean other events.
+    fn page(&self, after: u64, epoch: Option<&str>) -> Result<EventPage, CtlError> {
         match self {
             Self::Server { client, session } => {
                 let limit = limits::PAGE_ITEMS_MAX.to_string();
-                let query = [("after", Some(after.to_string())), ("limit", Some(limit))];
+                let (after, epoch) = (Some(after.to_string()), epoch.map(ToOwned::to_owned));
+                let query = [("after", after), ("limit", Some(limit)), ("epoch", epoch)];
                 client.get(&format!("/sessions/{session}/events"), &query)
             }
             Self::File { reader, session } => read_page(reader.as_ref(), *session, after),
         }
     }
 
-    /// The first event that is kept.
-    fn earliest(&self) -> Result<u64, CtlError> {
-        let latest = match self {
-            Self::Server { client, session } => {
-                let detail: SessionDetail = client.get(&format!("/sessions/{session}"), &[])?;
-                detail.session.latest
-            }
-            Self::File { .. } => u64::MAX,
-        };
-        // A page from the end on is empty, and says where the stream begins.
-        Ok(self.page(latest)?.earliest)
+    /// The ends of the stream as they are now, without any event.
+    fn ends(&self) -> Result<EventPage, CtlError> {
+        match self {
+            Self::Server { client, session } => ends(client, *session),
+            Self::File { reader, session } => read_page(reader.as_ref(), *session, u64::MAX),
+        }
     }
 
     /// Hands over each event from `from` to `to` (both inclusive), a page in memory at a time.
@@ -58,13 +55,11 @@ impl History {
         to: Option<u64>,
         mut each: impl FnMut(Event, &EventEnds) -> Result<(), CtlError>,
     ) -> Result<(), CtlError> {
+        let EventPage { earliest, epoch, .. } = self.ends()?;
         // Without a wish it begins with what is there; a wish below that is answered by the gap that it is.
-        let mut after = match from {
-            Some(from) => from.saturating_sub(1),
-            None => self.earliest()?.saturating_sub(1),
-        };
+        let mut after = from.unwrap_or(earliest).saturating_sub(1);
         loop {
-            let EventPage { events, latest, .. } = self.page(after)?;
+            let EventPage { events, latest, .. } = self.page(after, Some(&epoch))?;
             let ends = EventEnds { latest: to.map_or(latest, |to| to.min(latest)) };
             let Some(last) = events.last().map(|event| event.sequence) else { return Ok(()) };
             for event in events {
@@ -76,6 +71,11 @@ impl History {
             after = last;
         }
     }
+}
+
+/// The ends of a session's stream at a server.
+pub(crate) fn ends(client: &Client, session: SessionId) -> Result<EventPage, CtlError> {
+    client.get(&format!("/sessions/{session}/events"), &[("after", Some("latest".to_owned()))])
 }
 
 /// Where a walk will end, for a progress bar.
@@ -123,7 +123,7 @@ pub(crate) fn author_of(actor: Actor) -> Author {
     }
 }
 
-/// The fields of a record's event, without its kind, and without the digest of a key: that is for comparing only.
+/// The fields of a record's event, without its kind, and without digests: those are for comparing only.
 pub(crate) fn data_of(record: &Record) -> Result<Map<String, Value>, CtlError> {
     let mut data = match serde_json::to_value(&record.event).map_err(CtlError::failed)? {
         Value::Object(mut tagged) => match tagged.remove(record.event.kind()) {
@@ -133,6 +133,7 @@ pub(crate) fn data_of(record: &Record) -> Result<Map<String, Value>, CtlError> {
         _ => Map::new(),
     };
     data.remove("digest");
+    data.remove("fingerprint");
     Ok(data)
 }
 

@@ -54,7 +54,8 @@ fn quote(out: &mut String, text: &str) {
         } else if opens {
             fenced = Some(ticks);
         }
-        out.push_str(format!("> {line}").trim_end());
+        let line = format!("> {line}");
+        out.push_str(line.trim_end());
         out.push('\n');
     }
     out.push('\n');

@@ -70,7 +70,7 @@ pub fn run() -> ExitCode {
 fn dispatch(cli: Cli) -> Result<(), CtlError> {
     let context = &mut Context { origin: cli.global.origin()?, out: Out::stdout(cli.global.json) };
     let done = match cli.command {
-        Command::Status(command) => command.run(context),
+        Command::Status => status::run(context),
         Command::Env(command) => command.run(context),
         Command::Session(command) => command.run(context),
         Command::Permission(command) => command.run(context),

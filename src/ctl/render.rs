@@ -83,13 +83,14 @@ impl Renderer {
         }
         let shown_max = if self.whole { usize::MAX } else { BODY_LINES_MAX };
         for line in terminal::lines(text).take(shown_max) {
-            out.push_str(format!("{GUTTER}{line}").trim_end());
+            let line = format!("{GUTTER}{line}");
+            out.push_str(line.trim_end());
             out.push('\n');
         }
         let hidden = text.split('\n').count().saturating_sub(shown_max);
         if hidden > 0 {
-            out.push_str("        ... ");
-            out.push_str(&format!("{hidden} more lines (--whole shows them)\n"));
+            let line = format!("        ... {hidden} more lines (--whole shows them)\n");
+            out.push_str(&line);
         }
     }
 }

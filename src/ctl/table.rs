@@ -1,6 +1,6 @@
 //! Tables and property lists for people. Cells are foreign text and are neutralised here.
 
-use comfy_table::{Attribute, Cell, ContentArrangement, Table, TableStyle, presets};
+use comfy_table::{Attribute, Cell, ContentArrangement, Table, presets};
 
 use super::{CtlError, output::Out, terminal};
 
@@ -15,7 +15,7 @@ impl Columns {
     pub(crate) fn new(out: &Out<'_>, headings: &[&str]) -> Self {
         let mut table = Table::new();
         // No lines: what is between columns is white, so that `awk` and a double click find whole cells.
-        table.load_style(TableStyle::from(presets::NOTHING));
+        table.load_style(presets::NOTHING);
         let arrangement = if out.look.fit { ContentArrangement::Dynamic } else { ContentArrangement::Disabled };
         table.set_content_arrangement(arrangement);
         if out.look.colour {

@@ -57,14 +57,13 @@ impl Target {
     /// A request with another credential, accepting this media type.
     pub(crate) fn request_as(&self, bearer: &str, method: &str, path: &str, accept: &str, body: &str) -> Vec<u8> {
         let Self { authority, prefix, .. } = self;
-        let mut head = format!("{method} {prefix}{path} HTTP/1.1\r\nhost: {authority}\r\nauthorization: {bearer}\r\n");
-        head.push_str(&format!("accept: {accept}\r\n"));
-        if !body.is_empty() {
-            head.push_str(&format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len()));
-        } else if method != "GET" {
-            head.push_str("content-length: 0\r\n");
-        }
-        format!("{head}\r\n{body}").into_bytes()
+        let length = match (method, body.len()) {
+            ("GET", 0) => String::new(),
+            (_, 0) => "content-length: 0\r\n".to_owned(),
+            (_, bytes) => format!("content-type: application/json\r\ncontent-length: {bytes}\r\n"),
+        };
+        let head = format!("{method} {prefix}{path} HTTP/1.1\r\nhost: {authority}\r\nauthorization: {bearer}");
+        format!("{head}\r\naccept: {accept}\r\n{length}\r\n{body}").into_bytes()
     }
 
     /// A follower's request.

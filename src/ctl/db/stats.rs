@@ -46,7 +46,9 @@ pub(super) fn run(which: &Which, context: &mut Context<'_>) -> Result<(), CtlErr
     properties(out, &rows.map(|(name, value)| (name, Some(value))))?;
     out.line("")?;
     let mut table = Columns::new(out, &["STREAMS OF", "STREAMS", "EVENTS KEPT"]);
-    kinds.iter().for_each(|(kind, (count, kept))| table.row([(*kind).to_owned(), count.to_string(), kept.to_string()]));
+    for (kind, (count, kept)) in kinds {
+        table.row([kind.to_owned(), count.to_string(), kept.to_string()]);
+    }
     table.print(out, "there are no streams")?;
     out.line("")?;
     let mut table = Columns::new(out, &["TABLE", "ROWS", "STORED", "METADATA", "FRAGMENTED"]);

@@ -43,7 +43,9 @@ impl Show {
             if !rules.is_empty() {
                 out.line("\nallowed without asking:")?;
                 let mut table = Columns::new(out, &["TOOL", "ON"]);
-                rules.into_iter().for_each(|rule| table.row([rule.tool, rule.subject.unwrap_or_default()]));
+                for rule in rules {
+                    table.row([rule.tool, rule.subject.unwrap_or_default()]);
+                }
                 table.print(out, "")?;
             }
             if !queue.is_empty() {

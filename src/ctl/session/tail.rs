@@ -15,13 +15,13 @@ use crate::{
     ctl::{
         Context, CtlError, Kind,
         client::Client,
-        output,
+        history, output,
         render::Renderer,
         sse::{SseEvent, SseParser},
         terminal,
     },
     domain::SessionId,
-    wire::web::{Event, Gap, SessionDetail},
+    wire::web::{Event, EventPage, Gap},
 };
 
 /// Between two attempts to connect, at most.
@@ -52,28 +52,19 @@ impl Tail {
     pub(crate) fn run(self, context: &mut Context<'_>) -> Result<(), CtlError> {
         let client = context.client()?;
         let session = self.which.id;
-        let after = match self.after {
-            Some(after) => after,
-            None => first_shown(&client, session, self.last)?,
-        };
+        let EventPage { earliest, latest, epoch, .. } = history::ends(&client, session)?;
+        let first_shown = latest.saturating_sub(self.last).max(earliest.saturating_sub(1));
+        let after = self.after.unwrap_or(first_shown);
         let renderer = Renderer::new(context.out.look.colour, self.whole, self.partials);
-        Follower { client, session, after, renderer }.follow(context)
+        Follower { client, session, after, epoch, renderer }.follow(context)
     }
-}
-
-/// Where to begin so that the last `count` events are shown, as far as they are kept.
-fn first_shown(client: &Client, session: SessionId, count: u64) -> Result<u64, CtlError> {
-    let detail: SessionDetail = client.get(&format!("/sessions/{session}"), &[])?;
-    let latest = detail.session.latest;
-    let query = [("after", Some(latest.to_string())), ("limit", Some("1".to_owned()))];
-    let page: crate::wire::web::EventPage = client.get(&format!("/sessions/{session}/events"), &query)?;
-    Ok(latest.saturating_sub(count).max(page.earliest.saturating_sub(1)))
 }
 
 struct Follower {
     client: Client,
     session: SessionId,
     after: u64,
+    epoch: String,
     renderer: Renderer,
 }
 
@@ -84,7 +75,7 @@ impl Follower {
         let mut retry = Duration::from_secs(1);
         let mut lost_at = Instant::now();
         loop {
-            match self.client.stream(&format!("/sessions/{}/events", self.session), self.after) {
+            match self.client.stream(&format!("/sessions/{}/events", self.session), self.after, &self.epoch) {
                 Ok(stream) => {
                     if connected {
                         output::note(&format!("connected again; going on after #{}", self.after));
