@@ -72,7 +72,8 @@ pub const WORK_DONE_MAX: usize = 256;
 /// A runner that acked an item gets so long to start the worker before a new message queues the session again. A child
 /// takes 1 to 3.5 s.
 pub const WORK_START_MS: u64 = 30_000;
-/// A work item that was handed out and not confirmed is handed out again after so long, unless the runner says otherwise.
+/// A work item that was handed out and not confirmed is handed out again after so long, unless the runner says
+/// otherwise.
 pub const WORK_RECLAIM_MS_DEFAULT: u64 = 5_000;
 /// And not before, whatever it says: a reply may still be on its way.
 pub const WORK_RECLAIM_MS_MIN: u64 = 1_000;

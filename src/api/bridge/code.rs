@@ -1,7 +1,7 @@
 //! Code sessions (v2): a terminal makes one without an environment, and becomes its worker by asking for credentials.
 //!
-//! The same sessions as `/v1/sessions`, under the name that worker endpoints use. Archiving and renaming are answered here
-//! too, for clients that stay with the prefix they were given.
+//! The same sessions as `/v1/sessions`, under the name that worker endpoints use. Archiving and renaming are answered
+//! here too, for clients that stay with the prefix they were given.
 
 use std::sync::Arc;
 
@@ -79,8 +79,8 @@ fn once(call: &Call, owner: OwnerId) -> Result<Option<Idempotency>, BadRequest> 
     }))
 }
 
-/// Whoever may feed a session may take it over: the epoch goes up and whoever was its worker is superseded. A worker's own
-/// token is not enough: it would be good for another one and outlive itself.
+/// Whoever may feed a session may take it over: the epoch goes up and whoever was its worker is superseded. A
+/// worker's own token is not enough: it would be good for another one and outlive itself.
 async fn bridge(house: &House, actor: Actor, session: SessionId) -> Result<Response, Failure> {
     let worker_epoch = attach(house, actor, session).await?;
     let (token, expires_in) = house.worker_jwt(session, worker_epoch);

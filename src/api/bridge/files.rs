@@ -1,8 +1,9 @@
-//! Files that go with a message: `POST /api/oauth/files` takes one, `GET /api/oauth/files/{uuid}/content` gives it to the
-//! worker, which asks with its machine's API key.
+//! Files that go with a message: `POST /api/oauth/files` takes one, `GET /api/oauth/files/{uuid}/content` gives it to
+//! the worker, which asks with its machine's API key.
 //!
 //! A file is a stream of chunks. It is read in bounded pieces while it is sent, so that no download holds a file in
-//! memory. What others uploaded is never shown under our origin: it is a download, of the type that was said, in a sandbox.
+//! memory. What others uploaded is never shown under our origin: it is a download, of the type that was said, in a
+//! sandbox.
 
 use std::{collections::VecDeque, sync::Arc};
 

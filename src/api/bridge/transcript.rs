@@ -1,4 +1,5 @@
-//! The worker's private transcript: `…/worker/internal-events`. Written between turns, read back by a worker that resumes.
+//! The worker's private transcript: `…/worker/internal-events`. Written between turns, read back by a worker that
+//! resumes.
 //!
 //! It is a stream of its own that people never see. A resuming worker gets each agent's entries from that agent's last
 //! compaction on, because what is before it is summed up in it and would be in the model's context twice.

@@ -30,8 +30,8 @@ use crate::{
     },
 };
 
-/// A metadata value that is kept when the whole no longer fits: modes, models and states are far smaller, inputs of tools
-/// are not and come with the question as well.
+/// A metadata value that is kept when the whole no longer fits: modes, models and states are far smaller, inputs of
+/// tools are not and come with the question as well.
 const METADATA_SMALL_BYTES: usize = 4 * 1024;
 
 /// Answers this module's endpoints.
@@ -72,8 +72,8 @@ impl Speaker {
     /// The epoch that a write is checked against: what the body says, else what the token says.
     ///
     /// A terminal that renews its token gets a new epoch and only then lets go of its old connection, so what it wrote
-    /// meanwhile arrives with the old epoch; 409 would make it archive the session. While the stream of that old epoch is
-    /// still the open one, nobody has taken over, and its writes are taken. The new stream replaces it.
+    /// meanwhile arrives with the old epoch; 409 would make it archive the session. While the stream of that old
+    /// epoch is still the open one, nobody has taken over, and its writes are taken. The new stream replaces it.
     pub(super) fn epoch(&self, house: &House, session: SessionId, given: Option<EpochNumber>) -> Option<u64> {
         let epoch = given.map(|EpochNumber(number)| number).or(self.epoch)?;
         let not_yet_replaced = house.relay.connected_epoch(session) == Some(epoch) && self.epoch == Some(epoch);
