@@ -196,7 +196,8 @@ async fn an_answer_beyond_one_frame_is_a_denial_with_a_reason() {
     let (jwt, _) = bench.bridge(session).await;
     let asks = json!({"type": "control_request", "request_id": "4c371bcf",
         "uuid": "ffffffff-0000-4000-8000-000000000001",
-        "request": {"subtype": "can_use_tool", "tool_name": "Write", "tool_use_id": "toolu_1", "input": {"path": "x"}}});
+        "request": {"subtype": "can_use_tool", "tool_name": "Write", "tool_use_id": "toolu_1",
+            "input": {"path": "x"}}});
     let batch = json!({"worker_epoch": 1, "events": [{"payload": asks}]});
     wire(bench.post(&worker(session, "/events"), &jwt, batch).await);
     let answer = crate::domain::command::Answer {
