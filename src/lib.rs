@@ -5,6 +5,8 @@
 pub mod api;
 #[cfg(feature = "server")]
 pub mod config;
+#[cfg(feature = "ctl")]
+pub mod ctl;
 pub mod domain;
 #[cfg(feature = "journal")]
 pub mod journal;

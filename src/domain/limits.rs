@@ -72,7 +72,8 @@ pub const WORK_DONE_MAX: usize = 256;
 /// A runner that acked an item gets so long to start the worker before a new message queues the session again. A child
 /// takes 1 to 3.5 s.
 pub const WORK_START_MS: u64 = 30_000;
-/// A work item that was handed out and not confirmed is handed out again after so long, unless the runner says otherwise.
+/// A work item that was handed out and not confirmed is handed out again after so long, unless the runner says
+/// otherwise.
 pub const WORK_RECLAIM_MS_DEFAULT: u64 = 5_000;
 /// And not before, whatever it says: a reply may still be on its way.
 pub const WORK_RECLAIM_MS_MIN: u64 = 1_000;
@@ -142,8 +143,6 @@ pub const KEY_USE_INTERVAL_MS: u64 = 3_600_000;
 pub const WORKER_REPORT_WAIT_MS: u64 = 8_000;
 /// Between two attempts of what waits for a busy writer: it drains its whole queue in 0.3 s.
 pub const BUSY_RETRY_MS: u64 = 100;
-/// Silence after which an event stream sends a comment. ccb gives a silent stream up after 45 s, proxies after 60 s.
-pub const SSE_KEEPALIVE_MS: u64 = 15_000;
 /// Orderly shutdown: after this, whatever is still open is cut.
 pub const SHUTDOWN_MS: u64 = 10_000;
 

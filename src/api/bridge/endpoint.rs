@@ -1,7 +1,7 @@
 //! What can be asked of this room, and what each question needs.
 //!
-//! [`Endpoint::parse`] reads like a page of the manual; [`Endpoint::needs`] is the permission table. Session ids are taken
-//! under both of their prefixes everywhere. May not know what is answered.
+//! [`Endpoint::parse`] reads like a page of the manual; [`Endpoint::needs`] is the permission table. Session ids are
+//! taken under both of their prefixes everywhere. May not know what is answered.
 
 use http::Method;
 use uuid::Uuid;

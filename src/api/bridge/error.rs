@@ -2,8 +2,8 @@
 //!
 //! The statuses are part of the protocol. A v1 worker drops a batch for good on any 4xx but 429; a v2 worker sends the
 //! same again for ever on anything but 409, which ends it; a runner gives up on 401, 403 and 410 and registers again on
-//! 404. So whatever may pass is 503, and 409 is said of two things only: a superseded worker, and an archive of what was
-//! archived.
+//! 404. So whatever may pass is 503, and 409 is said of two things only: a superseded worker, and an archive of what
+//! was archived.
 
 use http::{HeaderValue, StatusCode, header};
 

@@ -14,13 +14,7 @@ use tokio::{
     time::{Duration, sleep},
 };
 
-use super::{
-    Endpoint, Failure,
-    outflow::Outflow,
-    oversize,
-    translate::Outgoing,
-    worker::{Speaker, speaker},
-};
+use super::{Endpoint, Failure, outflow::Outflow, oversize, translate::Outgoing, worker::Speaker};
 use crate::{
     api::common::{
         BadRequest, Call, House, Response,
@@ -29,6 +23,7 @@ use crate::{
     },
     domain::{Actor, Command, Refusal, Sequence, SessionId, limits, session::check_epoch},
     relay::{Connection, Lease, RelayError},
+    security::Principal,
     wire::bridge::worker::ClientEvent,
 };
 
@@ -42,15 +37,20 @@ const GOODBYE: &[u8] = b"retry: 1000\n: the server is shutting down\n\n";
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// Answers this module's endpoint.
-pub(super) async fn answer(house: &Arc<House>, call: &Call, endpoint: &Endpoint) -> Result<Response, Failure> {
+pub(super) async fn answer(
+    house: &Arc<House>,
+    call: &Call,
+    principal: &Principal,
+    endpoint: &Endpoint,
+) -> Result<Response, Failure> {
     match endpoint {
-        Endpoint::WorkerStream { session } => open(house, call, *session).await,
+        Endpoint::WorkerStream { session } => open(house, call, &Speaker::of(principal), *session).await,
         _ => Err(Failure::NotFound),
     }
 }
 
-async fn open(house: &Arc<House>, call: &Call, session: SessionId) -> Result<Response, Failure> {
-    let Speaker { actor, epoch, .. } = speaker(house, call, session)?;
+async fn open(house: &Arc<House>, call: &Call, speaker: &Speaker, session: SessionId) -> Result<Response, Failure> {
+    let Speaker { actor, epoch, .. } = *speaker;
     let after = resume_point(call)?;
     let closing = house.relay.closing();
     if *closing.borrow() {
@@ -59,8 +59,8 @@ async fn open(house: &Arc<House>, call: &Call, session: SessionId) -> Result<Res
     // A worker that was superseded must not push its successor off the session. ccb takes 409 here for a reason to try
     // again later, 401 for a reason to take the session back, and 403 or 404 for its end.
     match house.relay.world().session(session) {
-        None => return Err(RelayError::from(Refusal::NoSession(session)).into()),
-        Some(found) => check_epoch(found, epoch).map_err(RelayError::from)?,
+        None => return Err(Refusal::NoSession(session).into()),
+        Some(found) => check_epoch(found, epoch)?,
     }
     // In this order: the one before may still be writing a control request, and stops before it or has recorded it by
     // the time that the items are looked at.

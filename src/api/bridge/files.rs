@@ -1,8 +1,9 @@
-//! Files that go with a message: `POST /api/oauth/files` takes one, `GET /api/oauth/files/{uuid}/content` gives it to the
-//! worker, which asks with its machine's API key.
+//! Files that go with a message: `POST /api/oauth/files` takes one, `GET /api/oauth/files/{uuid}/content` gives it to
+//! the worker, which asks with its machine's API key.
 //!
 //! A file is a stream of chunks. It is read in bounded pieces while it is sent, so that no download holds a file in
-//! memory. What others uploaded is never shown under our origin: it is a download, of the type that was said, in a sandbox.
+//! memory. What others uploaded is never shown under our origin: it is a download, of the type that was said, in a
+//! sandbox.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -19,9 +20,9 @@ use crate::{
         BadRequest, Call, House, Response,
         reply::{self, Feed, streamed},
     },
-    domain::{Command, Event, FileId, OwnerId, Sequence, Stream, event::FileStored, limits},
+    domain::{Command, Event, FileId, Sequence, Stream, event::FileStored, limits},
     relay::page_bounds,
-    security::{self, Grant},
+    security::Principal,
     wire::bridge::worker::{FileUploaded, UploadFile},
 };
 
@@ -30,10 +31,15 @@ const UNTYPED: &str = "application/octet-stream";
 const NOSNIFF: HeaderName = HeaderName::from_static("x-content-type-options");
 
 /// Answers this module's endpoints.
-pub(super) async fn answer(house: &Arc<House>, call: &Call, endpoint: &Endpoint) -> Result<Response, Failure> {
+pub(super) async fn answer(
+    house: &Arc<House>,
+    call: &Call,
+    principal: &Principal,
+    endpoint: &Endpoint,
+) -> Result<Response, Failure> {
     match *endpoint {
-        Endpoint::FileUpload => upload(house, call).await,
-        Endpoint::FileContent { file } => content(house, call, file),
+        Endpoint::FileUpload => upload(house, call, principal).await,
+        Endpoint::FileContent { file } => content(house, file),
         _ => Err(Failure::NotFound),
     }
 }
@@ -45,9 +51,7 @@ struct Upload {
     bytes: Bytes,
 }
 
-async fn upload(house: &House, call: &Call) -> Result<Response, Failure> {
-    let principal = house.identify(call)?;
-    security::grant::holds(&principal, Grant::SessionWrite)?;
+async fn upload(house: &House, call: &Call, principal: &Principal) -> Result<Response, Failure> {
     let Some(owner) = principal.owner() else { return Err(Failure::NotFound) };
     let Upload { name, media_type, bytes } = received(call)?;
     let file = FileId::from_uuid(house.fresh()?);
@@ -93,10 +97,8 @@ pub(super) fn chunks(bytes: &Bytes) -> Vec<Bytes> {
     starts.map(|start| bytes.slice(start..bytes.len().min(start + limits::FILE_CHUNK_BYTES_MAX))).collect()
 }
 
-fn content(house: &Arc<House>, call: &Call, file: FileId) -> Result<Response, Failure> {
-    let principal = house.identify(call)?;
+fn content(house: &Arc<House>, file: FileId) -> Result<Response, Failure> {
     let stored = house.relay.world().file(file).cloned();
-    may_read(&principal, stored.as_ref().map(|stored| stored.owner))?;
     let Some(stored) = stored else { return Err(Failure::NotFound) };
     let FileStored { name, media_type, size_bytes, .. } = stored;
     let pieces = Pieces { house: Arc::clone(house), file, next: Sequence(1), left: size_bytes, ready: VecDeque::new() };
@@ -111,14 +113,6 @@ fn content(house: &Arc<House>, call: &Call, file: FileId) -> Result<Response, Fa
     let disposition = HeaderValue::from_str(&disposition(&name));
     headers.insert(header::CONTENT_DISPOSITION, disposition.unwrap_or(HeaderValue::from_static("attachment")));
     Ok(response)
-}
-
-/// A runner's key fetches what its agents are sent; it reads nothing else, but these files are addressed to it.
-fn may_read(principal: &security::Principal, owner: Option<OwnerId>) -> Result<(), security::Denied> {
-    security::may(principal, Grant::SessionRead, owner).or_else(|denied| match denied {
-        security::Denied::Role { .. } => security::may(principal, Grant::SessionRun, owner),
-        other => Err(other),
-    })
 }
 
 /// RFC 6266: a plain name for old clients, and the real one.

@@ -29,6 +29,8 @@ mod bench;
 #[cfg(test)]
 mod code_tests;
 #[cfg(test)]
+mod feed_tests;
+#[cfg(test)]
 mod ingress_tests;
 #[cfg(test)]
 mod runner_tests;
@@ -79,17 +81,17 @@ async fn dispatch(house: &Arc<House>, call: &Call, endpoint: &Endpoint) -> Resul
         | Endpoint::CodeShow { .. }
         | Endpoint::CodeRename { .. }
         | Endpoint::CodeArchive { .. }
-        | Endpoint::CodeBridge { .. } => code::answer(house, call, endpoint).await,
+        | Endpoint::CodeBridge { .. } => code::answer(house, call, &principal, endpoint).await,
         Endpoint::WorkerRegister { .. }
         | Endpoint::WorkerShow { .. }
         | Endpoint::WorkerReport { .. }
         | Endpoint::WorkerHeartbeat { .. }
         | Endpoint::WorkerEvents { .. }
-        | Endpoint::WorkerDelivery { .. } => worker::answer(house, call, endpoint).await,
-        Endpoint::WorkerStream { .. } => feed::answer(house, call, endpoint).await,
+        | Endpoint::WorkerDelivery { .. } => worker::answer(house, call, &principal, endpoint).await,
+        Endpoint::WorkerStream { .. } => feed::answer(house, call, &principal, endpoint).await,
         Endpoint::WorkerTranscriptRead { .. } | Endpoint::WorkerTranscriptAppend { .. } => {
-            transcript::answer(house, call, endpoint).await
+            transcript::answer(house, call, &principal, endpoint).await
         }
-        Endpoint::FileUpload | Endpoint::FileContent { .. } => files::answer(house, call, endpoint).await,
+        Endpoint::FileUpload | Endpoint::FileContent { .. } => files::answer(house, call, &principal, endpoint).await,
     }
 }

@@ -30,8 +30,8 @@ pub(super) struct Outflow {
 }
 
 impl Outflow {
-    /// Opens the cursor. `after` is the last item that the worker says it has: nothing up to it is sent again. Without it
-    /// everything that the worker has not confirmed is sent.
+    /// Opens the cursor. `after` is the last item that the worker says it has: nothing up to it is sent again.
+    /// Without it everything that the worker has not confirmed is sent.
     ///
     /// A number that the stream has not reached yet is of a numbering that was taken back (a restored backup): it says
     /// nothing about what the worker has, and holding items back until it is reached would leave the worker deaf.
@@ -100,8 +100,8 @@ fn due_after(outbox: &Outbox, after: Sequence) -> VecDeque<Sequence> {
 /// Marks the ids below as ours: `rcs-item` in ASCII.
 const ITEM_TAG: u64 = u64::from_be_bytes(*b"rcs-item");
 
-/// The `event_id` of an item that has no id of its own (an answer, a control request). Workers report delivery by it, so
-/// it must lead back to the item: it is a version 8 UUID around the sequence. A prompt goes under its own UUID.
+/// The `event_id` of an item that has no id of its own (an answer, a control request). Workers report delivery by it,
+/// so it must lead back to the item: it is a version 8 UUID around the sequence. A prompt goes under its own UUID.
 pub(super) fn event_id(sequence: Sequence) -> Uuid {
     let bytes = (u128::from(ITEM_TAG) << 64) | u128::from(sequence.0);
     Builder::from_custom_bytes(bytes.to_be_bytes()).into_uuid()

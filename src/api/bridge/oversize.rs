@@ -146,8 +146,8 @@ fn json_part(number: usize, raw: &RawValue) -> Part {
     Part { name: format!("content-{number}.json"), media_type: "application/json".into(), bytes }
 }
 
-/// Keeps a part once: a prompt is sent again on every new connection until it is confirmed, so the file's id follows from
-/// the message, and the ledger lets only the first of two connections store it.
+/// Keeps a part once: a prompt is sent again on every new connection until it is confirmed, so the file's id follows
+/// from the message, and the ledger lets only the first of two connections store it.
 async fn store(
     house: &House,
     session: SessionId,

@@ -1,7 +1,7 @@
 //! Partial messages of one batch: of consecutive snapshots of the same text block only the last is kept.
 //!
-//! A v2 worker sends the text of a block so far, again and again, so a later snapshot says all that an earlier one said.
-//! It is believed only where it is so: the later text begins with the earlier one.
+//! A v2 worker sends the text of a block so far, again and again, so a later snapshot says all that an earlier one
+//! said. It is believed only where it is so: the later text begins with the earlier one.
 
 use crate::wire::bridge::worker::{Snapshot, WorkerEvent};
 

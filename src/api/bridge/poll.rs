@@ -1,8 +1,8 @@
 //! The long poll for work.
 //!
 //! It answers at once when there is work, before the client's patience ends when there is none, and is let go when the
-//! client goes. Work that was taken for a client which hung up meanwhile goes back into the queue; a reply that was lost on
-//! the wire is handed out again by age.
+//! client goes. Work that was taken for a client which hung up meanwhile goes back into the queue; a reply that was
+//! lost on the wire is handed out again by age.
 
 use std::sync::Arc;
 

@@ -2,8 +2,8 @@
 //!
 //! One JSON object and a line end per text frame; a child parses by lines and dies of one that it cannot parse. A new
 //! connection gets what the worker has not confirmed, never its own words, never history, and a control request at most
-//! once. The close code tells the client whether to come back: 4001 (the session is gone) and 4003 (this credential will
-//! never do) are for good, everything else is a moment's trouble.
+//! once. The close code tells the client whether to come back: 4001 (the session is gone) and 4003 (this credential
+//! will never do) are for good, everything else is a moment's trouble.
 
 use std::sync::Arc;
 

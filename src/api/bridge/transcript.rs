@@ -1,4 +1,5 @@
-//! The worker's private transcript: `…/worker/internal-events`. Written between turns, read back by a worker that resumes.
+//! The worker's private transcript: `…/worker/internal-events`. Written between turns, read back by a worker that
+//! resumes.
 //!
 //! It is a stream of its own that people never see. A resuming worker gets each agent's entries from that agent's last
 //! compaction on, because what is before it is summed up in it and would be in the model's context twice.
@@ -12,7 +13,7 @@ use tokio::task::yield_now;
 
 use super::{
     Endpoint, Failure,
-    worker::{bounded, speaker},
+    worker::{Speaker, bounded},
 };
 use crate::{
     api::common::{BadRequest, Call, House, Response, reply},
@@ -21,21 +22,25 @@ use crate::{
         limits,
     },
     relay::{Lease, RelayError, page_bounds},
-    security::dedupe_key,
+    security::{Principal, dedupe_key},
     wire::bridge::worker::{EventsTaken, InternalEvent, InternalEvents, InternalPage, InternalPeek, InternalRow},
 };
 
 /// Answers this module's endpoints.
-pub(super) async fn answer(house: &Arc<House>, call: &Call, endpoint: &Endpoint) -> Result<Response, Failure> {
+pub(super) async fn answer(
+    house: &Arc<House>,
+    call: &Call,
+    principal: &Principal,
+    endpoint: &Endpoint,
+) -> Result<Response, Failure> {
     match *endpoint {
-        Endpoint::WorkerTranscriptAppend { session } => append(house, call, session).await,
+        Endpoint::WorkerTranscriptAppend { session } => append(house, call, &Speaker::of(principal), session).await,
         Endpoint::WorkerTranscriptRead { session } => read(house, call, session).await,
         _ => Err(Failure::NotFound),
     }
 }
 
-async fn append(house: &House, call: &Call, session: SessionId) -> Result<Response, Failure> {
-    let speaker = speaker(house, call, session)?;
+async fn append(house: &House, call: &Call, speaker: &Speaker, session: SessionId) -> Result<Response, Failure> {
     let InternalEvents { worker_epoch, events } = call.json()?;
     bounded("events", events.len())?;
     speaker.admit(house, events.len())?;
@@ -68,9 +73,8 @@ fn peek(payload: &[u8]) -> InternalPeek<'_> {
 }
 
 async fn read(house: &House, call: &Call, session: SessionId) -> Result<Response, Failure> {
-    speaker(house, call, session)?;
     if house.relay.world().session(session).is_none() {
-        return Err(RelayError::from(Refusal::NoSession(session)).into());
+        return Err(Refusal::NoSession(session).into());
     }
     let subagents = call.query("subagents").is_some_and(|value| value == "true");
     let after = call.query_as("cursor")?.map_or(Sequence::ZERO, Sequence);

@@ -30,19 +30,25 @@ use crate::{
     },
 };
 
-/// A metadata value that is kept when the whole no longer fits: modes, models and states are far smaller, inputs of tools
-/// are not and come with the question as well.
+/// A metadata value that is kept when the whole no longer fits: modes, models and states are far smaller, inputs of
+/// tools are not and come with the question as well.
 const METADATA_SMALL_BYTES: usize = 4 * 1024;
 
 /// Answers this module's endpoints.
-pub(super) async fn answer(house: &Arc<House>, call: &Call, endpoint: &Endpoint) -> Result<Response, Failure> {
+pub(super) async fn answer(
+    house: &Arc<House>,
+    call: &Call,
+    principal: &Principal,
+    endpoint: &Endpoint,
+) -> Result<Response, Failure> {
+    let speaker = Speaker::of(principal);
     match *endpoint {
-        Endpoint::WorkerRegister { session } => register(house, call, session).await,
-        Endpoint::WorkerShow { session } => show(house, call, session),
-        Endpoint::WorkerReport { session } => report(house, call, session).await,
-        Endpoint::WorkerHeartbeat { session } => heartbeat(house, call, session).await,
-        Endpoint::WorkerEvents { session } => events(house, call, session).await,
-        Endpoint::WorkerDelivery { session } => delivery(house, call, session).await,
+        Endpoint::WorkerRegister { session } => register(house, &speaker, session).await,
+        Endpoint::WorkerShow { session } => show(house, session),
+        Endpoint::WorkerReport { session } => report(house, call, &speaker, session).await,
+        Endpoint::WorkerHeartbeat { session } => heartbeat(house, call, &speaker, session).await,
+        Endpoint::WorkerEvents { session } => events(house, call, &speaker, session).await,
+        Endpoint::WorkerDelivery { session } => delivery(house, call, &speaker, session).await,
         _ => Err(Failure::NotFound),
     }
 }
@@ -54,23 +60,20 @@ pub(super) struct Speaker {
     counted_as: ThrottleKey,
 }
 
-/// Recognises the caller as the agent's side of this session.
-pub(super) fn speaker(house: &House, call: &Call, session: SessionId) -> Result<Speaker, Failure> {
-    let principal = house.identify(call)?;
-    house.may_run(&principal, session)?;
-    let epoch = match principal {
-        Principal::Worker { epoch, .. } => epoch,
-        Principal::Key { .. } | Principal::Environment(_) => None,
-    };
-    Ok(Speaker { actor: principal.actor(), epoch, counted_as: principal.throttle_key() })
-}
-
 impl Speaker {
+    pub(super) const fn of(principal: &Principal) -> Self {
+        let epoch = match principal {
+            Principal::Worker { epoch, .. } => *epoch,
+            Principal::Key { .. } | Principal::Environment(_) => None,
+        };
+        Self { actor: principal.actor(), epoch, counted_as: principal.throttle_key() }
+    }
+
     /// The epoch that a write is checked against: what the body says, else what the token says.
     ///
     /// A terminal that renews its token gets a new epoch and only then lets go of its old connection, so what it wrote
-    /// meanwhile arrives with the old epoch; 409 would make it archive the session. While the stream of that old epoch is
-    /// still the open one, nobody has taken over, and its writes are taken. The new stream replaces it.
+    /// meanwhile arrives with the old epoch; 409 would make it archive the session. While the stream of that old
+    /// epoch is still the open one, nobody has taken over, and its writes are taken. The new stream replaces it.
     pub(super) fn epoch(&self, house: &House, session: SessionId, given: Option<EpochNumber>) -> Option<u64> {
         let epoch = given.map(|EpochNumber(number)| number).or(self.epoch)?;
         let not_yet_replaced = house.relay.connected_epoch(session) == Some(epoch) && self.epoch == Some(epoch);
@@ -92,8 +95,7 @@ pub(super) fn bounded(name: &str, length: usize) -> Result<(), BadRequest> {
     Ok(())
 }
 
-async fn register(house: &House, call: &Call, session: SessionId) -> Result<Response, Failure> {
-    let speaker = speaker(house, call, session)?;
+async fn register(house: &House, speaker: &Speaker, session: SessionId) -> Result<Response, Failure> {
     let worker_epoch = attach(house, speaker.actor, session).await?;
     Ok(reply::json(StatusCode::OK, &WorkerRegistered { worker_epoch }))
 }
@@ -106,16 +108,14 @@ pub(super) async fn attach(house: &House, actor: Actor, session: SessionId) -> R
     }
 }
 
-fn show(house: &House, call: &Call, session: SessionId) -> Result<Response, Failure> {
-    speaker(house, call, session)?;
+fn show(house: &House, session: SessionId) -> Result<Response, Failure> {
     let world = house.relay.world();
-    let found = world.session(session).ok_or(Refusal::NoSession(session)).map_err(RelayError::from)?;
+    let found = world.session(session).ok_or(Refusal::NoSession(session))?;
     let external_metadata = (!found.metadata.is_empty()).then_some(&found.metadata);
     Ok(reply::json(StatusCode::OK, &WorkerState { worker: WorkerView { external_metadata } }))
 }
 
-async fn report(house: &House, call: &Call, session: SessionId) -> Result<Response, Failure> {
-    let speaker = speaker(house, call, session)?;
+async fn report(house: &House, call: &Call, speaker: &Speaker, session: SessionId) -> Result<Response, Failure> {
     let PutWorker { worker_epoch, worker_status, external_metadata } = call.json()?;
     let epoch = speaker.epoch(house, session, worker_epoch);
     house.relay.renew(Lease::Worker(session));
@@ -173,23 +173,24 @@ fn status(text: &str) -> Option<Status> {
     }
 }
 
-async fn heartbeat(house: &House, call: &Call, session: SessionId) -> Result<Response, Failure> {
-    let speaker = speaker(house, call, session)?;
+async fn heartbeat(house: &House, call: &Call, speaker: &Speaker, session: SessionId) -> Result<Response, Failure> {
     let Heartbeat { worker_epoch } = call.json()?;
     still_holds(house, session, speaker.epoch(house, session, worker_epoch))?;
-    house.relay.announce(Lease::Worker(session)).await;
+    // An archived session has no worker to wait for, though the last one may still be there.
+    if house.relay.world().session(session).is_some_and(|found| found.archived_at.is_none()) {
+        house.relay.announce(Lease::Worker(session)).await;
+    }
     Ok(reply::json(StatusCode::OK, &Value::Object(Map::new())))
 }
 
 /// Whether the session is there and its worker was not superseded.
 fn still_holds(house: &House, session: SessionId, epoch: Option<u64>) -> Result<(), Failure> {
     let world = house.relay.world();
-    let found = world.session(session).ok_or(Refusal::NoSession(session)).map_err(RelayError::from)?;
-    Ok(check_epoch(found, epoch).map_err(RelayError::from)?)
+    let found = world.session(session).ok_or(Refusal::NoSession(session))?;
+    Ok(check_epoch(found, epoch)?)
 }
 
-async fn events(house: &House, call: &Call, session: SessionId) -> Result<Response, Failure> {
-    let speaker = speaker(house, call, session)?;
+async fn events(house: &House, call: &Call, speaker: &Speaker, session: SessionId) -> Result<Response, Failure> {
     let WorkerEvents { worker_epoch, events } = call.json()?;
     bounded("events", events.len())?;
     speaker.admit(house, events.len())?;
@@ -227,8 +228,7 @@ fn understood(session: SessionId, event: &WorkerEvent) -> Result<Option<Incoming
     Ok(incoming)
 }
 
-async fn delivery(house: &House, call: &Call, session: SessionId) -> Result<Response, Failure> {
-    let speaker = speaker(house, call, session)?;
+async fn delivery(house: &House, call: &Call, speaker: &Speaker, session: SessionId) -> Result<Response, Failure> {
     let DeliveryReport { worker_epoch, updates } = call.json()?;
     bounded("updates", updates.len())?;
     let epoch = speaker.epoch(house, session, worker_epoch);

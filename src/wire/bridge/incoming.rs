@@ -23,7 +23,8 @@ pub struct Malformed {
 /// A message, sorted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Classified {
-    /// The id that its author gave it; the same id is the same message. A UUID in practice, in one spelling if it is one.
+    /// The id that its author gave it; the same id is the same message. A UUID in practice, in one spelling if it is
+    /// one.
     pub uuid: Option<String>,
     pub says: Says,
 }
@@ -260,8 +261,8 @@ fn asks(peek: &Peek<'_>) -> Option<Asks> {
 /// The fields of a tool's input that say in one line what it is used on, the telling ones first.
 const SUBJECTS: [&str; 7] = ["command", "file_path", "notebook_path", "url", "host", "path", "query"];
 
-/// The subject is what people read before they allow, and what a rule compares later: nothing that matters may be missing
-/// from it.
+/// The subject is what people read before they allow, and what a rule compares later: nothing that matters may be
+/// missing from it.
 fn subject(input: Option<&RawValue>, request: &RequestId) -> Option<String> {
     let input: std::collections::HashMap<Cow<'_, str>, &RawValue> = object(input)?;
     let found = SUBJECTS.iter().find_map(|name| text(input.get(*name).copied()))?;

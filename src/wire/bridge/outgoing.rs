@@ -1,7 +1,8 @@
 //! What may be said to a worker: a prompt, the answer to its question, one of four changes of course, and nothing else.
 //!
 //! Everything is one line of JSON without its line end: the client parses line by line, and a spawned child dies of a
-//! line that it cannot parse. Nothing here passes a message through: a raw one could run commands on the worker's machine.
+//! line that it cannot parse. Nothing here passes a message through: a raw one could run commands on the worker's
+//! machine.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -121,8 +122,8 @@ fn empty_object() -> &'static RawValue {
     serde_json::from_str("{}").expect("an empty object is JSON")
 }
 
-/// One line: raw JSON of others may be spread over several, where line breaks stand only between tokens and a space says
-/// the same.
+/// One line: raw JSON of others may be spread over several, where line breaks stand only between tokens and a space
+/// says the same.
 fn line(message: &Message<'_>) -> String {
     let text = serde_json::to_string(message).expect("text and raw JSON always serialise");
     if text.contains(['\n', '\r']) { text.replace(['\n', '\r'], " ") } else { text }

@@ -82,8 +82,8 @@ pub struct PeerMessage {
 }
 
 impl PeerMessage {
-    /// The text that the receiving agent reads. The tag is the one that its client shows as a message of another session;
-    /// what could close it early is escaped, so that a message cannot pass for the user's own words.
+    /// The text that the receiving agent reads. The tag is the one that its client shows as a message of another
+    /// session; what could close it early is escaped, so that a message cannot pass for the user's own words.
     pub fn text(&self) -> String {
         let from = escape(&self.from);
         format!("<cross-session-message from=\"{from}\">{}</cross-session-message>", escape(&self.content))

@@ -1,0 +1,111 @@
+//! What this disk and this database can do at best: the limits that everything else is held against.
+
+use std::{
+    fs::{self, File},
+    io::Write,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use redb::{Database, TableDefinition};
+
+use super::{report::Report, samples::Samples};
+use crate::ctl::{CtlError, output};
+
+/// One record in the journal, about: a message of 300 bytes with what we add.
+const RECORD: [u8; 512] = [0x5a; 512];
+const TABLE: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("events");
+
+/// How the limit of a group commit is called, for those who are held against it.
+pub(crate) const GROUP_COMMIT: &str = "raw redb group commit, records";
+/// How the limit of one commit is called.
+pub(crate) const ONE_COMMIT: &str = "raw redb commit of one record";
+
+/// Measures in a directory, once per batch size.
+pub(crate) fn measure(
+    directory: &Path,
+    batches: &[usize],
+    duration: Duration,
+    report: &mut Report,
+) -> Result<(), CtlError> {
+    output::note(&format!("measuring the disk under {} ...", directory.display()));
+    let short = duration.min(Duration::from_secs(2));
+    sync(directory, short, report)?;
+    let scratch = Scratch::new(directory, "redb")?;
+    let db = Database::create(&scratch.path).map_err(CtlError::failed)?;
+    let mut next = 0;
+    commits(&db, 1, short, &mut next, ONE_COMMIT, report)?;
+    for batch in batches.iter().filter(|batch| **batch > 0) {
+        commits(&db, *batch, short, &mut next, GROUP_COMMIT, report)?;
+    }
+    Ok(())
+}
+
+fn sync(directory: &Path, duration: Duration, report: &mut Report) -> Result<(), CtlError> {
+    let scratch = Scratch::new(directory, "sync")?;
+    let mut file = File::create(&scratch.path)?;
+    let mut times = Samples::default();
+    let start = Instant::now();
+    while start.elapsed() < duration {
+        let before = Instant::now();
+        file.write_all(&RECORD)?;
+        file.sync_data()?;
+        times.add(before.elapsed());
+    }
+    report.add("write of one record and fdatasync", 1, times.len() as u64, start.elapsed(), times);
+    Ok(())
+}
+
+/// Commits as durable as the journal's, and with its way of repair.
+fn commits(
+    db: &Database,
+    batch: usize,
+    duration: Duration,
+    next: &mut u64,
+    what: &str,
+    report: &mut Report,
+) -> Result<(), CtlError> {
+    let mut times = Samples::default();
+    let mut records = 0;
+    let start = Instant::now();
+    while start.elapsed() < duration {
+        let before = Instant::now();
+        let mut txn = db.begin_write().map_err(CtlError::failed)?;
+        txn.set_quick_repair(true);
+        {
+            let mut table = txn.open_table(TABLE).map_err(CtlError::failed)?;
+            for _ in 0..batch {
+                table.insert(*next, RECORD.as_slice()).map_err(CtlError::failed)?;
+                *next += 1;
+            }
+        }
+        txn.commit().map_err(CtlError::failed)?;
+        records += batch as u64;
+        times.add(before.elapsed());
+    }
+    report.add(what, batch, records, start.elapsed(), times);
+    Ok(())
+}
+
+/// A file that is gone afterwards.
+#[derive(Debug)]
+struct Scratch {
+    path: PathBuf,
+}
+
+impl Scratch {
+    fn new(directory: &Path, name: &str) -> Result<Self, CtlError> {
+        let path = directory.join(format!("rcsctl-bench-{}.{name}", std::process::id()));
+        let made = File::options().write(true).create_new(true).open(&path);
+        made.map_err(|error| CtlError::failed(format!("cannot write {}: {error}", path.display())))?;
+        // redb wants to make its file itself, or find it empty.
+        Ok(Self { path })
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // Best effort: its name says whose it is.
+        let _left = fs::remove_file(&self.path);
+    }
+}
