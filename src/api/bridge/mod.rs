@@ -28,6 +28,8 @@ mod worker;
 mod bench;
 #[cfg(test)]
 mod code_tests;
+#[cfg(test)]
+mod feed_tests;
 
 pub use endpoint::{Endpoint, Needs, NoRoute};
 pub use error::Failure;
