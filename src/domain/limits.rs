@@ -139,8 +139,6 @@ pub const STOP_SETTLE_MS: u64 = 3_000;
 pub const RETENTION_INTERVAL_MS: u64 = 3_600_000;
 /// A key's last use is recorded at most this often.
 pub const KEY_USE_INTERVAL_MS: u64 = 3_600_000;
-/// Silence after which an event stream sends a comment. ccb gives a silent stream up after 45 s, proxies after 60 s.
-pub const SSE_KEEPALIVE_MS: u64 = 15_000;
 /// A worker's report of itself waits so long for a busy writer. ccb tries its first one once, for 10 s, and a failure
 /// ends the worker.
 pub const WORKER_REPORT_WAIT_MS: u64 = 8_000;
