@@ -38,7 +38,8 @@ pub enum Command {
     /// It signs off: it goes offline and its queue is emptied.
     DeregisterEnvironment { environment: EnvironmentId },
 
-    /// Hand out the oldest queued item, or one that was handed out longer ago than `reclaim_after_ms` and never acked, or
+    /// Hand out the oldest queued item, or one that was handed out longer ago than `reclaim_after_ms` and never
+    /// acked, or
     /// `fresh` for a session whose REPL let go of it and waits for it.
     LeaseWork { environment: EnvironmentId, reclaim_after_ms: u64, fresh: WorkId },
     /// The runner has it.

@@ -154,7 +154,13 @@ impl Turn<'_> {
                     self.settled.push(request.clone());
                 }
                 if let Some(event) = permission::mirror(self.session, open, &request, verdict) {
+                    // Decided at the terminal: the worker has it and must not be sent it.
+                    let has_it = matches!(event, Event::PermissionDecided(_));
                     self.drafts.push(envelope.seal(event));
+                    if has_it {
+                        let event = Event::PermissionDelivered { session: id, request };
+                        self.drafts.push(self.session.draft(event));
+                    }
                 }
             }
         }

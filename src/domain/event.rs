@@ -46,8 +46,8 @@ pub enum Event {
     WorkAcked { environment: EnvironmentId, work: WorkId },
     /// It went back into the queue.
     WorkReturned { environment: EnvironmentId, work: WorkId },
-    /// It needs no more doing. `wanted`: the runner let go of it without force, which a REPL does when it wants the session
-    /// handed out again.
+    /// It needs no more doing. `wanted`: the runner let go of it without force, which a REPL does when it wants the
+    /// session handed out again.
     WorkDone {
         environment: EnvironmentId,
         work: WorkId,

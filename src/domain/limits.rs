@@ -1,14 +1,17 @@
-//! Every bound of the system, with its unit and its reason. Relations between bounds are asserted below, at compile time.
+//! Every bound of the system, with its unit and its reason. Relations between bounds are asserted below, at compile
+//! time.
 
 // --- what others may send ---------------------------------------------------------------------------------------
 
 /// A request body. ccb batches up to 10 MB of worker events in one POST.
 pub const BODY_BYTES_MAX: usize = 10 * 1024 * 1024;
-/// A WebSocket message from a client; larger ones close the socket with 1009. Same as a body, so that what can be posted
-/// can be sent.
+/// A WebSocket message from a client; larger ones close the socket with 1009. Same as a body, so that what can be
+/// posted can be sent.
 pub const SOCKET_MESSAGE_BYTES_MAX: usize = BODY_BYTES_MAX;
 /// One SSE frame to a ccb worker. Its parser gives up at 1,048,576 characters and then reconnects for ever.
 pub const WORKER_FRAME_BYTES_MAX: usize = 900 * 1024;
+/// Text of a prompt beyond one frame that stays in the prompt when the rest goes into attached files.
+pub const OVERSIZE_TEXT_BYTES_MAX: usize = 64 * 1024;
 /// All headers of a request; hyper answers 431 beyond it. Bearer tokens and cookies fit in a fraction.
 pub const HEADER_BYTES_MAX: usize = 32 * 1024;
 /// All headers of a request must arrive within this time: a client that dribbles holds a connection.
@@ -69,6 +72,11 @@ pub const WORK_DONE_MAX: usize = 256;
 /// A runner that acked an item gets so long to start the worker before a new message queues the session again. A child
 /// takes 1 to 3.5 s.
 pub const WORK_START_MS: u64 = 30_000;
+/// A work item that was handed out and not confirmed is handed out again after so long, unless the runner says
+/// otherwise.
+pub const WORK_RECLAIM_MS_DEFAULT: u64 = 5_000;
+/// And not before, whatever it says: a reply may still be on its way.
+pub const WORK_RECLAIM_MS_MIN: u64 = 1_000;
 /// Items queued for one environment.
 pub const WORK_QUEUED_MAX: usize = 1_000;
 /// Hand-outs of one work item before it is parked for an operator. At one per 5 s this is over a minute of refusals.
@@ -84,7 +92,8 @@ pub const BATCH_COMMANDS_MAX: usize = 1_024;
 pub const BATCH_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Records after the last checkpoint that start-up has to read in full. 16,384 records of 512 bytes are read in 30 ms.
 pub const CHECKPOINT_RECORDS_MAX: usize = 16_384;
-/// Stored bytes after the last checkpoint that start-up has to read in full: 20 ms from a warm disk, 0.3 s from a cold one.
+/// Stored bytes after the last checkpoint that start-up has to read in full: 20 ms from a warm disk, 0.3 s from a
+/// cold one.
 pub const CHECKPOINT_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// One stored record. Above every payload bound, so that only a fault of ours meets it.
 pub const RECORD_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -131,6 +140,11 @@ pub const RETENTION_INTERVAL_MS: u64 = 3_600_000;
 pub const KEY_USE_INTERVAL_MS: u64 = 3_600_000;
 /// Silence after which an event stream sends a comment. ccb gives a silent stream up after 45 s, proxies after 60 s.
 pub const SSE_KEEPALIVE_MS: u64 = 15_000;
+/// A worker's report of itself waits so long for a busy writer. ccb tries its first one once, for 10 s, and a failure
+/// ends the worker.
+pub const WORKER_REPORT_WAIT_MS: u64 = 8_000;
+/// Between two attempts of what waits for a busy writer: it drains its whole queue in 0.3 s.
+pub const BUSY_RETRY_MS: u64 = 100;
 /// Orderly shutdown: after this, whatever is still open is cut.
 pub const SHUTDOWN_MS: u64 = 10_000;
 
@@ -190,6 +204,7 @@ const _: () = assert!(FILE_CHUNK_BYTES_MAX < READ_BYTES_MAX);
 const _: () = assert!(BODY_BYTES_MAX < RECORD_BYTES_MAX);
 const _: () = assert!(TRIM_RECORDS_MAX <= CHECKPOINT_RECORDS_MAX);
 const _: () = assert!(WORKER_FRAME_BYTES_MAX < 1_048_576);
+const _: () = assert!(OVERSIZE_TEXT_BYTES_MAX < WORKER_FRAME_BYTES_MAX / 2);
 const _: () = assert!(PAGE_ITEMS_DEFAULT <= PAGE_ITEMS_MAX);
 const _: () = assert!(BATCH_COMMANDS_MAX <= WRITER_QUEUE_MAX);
 const _: () = assert!(WORKER_GRACE_MS < WORKER_LEASE_MS);

@@ -224,11 +224,13 @@ pub(super) fn worker_lost(world: &World, session: SessionId) -> Result<Decided, 
     Ok(Decided { drafts, outcome: Outcome::Done })
 }
 
-/// A worker of an older epoch was superseded; one that names none (v1) is whoever holds a token of the session.
-pub(super) fn check_epoch(session: &Session, epoch: Option<u64>) -> Result<(), Refusal> {
+/// A worker of an older epoch was superseded; one that names none (v1) is whoever holds a token of the session. One of
+/// a later epoch is ahead of a journal that was restored from a backup: it is the newest there is, and refusing it
+/// would end it for good.
+pub fn check_epoch(session: &Session, epoch: Option<u64>) -> Result<(), Refusal> {
     let current = session.worker.epoch;
     match epoch {
-        Some(given) if given != current => Err(Refusal::Superseded { session: session.id, given, current }),
+        Some(given) if given < current => Err(Refusal::Superseded { session: session.id, given, current }),
         _ => Ok(()),
     }
 }

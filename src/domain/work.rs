@@ -1,7 +1,7 @@
 //! An environment's work queue: queued, leased, acked, done, or parked.
 //!
-//! A lease is a hand-out that nobody confirmed yet; what is not confirmed in time is handed out again, so a reply lost on
-//! the wire is not lost work. The queue hands out in the order of queueing.
+//! A lease is a hand-out that nobody confirmed yet; what is not confirmed in time is handed out again, so a reply
+//! lost on the wire is not lost work. The queue hands out in the order of queueing.
 
 use std::collections::VecDeque;
 
@@ -68,8 +68,8 @@ impl Queue {
         self.items.iter().find(|item| item.work == work)
     }
 
-    /// The next moment after `now` when something may be due without anybody doing anything: an unconfirmed lease to hand
-    /// out again, a session whose REPL waits for it.
+    /// The next moment after `now` when something may be due without anybody doing anything: an unconfirmed lease to
+    /// hand out again, a session whose REPL waits for it.
     pub fn next_due(&self, now: Timestamp, reclaim_after_ms: u64) -> Option<Timestamp> {
         let leases = self.items.iter().filter_map(|item| match item.stage {
             Stage::Leased { at } => Some(at.plus_ms(reclaim_after_ms)),

@@ -1,4 +1,5 @@
-//! The only place that sees stored bytes of records: what a record looks like on disk, and what is left when it is trimmed.
+//! The only place that sees stored bytes of records: what a record looks like on disk, and what is left when it is
+//! trimmed.
 //!
 //! ```text
 //!  kept       [version     ][len head: u32][head][body]
@@ -8,8 +9,8 @@
 //!
 //! The **head** is what a trim keeps: stream, sequence, time, actor, key, and the event if it shapes the world. The
 //! **body** is the rest. Both are `MessagePack` maps with short names, so fields can be added; the version changes
-//! only when they mean something else ([`migrate`]). Since the digest covers the body by its own digest, a trimmed journal
-//! verifies as before, and what was kept of it is still protected.
+//! only when they mean something else ([`migrate`]). Since the digest covers the body by its own digest, a trimmed
+//! journal verifies as before, and what was kept of it is still protected.
 //!
 //! This module knows no table and no file; rows of the indexes are in [`rows`].
 

@@ -1,7 +1,9 @@
-//! Pulling the plug, a thousand times: whatever was acknowledged is there afterwards, and nothing that was not asked for.
+//! Pulling the plug, a thousand times: whatever was acknowledged is there afterwards, and nothing that was not asked
+//! for.
 //!
-//! Each seed writes a random history to a disk that dies in one of its syncs, opens what is left of it, compares it with
-//! what was acknowledged, and goes on from there. `RCS_SEEDS=100000` runs more of them, `RCS_SEED=17` one, with its story.
+//! Each seed writes a random history to a disk that dies in one of its syncs, opens what is left of it, compares it
+//! with what was acknowledged, and goes on from there. `RCS_SEEDS=100000` runs more of them, `RCS_SEED=17` one, with
+//! its story.
 
 mod dice;
 mod disk;

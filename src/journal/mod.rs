@@ -13,8 +13,8 @@
 //! * **epoch** names this numbering. It changes on restore and on truncation, and only then.
 //! * Each batch closes with a link of a SHA-256 chain over its records; [`Journal::verify`] walks it.
 //!
-//! Appending needs `&mut`: there is one writer, in the type. Reading needs `&` and may happen on any thread; a read is a
-//! consistent snapshot, bounded in records and bytes, and holds nothing open when it returns.
+//! Appending needs `&mut`: there is one writer, in the type. Reading needs `&` and may happen on any thread; a read
+//! is a consistent snapshot, bounded in records and bytes, and holds nothing open when it returns.
 //!
 //! This module may not know what events mean, beyond [`Event::shapes_world`](crate::domain::Event::shapes_world), which
 //! tells what start-up must read.
@@ -82,7 +82,8 @@ pub struct StreamTail {
     pub at: Timestamp,
 }
 
-/// How much one read may return, in records and in stored bytes. Both bounds hold, but one record is always returned if there is one.
+/// How much one read may return, in records and in stored bytes. Both bounds hold, but one record is always returned
+/// if there is one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
     pub records_max: usize,
@@ -126,8 +127,8 @@ pub trait Journal: Debug + Send {
     ///
     /// `records` are numbered by the caller; the journal checks that positions follow its tail without a hole and that
     /// sequences follow each stream's tail, and refuses the whole batch otherwise. After a [`JournalError::Storage`]
-    /// nothing more may be written: the process must start again from what is on disk. An empty batch writes nothing and
-    /// answers the last commit.
+    /// nothing more may be written: the process must start again from what is on disk. An empty batch writes nothing
+    /// and answers the last commit.
     fn append(&mut self, records: &[Arc<Record>]) -> Result<Commit, JournalError>;
 
     /// Forgets the bodies of a stream up to and including `through`, keeping their digests in the chain. Returns how

@@ -73,8 +73,8 @@ pub(in crate::journal) struct Shared {
 }
 
 impl Shared {
-    // A panic under one of these locks ends the process that serves. In a test that goes on, the state is that of before
-    // or after a batch, because nothing between can fail.
+    // A panic under one of these locks ends the process that serves. In a test that goes on, the state is that of
+    // before or after a batch, because nothing between can fail.
     fn live(&self) -> RwLockReadGuard<'_, Live> {
         self.live.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -112,7 +112,8 @@ impl RedbJournal {
         }
     }
 
-    /// Runs one transaction. Whatever goes wrong in it, nobody can know what is on disk now, so nothing more is written.
+    /// Runs one transaction. Whatever goes wrong in it, nobody can know what is on disk now, so nothing more is
+    /// written.
     fn write<T>(&mut self, body: impl FnOnce(&WriteTransaction) -> Result<T, JournalError>) -> Result<T, JournalError> {
         self.refuse_if_broken()?;
         let outcome = transact(&self.shared.db, body);

@@ -62,8 +62,8 @@ pub(super) trait Source<T> {
     fn cached(&self, from: u64, max: usize) -> Option<Vec<T>>;
 }
 
-/// One step of a cursor whose next number is `next` and that has seen `tail` published: from memory if it is there, else
-/// from the log. Both hold everything up to the tail, so it does not matter which answers.
+/// One step of a cursor whose next number is `next` and that has seen `tail` published: from memory if it is there,
+/// else from the log. Both hold everything up to the tail, so it does not matter which answers.
 pub(super) fn step<T, E>(
     next: u64,
     tail: u64,

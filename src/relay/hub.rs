@@ -1,7 +1,8 @@
 //! Where the live readers of a stream meet: its durable tail to wait on, and its latest records in memory.
 //!
-//! The ring is a cache and nothing more. A reader that finds its next record there saves a read of the journal; one that
-//! does not reads the journal. So there is nothing to hand over between replay and live, and no queue per reader.
+//! The ring is a cache and nothing more. A reader that finds its next record there saves a read of the journal; one
+//! that does not reads the journal. So there is nothing to hand over between replay and live, and no queue per
+//! reader.
 
 use std::{
     collections::{HashMap, VecDeque},

@@ -1,7 +1,7 @@
 //! Who is there. A lease is renewed in memory by what a client really does; only the transitions become records.
 //!
-//! An open connection holds its lease; a heartbeat or a poll renews it for a time. When nothing holds it and its time is
-//! over, the timers submit the loss as a command like any other.
+//! An open connection holds its lease; a heartbeat or a poll renews it for a time. When nothing holds it and its time
+//! is over, the timers submit the loss as a command like any other.
 
 use std::{
     collections::HashMap,

@@ -1,8 +1,8 @@
 //! What may be forgotten, and when.
 //!
 //! By default nothing is. With an age set, the words of sessions that were archived and have been quiet for so long are
-//! forgotten: their streams keep their numbers and their place in the chain, and a reader below the horizon is told where
-//! the stream now begins. What decisions rest on stays.
+//! forgotten: their streams keep their numbers and their place in the chain, and a reader below the horizon is told
+//! where the stream now begins. What decisions rest on stays.
 
 use std::time::Duration;
 

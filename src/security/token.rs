@@ -2,7 +2,7 @@
 //!
 //! | kind | form | bound to | good until |
 //! |---|---|---|---|
-//! | worker ([`worker_token`](super::worker_token)) | JWT, HS256 | session and epoch | it expires, or the epoch is superseded |
+//! | worker ([`sign_worker`]) | JWT, HS256 | session and epoch | it expires, or the epoch is superseded |
 //! | session ingress | `rcsi_…` | session and generation | the session takes another generation |
 //! | environment | `rcse_…` | environment | the signing key is retired |
 //!

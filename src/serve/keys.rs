@@ -27,7 +27,8 @@ pub(super) async fn configure(relay: &Relay, keys: &[ApiKey]) -> Result<(), Star
     Ok(())
 }
 
-/// Makes sure that the admin key's file holds a key that works, and returns the file. A key that was revoked is replaced.
+/// Makes sure that the admin key's file holds a key that works, and returns the file. A key that was revoked is
+/// replaced.
 pub(super) async fn ensure_admin(relay: &Relay, path: &Path) -> Result<PathBuf, StartError> {
     let kept = private_file::read(path)?.and_then(|text| ApiKey::parse(text.trim()).ok());
     if let Some(key) = kept {

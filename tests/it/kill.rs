@@ -1,8 +1,8 @@
 //! The real server under load, killed with SIGKILL at random moments, again and again.
 //!
 //! What was acknowledged is there once and in order; what every follower saw, put together over all restarts, is the
-//! log; a permission prompt that was open stays open and can be answered. `RCS_KILLS` sets how often (50), `RCS_SEED` the
-//! moments.
+//! log; a permission prompt that was open stays open and can be answered. `RCS_KILLS` sets how often (50), `RCS_SEED`
+//! the moments.
 
 use std::{
     collections::HashMap,

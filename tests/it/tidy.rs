@@ -50,6 +50,24 @@ fn the_architecture_page_names_only_files_that_are_there() {
     assert!(missing.is_empty(), "{missing:?}");
 }
 
+#[test]
+fn every_invariant_names_tests_that_are_there() {
+    let page = fs::read_to_string(root().join("src/ARCHITECTURE.md")).expect("there");
+    let (_, section) = page.split_once("## Invariants").expect("there");
+    let (section, _) = section.split_once("\n## ").expect("not the last one");
+    let flat = section.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut named = 0;
+    for (before, after) in flat.match_indices("` in `").map(|(at, link)| flat.split_at(at + link.len())) {
+        let test = before.trim_end_matches("` in `").rsplit('`').next().unwrap_or_default();
+        let path = after.split('`').next().unwrap_or_default();
+        let code = fs::read_to_string(root().join(path)).unwrap_or_default();
+        assert!(code.contains(&format!("fn {test}(")), "{path} has no test {test}");
+        named += 1;
+    }
+    assert_eq!(section.lines().filter(|line| line.contains(". **")).count(), 12, "twelve invariants, each in bold");
+    assert!(named >= 12, "an invariant without a test is a wish");
+}
+
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }

@@ -6,7 +6,7 @@ use std::{borrow::Cow, net::IpAddr};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, header};
-use serde::de::DeserializeOwned;
+use serde::Deserialize;
 
 /// One request.
 #[derive(Debug, Clone)]
@@ -88,8 +88,9 @@ impl Call {
         self.query(name).map(parse).transpose()
     }
 
-    /// The body as JSON. An empty body reads as `{}`; a declared media type other than JSON is refused.
-    pub fn json<T: DeserializeOwned>(&self) -> Result<T, BadRequest> {
+    /// The body as JSON, which may borrow from it. An empty body reads as `{}`; a declared media type other than JSON
+    /// is refused.
+    pub fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, BadRequest> {
         let given = self.header(header::CONTENT_TYPE).unwrap_or("application/json");
         let essence = given.split(';').next().unwrap_or_default().trim();
         if !essence.eq_ignore_ascii_case("application/json") && !essence.ends_with("+json") {

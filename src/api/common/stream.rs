@@ -1,7 +1,7 @@
 //! A subscription as server-sent events.
 //!
-//! Frames that are ready are sent as one piece; silence is filled with comments; the end of the server is announced with
-//! a retry hint, so that clients come back by themselves.
+//! Frames that are ready are sent as one piece; silence is filled with comments; the end of the server is announced
+//! with a retry hint, so that clients come back by themselves.
 
 use std::{sync::Arc, time::Duration};
 

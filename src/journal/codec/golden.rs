@@ -1,7 +1,7 @@
 //! Records as releases wrote them: `fixtures/journal/v<version>.txt` must read for ever.
 //!
-//! One line per record: its kind, its stored bytes, what a trim leaves of it, its digest. A new kind of event adds a line
-//! (`RCS_GOLDEN=write` writes the file of the version at hand); a line that is there never changes.
+//! One line per record: its kind, its stored bytes, what a trim leaves of it, its digest. A new kind of event adds a
+//! line (`RCS_GOLDEN=write` writes the file of the version at hand); a line that is there never changes.
 
 use std::{fmt::Write, fs, path::PathBuf};
 
@@ -228,8 +228,8 @@ fn records_of_version_1_read_for_ever() {
 
 #[test]
 fn today_writes_what_is_committed() {
-    // When this fails, the stored shape has changed: fields that are only added are fine (write the line anew if this is
-    // no released version), everything else needs a new version.
+    // When this fails, the stored shape has changed: fields that are only added are fine (write the line anew if this
+    // is no released version), everything else needs a new version.
     let text = fs::read_to_string(file(VERSION)).expect("is committed");
     for (line, record) in text.lines().zip(records()) {
         let kept = line.split(' ').nth(1).expect("has bytes");

@@ -1,7 +1,7 @@
 //! Copies of a journal: a hot one beside a running server, and one with a new identity to go on from.
 //!
-//! Everything comes from one read transaction, so a copy is what the journal was at one moment. That transaction pins the
-//! pages it reads: the file of a busy server grows for as long as a copy takes, and reuses the space afterwards.
+//! Everything comes from one read transaction, so a copy is what the journal was at one moment. That transaction pins
+//! the pages it reads: the file of a busy server grows for as long as a copy takes, and reuses the space afterwards.
 
 use std::path::Path;
 

@@ -5,13 +5,15 @@
 //! | `events`   | position, u64 (8)                | a record, or what is left of it (≥ 60)  | one per record   |
 //! | `commits`  | last position, u64 (8)           | first position, time, link (48)         | one per commit   |
 //! | `meta`     | name (5–10)                      | u64 or digest (8 or 32)                 | five             |
-//! | `segments` | stream key, first sequence (25)  | (position, short key) of each (16 n)    | one per stream and checkpoint that saw it |
+//! | `segments` | stream key, first sequence (25)  | (position, short key) of each (16 n)    | one per stream and
+//! checkpoint that saw it |
 //! | `streams`  | stream key (17)                  | earliest, latest, time of latest (24)   | one per stream   |
-//! | `facts`    | first position, u64 (8)          | digest, heads of shaping records (≤ 256 KiB) | one or more per checkpoint |
+//! | `facts`    | first position, u64 (8)          | digest, heads of shaping records (≤ 256 KiB) | one or more per
+//! checkpoint |
 //!
-//! The first three are the journal. The last three are an index of it: made at checkpoints only, so that a commit writes
-//! nothing but the ends of two tables, and made again from the first three when they are missing or of another version.
-//! Names and layouts are for ever; a new layout is a new name, or for the index a new [`INDEX`].
+//! The first three are the journal. The last three are an index of it: made at checkpoints only, so that a commit
+//! writes nothing but the ends of two tables, and made again from the first three when they are missing or of another
+//! version. Names and layouts are for ever; a new layout is a new name, or for the index a new [`INDEX`].
 
 use ::redb::TableDefinition;
 

@@ -1,0 +1,39 @@
+# `make` prints this list. CI runs the same targets.
+
+.DEFAULT_GOAL := help
+.PHONY: help run test e2e bench lint check
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## build and start the server
+	cargo run --release --bin rcsd
+
+test: ## unit and integration tests, and the two pure floors by themselves
+	cargo test --no-default-features --lib
+	cargo test
+
+# Kills the real server a thousand times. The number is in RCS_KILLS, the moments follow RCS_SEED (printed on failure).
+e2e: ## the long runs against the real server
+	@cargo test --release --test it -- --list | grep -q '^kill::' || { echo "there is no kill run in tests/it" >&2; exit 1; }
+	RCS_KILLS=$${RCS_KILLS:-1000} cargo test --release --test it -- kill:: --nocapture
+
+bench: ## the budgets, each beside the raw limit measured in the same run
+	cargo run --release --bin rcsctl -- bench
+
+# Each door between the floors is tried by itself: an import through a closed one is a compile error.
+check: ## compile every combination of features that is meant to stand alone
+	cargo check --no-default-features --lib
+	cargo check --no-default-features --features journal --lib
+	cargo check --no-default-features --features server --lib --bin rcsd
+	cargo check --no-default-features --features ctl --lib --bin rcsctl
+	cargo check --no-default-features --features agent --lib --bin rcs-agent
+
+# cargo-deny takes minutes to build, so lint uses it where it is and says where it is not.
+lint: check ## formatting, clippy, documentation, licences and advisories
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+	cargo clippy --no-default-features --lib -- -D warnings
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --no-deps --lib --document-private-items
+	@if cargo deny --version >/dev/null 2>&1; then cargo deny check; \
+	else echo "NOT CHECKED: licences and advisories (cargo install cargo-deny --locked)" >&2; fi
