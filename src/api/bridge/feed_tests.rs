@@ -127,8 +127,15 @@ async fn a_control_request_that_meets_a_reconnect_is_written_at_most_once() {
     let token = bench.ingress(session);
     let mut total = 0;
     for round in 0..100 {
-        let request = format!("ctl-{round}");
+        let request = format!("ctl-{round:03}");
         let mut old = bench.stream(session, &token, None).await;
+        let reading = tokio::spawn(async move {
+            let mut frames = String::new();
+            while let Some(frame) = old.frame().await {
+                frames.push_str(&frame);
+            }
+            frames
+        });
         let (there, name) = (std::sync::Arc::clone(&bench), request.clone());
         let asking =
             tokio::spawn(async move { there.control(session, &name, Control::SetModel { model: "x".into() }).await });
@@ -136,10 +143,7 @@ async fn a_control_request_that_meets_a_reconnect_is_written_at_most_once() {
         asking.await.expect("asked");
         // The prompt marks the end of what the new stream has to say.
         let last = bench.prompt(session, 1_000 + round, &json!("end")).await.to_string();
-        let mut written = 0;
-        while let Some(frame) = old.frame().await {
-            written += usize::from(frame.contains(&request));
-        }
+        let mut written = reading.await.expect("read").matches(&request).count();
         loop {
             let event = new.event().await;
             written += usize::from(event["payload"]["request_id"] == request.as_str());

@@ -2,11 +2,12 @@
 //!
 //! Knows HTTP; may not know any protocol, nor who is asking: see [`identity`](super::identity).
 
-use std::{borrow::Cow, net::IpAddr};
+use std::{borrow::Cow, collections::HashMap, net::IpAddr};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, header};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 /// One request.
 #[derive(Debug, Clone)]
@@ -97,11 +98,37 @@ impl Call {
             return Err(BadRequest::MediaType { given: given.chars().take(80).collect() });
         }
         let body: &[u8] = if self.body.is_empty() { b"{}" } else { &self.body };
-        serde_json::from_slice(body).map_err(|error| BadRequest::Json {
-            at: format!(" at line {} column {}", error.line(), error.column()),
-            reason: reason_of(&error),
+        serde_json::from_slice(body).map_err(|error| match field_of(body, &error) {
+            Some(name) => BadRequest::Parameter { name, reason: reason_of(&error) },
+            None => BadRequest::Json {
+                at: format!(" at line {} column {}", error.line(), error.column()),
+                reason: reason_of(&error),
+            },
         })
     }
+}
+
+/// The member of the body's outermost object in which the error lies: the parser tells only a line and a column.
+fn field_of(body: &[u8], error: &serde_json::Error) -> Option<String> {
+    if !error.is_data() {
+        return None;
+    }
+    let line_start = match error.line().checked_sub(2) {
+        None => 0,
+        Some(before) => body.iter().enumerate().filter(|(_, byte)| **byte == b'\n').nth(before)?.0 + 1,
+    };
+    let offset = line_start + error.column();
+    let members: HashMap<String, &RawValue> = serde_json::from_slice(body).ok()?;
+    let holds = |value: &RawValue| {
+        let start = (value.get().as_ptr() as usize).checked_sub(body.as_ptr() as usize)?;
+        Some(start < offset && offset <= start + value.get().len())
+    };
+    let within = members.into_iter().find(|(_, value)| holds(value) == Some(true)).map(|(name, _)| name);
+    within.or_else(|| {
+        let text = error.to_string();
+        let rest = text.strip_prefix("missing field `").or_else(|| text.strip_prefix("unknown field `"))?;
+        rest.split_once('`').map(|(name, _)| name.to_owned())
+    })
 }
 
 /// The words of a JSON error without its position, which is given apart.
@@ -178,5 +205,21 @@ mod tests {
         assert_eq!(call.query("d").as_deref(), Some("\u{fffd}"));
         assert!(call.query_as::<u64>("b").is_err());
         assert_eq!(call.query_as::<u64>("nope"), Ok(None));
+    }
+
+    #[test]
+    fn a_wrong_type_names_its_field() {
+        #[derive(Debug, serde::Deserialize, PartialEq)]
+        struct Body {
+            name: String,
+            inner: Vec<u8>,
+        }
+        let parse = |body: &'static str| Call { body: body.into(), ..call("") }.json::<Body>().unwrap_err();
+        let field = |body| parse(body).field().map(str::to_owned);
+        assert_eq!(field(r#"{"inner":[],"name":7}"#).as_deref(), Some("name"));
+        assert_eq!(field("{\n \"inner\": [1,\n 2, 300],\n \"name\": \"x\"}").as_deref(), Some("inner"));
+        assert_eq!(field(r#"{"name":"x""#), None);
+        assert_eq!(field("{}").as_deref(), Some("name"));
+        assert!(parse("[]").field().is_none());
     }
 }

@@ -44,13 +44,7 @@ where
                         let peer = peer.map(|peer| peer.0);
                         answer(house, Call { method, path, query, headers, peer, body }).await
                     }
-                    Err(status) => reply::json(
-                        status,
-                        &serde_json::json!({
-                            "error": {"type": "invalid_request_error", "message": body_problem(status)},
-                            "message": body_problem(status),
-                        }),
-                    ),
+                    Err(status) => refuse(status),
                 }
             }
         })
@@ -72,6 +66,22 @@ where
             open(Arc::clone(&house), Call { method, path, query, headers, peer, body: Bytes::new() }, ws)
         })
         .boxed()
+}
+
+/// No room sees a request without its body, so this speaks to the clients of all: problem details, with the members in
+/// which the others look for words.
+fn refuse(status: StatusCode) -> Response {
+    let (words, kind) =
+        (body_problem(status), if status == StatusCode::PAYLOAD_TOO_LARGE { "too-large" } else { "bad-request" });
+    let body = serde_json::json!({
+        "type": format!("urn:rcs:problem:{kind}"),
+        "title": status.canonical_reason(),
+        "status": status.as_u16(),
+        "detail": words,
+        "error": {"type": "invalid_request_error", "message": words},
+        "message": words,
+    });
+    reply::json_as(status, "application/problem+json", &body)
 }
 
 const fn body_problem(status: StatusCode) -> &'static str {

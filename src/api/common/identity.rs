@@ -2,10 +2,11 @@
 
 use super::{call::Call, house::House};
 use crate::{
-    domain::{OwnerId, SessionId, key::Key},
+    domain::{DedupeKey, MessageId, OwnerId, SessionId, key::Key},
     security::{
         self, Denied, Grant, KeyView, Principal, RetryAfter,
         api_key::Rejected,
+        dedupe_key,
         digest::secret_digest,
         principal::ThrottleKey,
         throttle::ThrottleKind,
@@ -79,6 +80,12 @@ impl House {
 /// The name under which a call is counted before anybody is recognised.
 pub fn address(call: &Call) -> ThrottleKey {
     call.peer.map_or(ThrottleKey::Crowd, ThrottleKey::address)
+}
+
+/// What makes a message unique in its session, whoever shows it: the prompt when it is posted, the worker when it
+/// echoes it. All rooms must agree on this, or an echo would be kept as another message.
+pub fn message_key(message: MessageId) -> DedupeKey {
+    dedupe_key("message", message.uuid().as_hyphenated().to_string().as_bytes())
 }
 
 fn view(key: &Key) -> KeyView<'_> {

@@ -3,7 +3,10 @@
 //! Frames that are ready are sent as one piece; silence is filled with comments; the end of the server is announced
 //! with a retry hint, so that clients come back by themselves.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use tokio::sync::watch;
@@ -24,6 +27,12 @@ pub trait Draw: Send + Sync + 'static {
 
     /// Appends the frame that says why the stream cannot go on.
     fn failure(&mut self, error: &RelayError, out: &mut Vec<u8>);
+
+    /// Whether the reader may still read. Asked about once per keepalive time, so that a credential that was revoked or
+    /// ran out ends the streams that it opened.
+    fn may_go_on(&self) -> bool {
+        true
+    }
 }
 
 /// The feed of one reader.
@@ -32,6 +41,8 @@ struct Follow<D> {
     draw: D,
     closing: watch::Receiver<bool>,
     keepalive: Duration,
+    /// When it was last asked whether the reader may go on.
+    asked: Instant,
     opening: Option<Bytes>,
     ended: bool,
 }
@@ -39,7 +50,8 @@ struct Follow<D> {
 /// Follows `subscription` as server-sent events.
 pub fn follow(relay: &Relay, subscription: Subscription, keepalive: Duration, draw: impl Draw) -> Response {
     let opening = Some(Bytes::from_static(b": connected\n\n"));
-    let feed = Follow { subscription, draw, closing: relay.closing(), keepalive, opening, ended: false };
+    let asked = Instant::now();
+    let feed = Follow { subscription, draw, closing: relay.closing(), keepalive, asked, opening, ended: false };
     streamed("text/event-stream", feed)
 }
 
@@ -50,6 +62,13 @@ impl<D: Draw> Feed for Follow<D> {
         }
         if self.ended {
             return None;
+        }
+        if self.asked.elapsed() >= self.keepalive {
+            self.asked = Instant::now();
+            if !self.draw.may_go_on() {
+                self.ended = true;
+                return Some(Bytes::from_static(b": the credential of this stream is no longer valid\n\n"));
+            }
         }
         let mut piece = Vec::new();
         while piece.is_empty() {

@@ -1,8 +1,116 @@
-use super::common::{Call, House, Response, reply};
+//! For those who run the server: is it alive, does it take requests, and its metrics.
+//!
+//! Knows nothing of sessions. Probes carry no credential, so what is said without one is a word and a version.
+
 use std::sync::Arc;
-pub async fn answer(_: Arc<House>, _: Call) -> Response {
-    reply::empty(http::StatusCode::NOT_IMPLEMENTED)
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, StatusCode, header};
+use serde_json::json;
+
+use super::common::{Call, House, Response, identity::Unknown, reply};
+use crate::security::{Denied, Grant, Principal, grant};
+
+/// Everything that can be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Endpoint {
+    /// The process is alive.
+    Health,
+    /// It takes requests: what a load balancer asks.
+    Ready,
+    /// Prometheus text.
+    Metrics,
 }
-pub fn open_socket(_: Arc<House>, _: Call, _: warp::ws::Ws) -> Response {
-    reply::empty(http::StatusCode::NOT_IMPLEMENTED)
+
+impl Endpoint {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Health, Self::Ready, Self::Metrics];
+
+    /// Its path.
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::Health => "health",
+            Self::Ready => "ready",
+            Self::Metrics => "metrics",
+        }
+    }
+
+    /// What a caller needs who is not on this machine. Probes need nothing; numbers about what others do are an
+    /// operator's.
+    pub const fn needs(self) -> Option<Grant> {
+        match self {
+            Self::Health | Self::Ready => None,
+            Self::Metrics => Some(Grant::AdminAll),
+        }
+    }
+}
+
+/// Answers a request.
+pub async fn answer(house: Arc<House>, call: Call) -> Response {
+    let segments = call.segments();
+    let found = Endpoint::ALL.into_iter().find(|endpoint| segments == [endpoint.path()]);
+    let Some(endpoint) = found else { return problem(StatusCode::NOT_FOUND, "nothing is served under this path") };
+    if !matches!(call.method, Method::GET | Method::HEAD) {
+        let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, "this takes GET and HEAD");
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return response;
+    }
+    if let Some(refused) = endpoint.needs().and_then(|needed| refuse(&house, &call, needed)) {
+        return refused;
+    }
+    let mut response = match endpoint {
+        Endpoint::Health => health(&house),
+        Endpoint::Ready => ready(&house),
+        Endpoint::Metrics => metrics(&house),
+    };
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Why the caller may not, if so. A scraper on the same machine needs no key.
+fn refuse(house: &House, call: &Call, needed: Grant) -> Option<Response> {
+    if call.peer.is_some_and(|peer| peer.to_canonical().is_loopback()) {
+        return None;
+    }
+    let allowed = |principal: &Principal| grant::holds(principal, needed);
+    match house.identify(call) {
+        Ok(principal) => {
+            allowed(&principal).err().map(|denied: Denied| problem(StatusCode::FORBIDDEN, &denied.to_string()))
+        }
+        Err(Unknown::Throttled(wait)) => {
+            let mut response = problem(StatusCode::TOO_MANY_REQUESTS, &wait.to_string());
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.seconds));
+            Some(response)
+        }
+        Err(unknown) => {
+            let mut response = problem(StatusCode::UNAUTHORIZED, &unknown.to_string());
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            Some(response)
+        }
+    }
+}
+
+fn health(house: &House) -> Response {
+    reply::json(StatusCode::OK, &json!({"status": "ok", "version": house.settings.version}))
+}
+
+/// Requests that come while the journal is replayed wait in the backlog, so there is no "not yet" to tell: only an end.
+fn ready(house: &House) -> Response {
+    if *house.relay.closing().borrow() {
+        let mut response = reply::json(StatusCode::SERVICE_UNAVAILABLE, &json!({"status": "closing"}));
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+        return response;
+    }
+    reply::json(StatusCode::OK, &json!({"status": "ready"}))
+}
+
+/// What was counted.
+fn metrics(house: &House) -> Response {
+    reply::bytes_as(StatusCode::OK, "text/plain; version=0.0.4", Bytes::from((house.metrics)()))
+}
+
+fn problem(status: StatusCode, detail: &str) -> Response {
+    let title = status.canonical_reason().unwrap_or_default();
+    let body = json!({"type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail});
+    reply::json_as(status, "application/problem+json", &body)
 }

@@ -1,8 +1,187 @@
-use super::common::{Call, House, Response, reply};
+//! Our own API, `/api/v1`, and the control API of ccb's stock server, `/web`.
+//!
+//! Each call: whose page it comes from, who asks, whether they may, and then one arm that answers. The two share their
+//! handlers and differ in their paths, their bodies and the shape of their errors.
+//!
+//! Text that is too large for one frame to a worker is no business of this room: it is kept as it came, and the room
+//! that speaks with the worker delivers it as an attached file.
+
 use std::sync::Arc;
-pub async fn answer(_: Arc<House>, _: Call) -> Response {
-    reply::empty(http::StatusCode::NOT_IMPLEMENTED)
+
+use bytes::Bytes;
+use http::{HeaderName, Method, StatusCode, header};
+use warp::Reply as _;
+
+use self::{
+    caller::Caller,
+    endpoint::{Endpoint, Need, NoEndpoint},
+    error::{Failure, mark},
+    origin::Origin,
+};
+use super::common::{Call, House, Response, reply};
+use crate::security::grant;
+
+mod audit;
+mod caller;
+mod control;
+mod decide;
+pub mod endpoint;
+mod environments;
+mod error;
+mod events;
+mod files;
+mod keys;
+mod messages;
+mod origin;
+mod page;
+pub mod peer;
+mod permissions;
+mod render;
+mod sessions;
+mod socket;
+mod status;
+
+#[cfg(test)]
+mod tests;
+
+/// The description of `/api/v1`.
+pub const OPENAPI: &str = include_str!("../../../schema/openapi.json");
+
+/// Answers a request.
+pub async fn answer(house: Arc<House>, call: Call) -> Response {
+    let origin = Origin::of(&house.settings, &call);
+    let mut response = match call.segments().as_slice() {
+        ["web", rest @ ..] => peer::answer(&house, &call, &origin, rest).await,
+        [_, _, rest @ ..] => {
+            let answered = respond(&house, &call, &origin, rest).await;
+            mark(answered.unwrap_or_else(|failure| failure.response(&house)), &house)
+        }
+        _ => Failure::no_endpoint(NoEndpoint::NotFound, &call).response(&house),
+    };
+    origin.mark(response.headers_mut());
+    response
 }
-pub fn open_socket(_: Arc<House>, _: Call, _: warp::ws::Ws) -> Response {
-    reply::empty(http::StatusCode::NOT_IMPLEMENTED)
+
+/// Answers a socket upgrade.
+pub fn open_socket(house: Arc<House>, call: Call, ws: warp::ws::Ws) -> Response {
+    let opened = match call.segments().as_slice() {
+        ["api", "v1", rest @ ..] => upgrade(&house, &call, ws, rest),
+        _ => Err(Failure::no_endpoint(NoEndpoint::NotFound, &call)),
+    };
+    opened.unwrap_or_else(|failure| mark(failure.response(&house), &house))
+}
+
+fn upgrade(house: &Arc<House>, call: &Call, ws: warp::ws::Ws, path: &[&str]) -> Result<Response, Failure> {
+    Origin::of(&house.settings, call).may_act()?;
+    let endpoint = endpoint::parse(&call.method, path).map_err(|error| Failure::no_endpoint(error, call))?;
+    let Endpoint::OpenSocket(session) = endpoint else {
+        return Err(Failure::absent(format_args!("socket under {}", call.path)));
+    };
+    let credential = socket::Credential::of(call)?;
+    let principal = house.identify_token(&credential.token)?;
+    let caller = Caller { house, call, principal };
+    allow(&caller, endpoint.needs())?;
+    let subscription = events::subscribe(&caller, session)?;
+    let (house, principal) = (Arc::clone(house), caller.principal.clone());
+    let mut response =
+        ws.on_upgrade(move |open| socket::follow(house, principal, session, subscription, open)).into_response();
+    if let Some(protocol) = credential.protocol {
+        response.headers_mut().insert(HeaderName::from_static("sec-websocket-protocol"), protocol);
+    }
+    Ok(response)
+}
+
+/// What the caller needs, before anything is looked at.
+fn allow(caller: &Caller<'_>, need: Need) -> Result<(), Failure> {
+    match need {
+        Need::Nothing => {}
+        Need::Own(grant) => grant::holds(&caller.principal, grant)?,
+        Need::Session(grant, id) => {
+            let owner = caller.house.owner_of(id);
+            caller.may(grant, owner).map_err(|denied| Failure::denied(denied, id))?;
+        }
+        Need::Environment(grant, id) => {
+            let owner = caller.house.relay.world().environment(id).map(|found| found.particulars.owner);
+            caller.may(grant, owner).map_err(|denied| Failure::denied(denied, id))?;
+        }
+    }
+    Ok(())
+}
+
+async fn respond(house: &Arc<House>, call: &Call, origin: &Origin, path: &[&str]) -> Result<Response, Failure> {
+    if call.method == Method::OPTIONS {
+        return origin.preflight();
+    }
+    if origin::acts(&call.method) {
+        origin.may_act()?;
+    }
+    let endpoint = endpoint::parse(&call.method, path).map_err(|error| Failure::no_endpoint(error, call))?;
+    if endpoint == Endpoint::Describe {
+        return Ok(describe());
+    }
+    let caller = Caller { house, call, principal: house.identify(call)? };
+    allow(&caller, endpoint.needs())?;
+    dispatch(&caller, endpoint).await
+}
+
+async fn dispatch(caller: &Caller<'_>, endpoint: Endpoint) -> Result<Response, Failure> {
+    match endpoint {
+        Endpoint::ListEnvironments => environments::list(caller),
+        Endpoint::ShowEnvironment(id) => environments::show(caller, id),
+        Endpoint::RequeueWork(id, work) => environments::requeue(caller, id, work).await,
+
+        Endpoint::ListSessions => sessions::list(caller),
+        Endpoint::CreateSession => sessions::create(caller).await,
+        Endpoint::ArchiveSessions => sessions::archive_many(caller).await,
+        Endpoint::ShowSession(id) => sessions::show(caller, id),
+        Endpoint::RenameSession(id) => sessions::rename(caller, id).await,
+        Endpoint::ArchiveSession(id) => sessions::archive(caller, id).await,
+
+        Endpoint::ReadEvents(id) => events::read(caller, id),
+        Endpoint::OpenSocket(_) => Err(Failure::no_upgrade()),
+
+        Endpoint::PostMessage(id) => messages::post(caller, id).await,
+        Endpoint::ShowMessage(id, message) => messages::show(caller, id, message).await,
+        Endpoint::CancelMessage(id, message) => messages::cancel(caller, id, message).await,
+
+        Endpoint::ListPermissions => permissions::list(caller),
+        Endpoint::ShowPermission(id, request) => permissions::show(caller, id, &request),
+        Endpoint::DecidePermission(id, request) => decide::decide(caller, id, request).await,
+
+        Endpoint::Interrupt(id) => control::interrupt(caller, id).await,
+        Endpoint::SetMode(id) => control::set_mode(caller, id).await,
+        Endpoint::SetModel(id) => control::set_model(caller, id).await,
+        Endpoint::SetThinking(id) => control::set_thinking(caller, id).await,
+
+        Endpoint::StoreFile => files::store(caller).await,
+
+        Endpoint::ListKeys => keys::list(caller),
+        Endpoint::CreateKey => keys::create(caller).await,
+        Endpoint::RevokeKey(id) => keys::revoke(caller, id).await,
+
+        Endpoint::ReadAudit => audit::read(caller),
+        Endpoint::ListCommits => audit::commits(caller),
+        Endpoint::VerifyAudit => audit::verify(caller).await,
+
+        Endpoint::ShowStatus => status::show(caller),
+        Endpoint::Describe => Ok(describe()),
+    }
+}
+
+fn describe() -> Response {
+    reply::bytes_as(StatusCode::OK, "application/json", Bytes::from_static(OPENAPI.as_bytes()))
+}
+
+/// A JSON reply.
+fn json<T: serde::Serialize>(status: StatusCode, body: &T) -> Result<Response, Failure> {
+    Ok(reply::json(status, body))
+}
+
+/// A reply that says where the new thing is.
+fn created<T: serde::Serialize>(location: &str, body: &T) -> Result<Response, Failure> {
+    let mut response = reply::json(StatusCode::CREATED, body);
+    if let Ok(value) = http::HeaderValue::from_str(location) {
+        response.headers_mut().insert(header::LOCATION, value);
+    }
+    Ok(response)
 }

@@ -32,9 +32,6 @@ pub struct MessageAccepted {
     pub message_id: MessageId,
     pub sequence: u64,
     pub state: MessageState,
-    /// The text was too large for one frame to the worker: it was stored as this file, which the message refers to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stored_as: Option<FileAttachment>,
 }
 
 /// How far a message got.

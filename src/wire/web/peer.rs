@@ -24,6 +24,9 @@ pub struct PeerSession {
     pub created_at: f64,
     /// Seconds.
     pub updated_at: f64,
+    /// What the worker says of its timers, if it has any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub automation_state: Option<Value>,
 }
 
 /// A conversation in the short list.
@@ -167,7 +170,7 @@ pub struct PeerLifted {
 }
 
 /// What was posted to `events` or `control`: a look at the type, which says what the rest is. Anything that has no type
-/// of its own below is refused: the stock server relays it to the agent, which is how a web page could run commands there.
+/// of its own below is refused: the stock server relays it to the agent, so that a web page could run commands there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerPostType {
     #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]

@@ -56,6 +56,15 @@ macro_rules! kinds {
                 }
             }
 
+            /// The last part of the text form.
+            pub fn name(self) -> &'static str {
+                let urn = match self {
+                    $(Self::$name => $urn,)*
+                    Self::Other => "other",
+                };
+                urn.rsplit(':').next().unwrap_or(urn)
+            }
+
             /// The words that it is called by, the same each time.
             pub const fn title(self) -> &'static str {
                 match self {

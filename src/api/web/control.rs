@@ -1,0 +1,70 @@
+//! Changes of an agent's course: four, each with a body, a grant and a check of its own. Nothing is passed through.
+
+use http::StatusCode;
+
+use super::{
+    caller::{Caller, plain_text},
+    error::Failure,
+    json,
+};
+use crate::{
+    api::common::Response,
+    domain::{Command, Outcome, RequestId, Sequence, SessionId, event::Control, limits},
+    security::Grant,
+    wire::web::{ControlRequested, SetMode, SetModel, SetThinking},
+};
+
+/// The modes that an agent knows. It would take any text, nonsense included, and confirm it.
+const MODES: [&str; 5] = ["default", "acceptEdits", "plan", "dontAsk", BYPASS];
+/// The mode in which nothing is asked any more: every question of this session, answered for ever. Whoever owns the
+/// machine may want that; a key that may answer questions one by one is not meant to.
+const BYPASS: &str = "bypassPermissions";
+
+/// Whether the caller may ask for this mode, wherever it stands.
+pub(super) fn check_mode(caller: &Caller<'_>, field: &str, mode: &str) -> Result<(), Failure> {
+    if !MODES.contains(&mode) {
+        return Err(Failure::field(field, &format!("must name one of the modes {}", MODES.join(", "))));
+    }
+    if mode == BYPASS {
+        caller.holds(Grant::AdminAll)?;
+    }
+    Ok(())
+}
+
+pub(super) async fn interrupt(caller: &Caller<'_>, session: SessionId) -> Result<Response, Failure> {
+    reply(request(caller, session, Control::Interrupt).await?)
+}
+
+pub(super) async fn set_mode(caller: &Caller<'_>, session: SessionId) -> Result<Response, Failure> {
+    let SetMode { mode } = caller.body()?;
+    check_mode(caller, "mode", &mode)?;
+    reply(request(caller, session, Control::SetPermissionMode { mode }).await?)
+}
+
+pub(super) async fn set_model(caller: &Caller<'_>, session: SessionId) -> Result<Response, Failure> {
+    let SetModel { model } = caller.body()?;
+    let model = plain_text("model", &model, limits::NAME_BYTES_MAX)?;
+    reply(request(caller, session, Control::SetModel { model }).await?)
+}
+
+pub(super) async fn set_thinking(caller: &Caller<'_>, session: SessionId) -> Result<Response, Failure> {
+    let SetThinking { max_thinking_tokens } = caller.body()?;
+    reply(request(caller, session, Control::SetMaxThinkingTokens { max_thinking_tokens }).await?)
+}
+
+fn reply((request_id, sequence): (RequestId, Sequence)) -> Result<Response, Failure> {
+    json(StatusCode::ACCEPTED, &ControlRequested { request_id, sequence: sequence.0 })
+}
+
+/// Puts a change of course on its way. The grant was asked for before.
+pub(super) async fn request(
+    caller: &Caller<'_>,
+    session: SessionId,
+    control: Control,
+) -> Result<(RequestId, Sequence), Failure> {
+    let request = caller.house.fresh()?.to_string().parse()?;
+    match caller.submit(Command::RequestControl { session, request, control }).await? {
+        Outcome::Requested { request, sequence } => Ok((request, sequence)),
+        other => Err(Failure::unexpected(&other)),
+    }
+}
