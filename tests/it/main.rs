@@ -4,4 +4,5 @@
 
 mod bridge_v2;
 mod harness;
+mod kill;
 mod tidy;
