@@ -112,7 +112,7 @@ impl Server {
     }
 
     pub fn journal(&self) -> PathBuf {
-        self.data.join("rcs.redb")
+        self.data.join("journal.redb")
     }
 }
 

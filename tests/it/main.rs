@@ -5,4 +5,5 @@
 mod bridge_v1;
 mod bridge_v2;
 mod harness;
+mod kill;
 mod tidy;
