@@ -54,7 +54,7 @@ pub(super) fn list(caller: &Caller<'_>) -> Result<Response, Failure> {
             break;
         }
     }
-    json(StatusCode::OK, &Page { items, next })
+    Ok(json(StatusCode::OK, &Page { items, next }))
 }
 
 pub(super) fn show(caller: &Caller<'_>, session: SessionId, request: &RequestId) -> Result<Response, Failure> {
@@ -72,7 +72,7 @@ pub(super) fn show(caller: &Caller<'_>, session: SessionId, request: &RequestId)
         (None, Some(settled)) => settled_shown(caller, session, title, &settled)?,
         (None, None) => return Err(unknown(session, request)),
     };
-    json(StatusCode::OK, &shown)
+    Ok(json(StatusCode::OK, &shown))
 }
 
 fn unknown(session: SessionId, request: &RequestId) -> Failure {
