@@ -22,6 +22,8 @@ mod list;
 mod man;
 mod markdown;
 mod message;
+#[cfg(test)]
+mod offline_tests;
 mod origin;
 mod output;
 mod permission;
@@ -56,7 +58,8 @@ impl Context<'_> {
 pub fn run() -> ExitCode {
     // clap prints help and complaints itself, and ends with 0 or 2 as we do.
     let cli = Cli::parse();
-    match dispatch(cli) {
+    let out = Out::stdout(cli.global.json);
+    match dispatch(cli, out) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             if error.kind != Kind::BrokenPipe {
@@ -67,8 +70,8 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn dispatch(cli: Cli) -> Result<(), CtlError> {
-    let context = &mut Context { origin: cli.global.origin()?, out: Out::stdout(cli.global.json) };
+fn dispatch(cli: Cli, out: Out<'_>) -> Result<(), CtlError> {
+    let context = &mut Context { origin: cli.global.origin()?, out };
     let done = match cli.command {
         Command::Status => status::run(context),
         Command::Env(command) => command.run(context),

@@ -17,7 +17,7 @@ pub(crate) struct List {
     /// Only those of this runner
     #[arg(long, value_name = "ENVIRONMENT")]
     env: Option<EnvironmentId>,
-    /// Only those whose title or id has this in it
+    /// Only those whose title has this in it
     #[arg(short, long, value_name = "TEXT")]
     query: Option<String>,
     /// Those that were put away, instead of those that were not

@@ -166,9 +166,9 @@ pub(super) fn records() -> Vec<Record> {
         sequence: Sequence(1 << (index % 60)),
         at: Timestamp(1_763_719_200_000 + index as u64),
         actor: actors[index % actors.len()],
-        key: (index % 3 != 0).then_some(DedupeKey([u8::try_from(index).expect("small"); 16])),
+        key: (!index.is_multiple_of(3)).then_some(DedupeKey([u8::try_from(index).expect("small"); 16])),
         event: events[index].clone(),
-        payload: if index % 2 == 0 { Bytes::from_static(b"{\"text\":\"hi\"}") } else { Bytes::new() },
+        payload: if index.is_multiple_of(2) { Bytes::from_static(b"{\"text\":\"hi\"}") } else { Bytes::new() },
     };
     (0..events.len()).map(turn).collect()
 }
