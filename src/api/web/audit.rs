@@ -8,7 +8,7 @@ use super::{caller::Caller, error::Failure, json, page, render};
 use crate::{
     api::common::Response,
     domain::{Position, limits},
-    journal::Bounds,
+    relay::Bounds,
     wire::web::{AuditCommit, AuditCommits, AuditPage, Fault, ProblemKind, Verification},
 };
 

@@ -12,8 +12,7 @@ use crate::{
         stream::{self, Draw},
     },
     domain::{Record, Sequence, SessionId, Stream, limits},
-    journal::Bounds,
-    relay::{RelayError, Subscription},
+    relay::{Bounds, RelayError, Subscription},
     security::{Grant, Principal},
     wire::web::{Gap, GapTag},
 };

@@ -18,8 +18,7 @@ use crate::{
         limits,
         permission::{Open, Settled, Settlement},
     },
-    journal::Bounds,
-    relay::RelayError,
+    relay::{Bounds, RelayError},
     wire::web::{Decision, Page, Permission, PermissionState, Winner},
 };
 

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     api::common::Response,
     domain::{RequestId, Sequence, SessionId, Stream, event::Control, limits},
-    journal::Bounds,
+    relay::Bounds,
     security::Grant,
     wire::web::{
         DecidePermission, Decision, Scope,
