@@ -18,8 +18,7 @@ use crate::{
         event::{self, MessageKind, PermissionDecided, PermissionRequested, Status, Verdict},
         outbox::Item,
     },
-    journal::Bounds,
-    relay::RelayError,
+    relay::{Bounds, RelayError},
     security::{dedupe_key, fingerprint},
     wire::bridge::{self as wire, Activity, Asks, Classified, Control, Kind, Says},
 };
