@@ -67,7 +67,7 @@ pub struct Options {
     #[arg(long, value_name = "DIRECTORY")]
     pub data: Option<std::path::PathBuf>,
 
-    /// What is logged, as `level` or `target=level,…` [env: RCS_LOG] [default: info]
+    /// What is logged, as `level` or `target=level,...` [env: RCS_LOG] [default: info]
     #[arg(long, value_name = "FILTER")]
     pub log: Option<String>,
 

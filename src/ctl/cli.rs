@@ -36,8 +36,8 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "URL", env = "RCS_SERVER", hide_env_values = true)]
     #[arg(default_value = SERVER_DEFAULT)]
     pub(crate) server: String,
-    /// API key; better given in the variable, since command lines are seen by everybody on the machine. Without one, the
-    /// key that the server on this machine made for itself is used, if its file can be read
+    /// API key; better given in the variable, since command lines are seen by everybody on the machine. Without one,
+    /// the key that the server on this machine made for itself is used, if its file can be read
     #[arg(long, global = true, value_name = "KEY", env = "RCS_API_KEY", hide_env_values = true)]
     pub(crate) key: Option<String>,
     // Not a doc comment: rustdoc's words would be quoted in the help.

@@ -26,8 +26,8 @@ pub(crate) enum History {
 }
 
 impl History {
-    /// The events after `after`, and where the stream ends. A stretch that was forgotten is an error, never skipped, and
-    /// so is a numbering other than `epoch`: there the same numbers mean other events.
+    /// The events after `after`, and where the stream ends. A stretch that was forgotten is an error, never skipped,
+    /// and so is a numbering other than `epoch`: there the same numbers mean other events.
     fn page(&self, after: u64, epoch: Option<&str>) -> Result<EventPage, CtlError> {
         match self {
             Self::Server { client, session } => {

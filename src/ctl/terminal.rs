@@ -46,8 +46,8 @@ pub(crate) fn one_line(text: &str) -> Cow<'_, str> {
     neutralise(text, |_| false)
 }
 
-/// For a place that holds a paragraph: the lines of it, each safe. A tab becomes spaces, because what it does depends on
-/// where it stands.
+/// For a place that holds a paragraph: the lines of it, each safe. A tab becomes spaces, because what it does depends
+/// on where it stands.
 pub(crate) fn lines(text: &str) -> impl Iterator<Item = String> {
     text.split('\n').map(|line| {
         let line = line.strip_suffix('\r').unwrap_or(line);

@@ -8,8 +8,17 @@ use std::{
 use super::{Commit, JournalError, StreamTail};
 use crate::domain::{Position, Record, Sequence, Stream, Timestamp};
 
-/// The ends of the streams that a batch touches, as they were before it.
-pub(super) type Bases = HashMap<Stream, StreamTail>;
+/// What a batch does to a stream.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Base {
+    /// Its ends before the batch.
+    pub(super) tail: StreamTail,
+    /// Its last sequence after it.
+    latest: Sequence,
+}
+
+/// The streams that a batch touches.
+pub(super) type Bases = HashMap<Stream, Base>;
 
 /// The ends of a stream that nothing was appended to yet.
 pub(super) const NEW_STREAM: StreamTail =
@@ -22,26 +31,24 @@ pub(super) fn check(
     mut tail_of: impl FnMut(Stream) -> Result<Option<StreamTail>, JournalError>,
 ) -> Result<Bases, JournalError> {
     let mut bases = Bases::new();
-    let mut latest: HashMap<Stream, Sequence> = HashMap::new();
     let mut before = tail;
     for record in records {
         if record.position != before.next() {
             return Err(JournalError::Conflict { given: record.position, tail: before });
         }
         before = record.position;
-        let latest = match latest.entry(record.stream) {
+        let base = match bases.entry(record.stream) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => {
-                let base = tail_of(record.stream)?.unwrap_or(NEW_STREAM);
-                bases.insert(record.stream, base);
-                entry.insert(base.latest)
+                let tail = tail_of(record.stream)?.unwrap_or(NEW_STREAM);
+                entry.insert(Base { tail, latest: tail.latest })
             }
         };
-        let expected = latest.next();
+        let expected = base.latest.next();
         if record.sequence != expected {
             return Err(JournalError::Order { stream: record.stream, given: record.sequence, expected });
         }
-        *latest = expected;
+        base.latest = expected;
     }
     Ok(bases)
 }

@@ -42,6 +42,8 @@ struct Story {
     gone: Vec<u64>,
     epoch: Epoch,
     tell: bool,
+    /// On a disk that breaks its promises.
+    lies: bool,
 }
 
 /// What was asked for when the lights went out.
@@ -86,7 +88,7 @@ impl Story {
         let bounds = CheckpointBounds { records_max, bytes_max: 128 * 1024 };
         let gone = vec![0; usize::try_from(STREAMS).expect("small") + 1];
         let epoch = Epoch(dice.roll());
-        Self { dice, bounds, scribe: Scribe::default(), gone, epoch, tell }
+        Self { dice, bounds, scribe: Scribe::default(), gone, epoch, tell, lies: false }
     }
 
     fn note(&self, what: impl FnOnce() -> String) {
@@ -201,6 +203,9 @@ impl Story {
         let mut image = newborn(self.epoch);
         for life in 1..=self.dice.between(1, 3) {
             let disk = Disk::new(image, self.dice.between(1, 60));
+            if self.lies {
+                disk.lie();
+            }
             let flight = self.live(&disk);
             disk.crash();
             trace.extend(disk.trace());
@@ -256,4 +261,14 @@ fn the_same_seed_tells_the_same_story() {
     for seed in [3, 1_000_003, 1_000_033] {
         assert_eq!(Story::new(seed, false).run(), Story::new(seed, false).run(), "seed {seed}");
     }
+}
+
+#[test]
+fn a_disk_that_lies_is_found_out() {
+    // Were it not, the simulation would prove nothing.
+    let survived = (0..20).filter(|&seed| {
+        let run = || Story { lies: true, ..Story::new(seed, false) }.run();
+        catch_unwind(AssertUnwindSafe(run)).is_ok()
+    });
+    assert!(survived.count() < 10);
 }

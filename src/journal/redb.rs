@@ -23,12 +23,13 @@ mod reader;
 mod tables;
 
 use std::{
+    convert::Infallible,
     fmt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard},
 };
 
-use ::redb::{Database, ReadableTable, WriteTransaction};
+use ::redb::{Database, ReadableDatabase, ReadableTable, WriteTransaction};
 
 pub(in crate::journal) use self::live::CheckpointBounds;
 #[cfg(test)]
@@ -128,6 +129,21 @@ impl RedbJournal {
         change(&mut self.shared.live.write().unwrap_or_else(PoisonError::into_inner));
     }
 
+    /// Checks a batch against the ends of the journal and of its streams.
+    fn check(&self, records: &[Arc<Record>]) -> Result<Bases, JournalError> {
+        let doing = "look up a stream";
+        let live = self.shared.live();
+        let txn = self.shared.db.begin_read().map_err(failed("begin to read"))?;
+        let streams = txn.open_table(STREAMS).map_err(failed(doing))?;
+        batch::check(records, live.tail, |stream| {
+            if let Some(entry) = live.streams.get(&stream) {
+                return Ok(Some(entry.tail));
+            }
+            let row = streams.get(&stream.to_key()).map_err(failed(doing))?;
+            Ok(row.map(|row| rows::read_stream(row.value())))
+        })
+    }
+
     /// The batch as stored bytes, with its link.
     fn seal(&self, records: &[Arc<Record>]) -> Result<(Vec<Vec<u8>>, Commit), JournalError> {
         let rows = records.iter().map(|record| codec::encode(record)).collect::<Result<Vec<_>, _>>()?;
@@ -159,8 +175,9 @@ impl RedbJournal {
                     forgotten: false,
                     bytes: row.len(),
                 };
-                let base = bases.get(&record.stream).copied().unwrap_or(batch::NEW_STREAM);
-                let Ok(()) = live.take(&arrival, || Ok::<_, std::convert::Infallible>(base));
+                let base =
+                    || Ok::<_, Infallible>(bases.get(&record.stream).map_or(batch::NEW_STREAM, |base| base.tail));
+                let Ok(()) = live.take(&arrival, base);
             }
             live.link = commit.link;
         });
@@ -185,8 +202,7 @@ impl Journal for RedbJournal {
         if records.is_empty() {
             return Ok(self.last);
         }
-        let reader = self.redb_reader();
-        let bases = batch::check(records, reader.tail(), |stream| reader.stream_tail(stream))?;
+        let bases = self.check(records)?;
         let (rows, commit) = self.seal(records)?;
         let bytes = rows.iter().map(Vec::len).sum();
         let shared = self.shared.clone();

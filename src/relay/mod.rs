@@ -173,6 +173,14 @@ impl Relay {
         Ok((Self { shared }, WriterHandle { thread }))
     }
 
+    /// A relay over a journal that is gone with it: what tests of the floors above stand on.
+    #[cfg(test)]
+    pub(crate) fn in_memory() -> Self {
+        let journal = crate::journal::memory::MemoryJournal::new(Epoch(1));
+        let (relay, _writer) = Self::start(Box::new(journal), Options::default()).expect("an empty journal starts");
+        relay
+    }
+
     /// Carries a command out. Returns when what it did, or what its refusal rests on, is durable.
     pub async fn submit(&self, actor: Actor, command: Command) -> Result<Outcome, RelayError> {
         self.enqueue(actor, command, None).await

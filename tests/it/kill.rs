@@ -138,11 +138,9 @@ async fn nothing_acknowledged_is_lost_or_repeated_when_the_server_is_killed_agai
 
     let stop = Arc::new(AtomicBool::new(false));
     let progress = Arc::new(AtomicU64::new(0));
-    let (until, _) = tokio::sync::watch::channel(None);
     let mut untils = Vec::new();
     let mut writers = JoinSet::new();
     let mut followers = JoinSet::new();
-    drop(until);
     for (index, session) in sessions.iter().enumerate() {
         for lane in 0..WRITERS_PER_SESSION {
             let writer = index * WRITERS_PER_SESSION + lane;

@@ -12,12 +12,11 @@ use uuid::Uuid;
 use crate::{
     api::common::{Call, House, Response, Settings},
     domain::{
-        Actor, Command, Epoch, KeyId, MessageId, Outcome, OwnerId, SessionId, WorkId,
+        self, Actor, Command, KeyId, MessageId, Outcome, OwnerId, Sequence, SessionId, WorkId,
         command::Prompt,
         event::{Control, KeyCreated, Role},
     },
-    journal::memory::MemoryJournal,
-    relay::{Options, Relay},
+    relay::{Relay, page_bounds},
     security::{SigningKeys, Throttle, ThrottleConfig, dedupe_key, digest::secret_digest, fingerprint},
 };
 
@@ -56,8 +55,7 @@ impl Bench {
     pub(super) async fn with(change: impl FnOnce(&mut Settings)) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let signing = SigningKeys::open(&directory.path().join("signing.key")).expect("keys");
-        let (relay, _writer) =
-            Relay::start(Box::new(MemoryJournal::new(Epoch(1))), Options::default()).expect("a relay");
+        let relay = Relay::in_memory();
         let mut settings = Settings {
             base_url: "http://localhost:3000".into(),
             version: "test".into(),
@@ -219,4 +217,32 @@ impl Stream {
         assert!(frame.starts_with(&format!("id: {}\n", data["sequence_num"])), "{frame}");
         data
     }
+}
+
+/// A path of the session's worker.
+pub(super) fn worker(session: SessionId, rest: &str) -> String {
+    format!("/v1/code/sessions/{}/worker{rest}", session.worker_form())
+}
+
+/// The body of a success.
+#[track_caller]
+pub(super) fn wire(answer: Answer) -> Value {
+    answer.expect(200)
+}
+
+/// Something that the agent says.
+pub(super) fn said(text: &str, uuid: u32) -> Value {
+    json!({"type": "assistant", "uuid": format!("cccccccc-0000-4000-8000-{uuid:012}"), "session_id": "x",
+        "message": {"id": "msg_1", "role": "assistant", "content": [{"type": "text", "text": text}]}})
+}
+
+/// Everything in the session's stream: kinds and payloads.
+pub(super) fn history(bench: &Bench, session: SessionId) -> Vec<(&'static str, String)> {
+    let records =
+        bench.house.relay.read(domain::Stream::Session(session), Sequence(1), page_bounds()).expect("records");
+    records.iter().map(|one| (one.event.kind(), String::from_utf8_lossy(&one.payload).into_owned())).collect()
+}
+
+pub(super) fn count(bench: &Bench, session: SessionId, kind: &str) -> usize {
+    history(bench, session).iter().filter(|(found, _)| *found == kind).count()
 }

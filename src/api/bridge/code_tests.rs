@@ -4,34 +4,8 @@ use bytes::Bytes;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::bench::{ALICE, Answer, Bench, MALLORY, read};
-use crate::domain::{Actor, Command, SessionId, event::Control, limits};
-
-fn worker(session: SessionId, rest: &str) -> String {
-    format!("/v1/code/sessions/{}/worker{rest}", session.worker_form())
-}
-
-fn wire(answer: Answer) -> Value {
-    answer.expect(200)
-}
-
-fn said(text: &str, uuid: u32) -> Value {
-    json!({"type": "assistant", "uuid": format!("cccccccc-0000-4000-8000-{uuid:012}"), "session_id": "x",
-        "message": {"id": "msg_1", "role": "assistant", "content": [{"type": "text", "text": text}]}})
-}
-
-fn history(bench: &Bench, session: SessionId) -> Vec<(&'static str, String)> {
-    use crate::{
-        domain::{Sequence, Stream},
-        relay::page_bounds,
-    };
-    let records = bench.house.relay.read(Stream::Session(session), Sequence(1), page_bounds()).expect("records");
-    records.iter().map(|one| (one.event.kind(), String::from_utf8_lossy(&one.payload).into_owned())).collect()
-}
-
-fn count(bench: &Bench, session: SessionId, kind: &str) -> usize {
-    history(bench, session).iter().filter(|(found, _)| *found == kind).count()
-}
+use super::bench::{ALICE, Bench, MALLORY, count, history, read, said, wire, worker};
+use crate::domain::{SessionId, limits};
 
 #[tokio::test]
 async fn every_answer_has_the_shape_that_the_client_reads() {
@@ -89,43 +63,6 @@ async fn the_same_idempotency_key_is_the_same_session() {
     assert_ne!(other["session"]["id"], ids[0], "keys of different people never meet");
 }
 
-/// A frame for each kind of item, as the client parses it.
-#[tokio::test]
-async fn frames_of_the_event_stream() {
-    let bench = Bench::open().await;
-    let session = bench.session().await;
-    let (jwt, _) = bench.bridge(session).await;
-    bench.prompt(session, 1, &json!("hello\nthere")).await;
-    bench.control(session, "ctl-1", Control::SetModel { model: "opus".into() }).await;
-    let mut stream = bench.stream(session, &jwt, None).await;
-    let mut seen = vec![stream.event().await, stream.event().await];
-    for event in &mut seen {
-        event["created_at"] = "[time]".into();
-        if event["payload"]["session_id"].is_string() {
-            event["payload"]["session_id"] = "[session]".into();
-        }
-    }
-    insta::assert_json_snapshot!(seen);
-}
-
-/// B9: messages that were posted before the stream opened were lost, and children died of a missing role.
-#[tokio::test]
-async fn a_message_posted_before_the_worker_came_is_delivered_when_it_comes() {
-    let bench = Bench::open().await;
-    let session = bench.session().await;
-    let message = bench.prompt(session, 1, &json!("early")).await;
-    let token = bench.ingress(session);
-    let registered = wire(bench.post(&worker(session, "/register"), &token, json!({})).await);
-    insta::assert_json_snapshot!("registered", registered);
-    let mut stream = bench.stream(session, &token, None).await;
-    let event = stream.event().await;
-    assert_eq!(event["event_id"], message.to_string());
-    assert_eq!(event["payload"]["uuid"], message.to_string());
-    assert_eq!(event["payload"]["message"]["role"], "user");
-    let live = bench.prompt(session, 2, &json!("live")).await;
-    assert_eq!(stream.event().await["event_id"], live.to_string());
-}
-
 /// B9: without the transcript endpoint a child hung after its first turn.
 #[tokio::test]
 async fn the_second_turn_starts_because_the_transcript_is_taken() {
@@ -133,7 +70,10 @@ async fn the_second_turn_starts_because_the_transcript_is_taken() {
     let session = bench.session().await;
     let token = bench.ingress(session);
     let path = worker(session, "/internal-events");
-    let entry = |uuid: u32, text: &str| json!({"payload": {"type": "user", "uuid": format!("dddddddd-0000-4000-8000-{uuid:012}"), "text": text}});
+    let entry = |uuid: u32, text: &str| {
+        let uuid = format!("dddddddd-0000-4000-8000-{uuid:012}");
+        json!({"payload": {"type": "user", "uuid": uuid, "text": text}})
+    };
     let with = |mut entry: Value, key: &str, value: Value| {
         entry[key] = value;
         entry
@@ -163,7 +103,10 @@ async fn a_long_transcript_is_read_back_whole_page_by_page() {
     let path = worker(session, "/internal-events");
     for batch in 0..3 {
         let events: Vec<Value> = (0..400)
-            .map(|number| json!({"payload": {"type": "user", "uuid": format!("{batch}-{number}"), "pad": "x".repeat(64)}}))
+            .map(|number| {
+                let uuid = format!("{batch}-{number}");
+                json!({"payload": {"type": "user", "uuid": uuid, "pad": "x".repeat(64)}})
+            })
             .collect();
         wire(bench.post(&path, &token, json!({"events": events})).await);
     }
@@ -187,7 +130,8 @@ async fn an_event_sent_twice_is_kept_once_and_keep_alives_not_at_all() {
     let (jwt, _) = bench.bridge(session).await;
     let path = worker(session, "/events");
     let batch = json!({"worker_epoch": 1, "events": [
-        {"payload": said("one", 1)}, {"payload": {"type": "keep_alive", "uuid": "eeeeeeee-0000-4000-8000-000000000001"}}]});
+        {"payload": said("one", 1)},
+        {"payload": {"type": "keep_alive", "uuid": "eeeeeeee-0000-4000-8000-000000000001"}}]});
     let first = wire(bench.post(&path, &jwt, batch.clone()).await);
     assert_eq!((&first["accepted"], &first["duplicates"]), (&json!(1), &json!(0)));
     let second = wire(bench.post(&path, &jwt, batch).await);
@@ -227,173 +171,6 @@ async fn a_superseded_worker_is_told_409_and_its_successor_is_not() {
     assert_eq!(broken.status(), StatusCode::BAD_REQUEST);
 }
 
-/// What the user saw: a terminal that renewed its token lost its session, because an event that was on its way with the
-/// old epoch came back as 409.
-#[tokio::test]
-async fn renewing_the_token_while_events_are_on_their_way_does_not_end_the_session() {
-    let bench = Bench::open().await;
-    let session = bench.session().await;
-    let (old, _) = bench.bridge(session).await;
-    let mut before = bench.stream(session, &old, None).await;
-    let (new, _) = bench.bridge(session).await;
-    let late = |uuid| json!({"worker_epoch": 1, "events": [{"payload": said("on its way", uuid)}]});
-    wire(bench.post(&worker(session, "/events"), &old, late(1)).await);
-    wire(bench.post(&worker(session, "/heartbeat"), &old, json!({"worker_epoch": 1})).await);
-    wire(bench.send("PUT", &worker(session, ""), &old, &json!({"worker_epoch": 1, "worker_status": "running"})).await);
-    let _after = bench.stream(session, &new, None).await;
-    assert_eq!(before.frame().await, None, "the newer stream replaces the older one");
-    let stale = bench.post(&worker(session, "/events"), &old, late(2)).await;
-    assert_eq!(stale.status, StatusCode::CONFLICT);
-}
-
-#[tokio::test]
-async fn a_resumed_stream_goes_on_after_what_the_worker_has() {
-    let bench = Bench::open().await;
-    let session = bench.session().await;
-    let (jwt, _) = bench.bridge(session).await;
-    for number in 1..=3 {
-        bench.prompt(session, number, &json!(format!("message {number}"))).await;
-    }
-    let mut stream = bench.stream(session, &jwt, None).await;
-    let first = stream.event().await["sequence_num"].as_u64().expect("a number");
-    let second = stream.event().await["sequence_num"].as_u64().expect("a number");
-    drop(stream);
-    let mut resumed = bench.stream(session, &jwt, Some(first)).await;
-    assert_eq!(resumed.event().await["sequence_num"], second);
-    drop(resumed);
-    // Both places, the larger one counts.
-    let path = worker(session, &format!("/events/stream?from_sequence_num={first}"));
-    let last = second.to_string();
-    let response = bench.call("GET", &path, &jwt, &[("last-event-id", &last)], Bytes::new()).await;
-    let mut both = super::bench::Stream::of(response);
-    assert_eq!(both.frame().await.as_deref(), Some(": connected"));
-    assert_eq!(both.event().await["payload"]["message"]["content"], "message 3");
-    drop(both);
-    // A number that was never given out says nothing: everything unconfirmed comes.
-    let mut ahead = bench.stream(session, &jwt, Some(1_000_000)).await;
-    assert_eq!(ahead.event().await["sequence_num"], first);
-    let bad =
-        bench.call("GET", &worker(session, "/events/stream"), &jwt, &[("last-event-id", "x")], Bytes::new()).await;
-    assert_eq!(bad.status(), StatusCode::BAD_REQUEST);
-}
-
-#[tokio::test]
-async fn what_was_confirmed_is_not_sent_again_and_a_control_request_never_twice() {
-    let bench = Bench::open().await;
-    let session = bench.session().await;
-    let (jwt, _) = bench.bridge(session).await;
-    let done = bench.prompt(session, 1, &json!("done")).await;
-    let open = bench.prompt(session, 2, &json!("open")).await;
-    bench.control(session, "ctl-1", Control::SetPermissionMode { mode: "plan".into() }).await;
-    let mut stream = bench.stream(session, &jwt, None).await;
-    let kinds = [stream.event().await, stream.event().await, stream.event().await];
-    assert_eq!(kinds[2]["event_type"], "control_request");
-    // A child confirms by the message's id.
-    let updates = json!({"worker_epoch": 1, "updates": [
-        {"event_id": done.to_string(), "status": "processed"}, {"event_id": kinds[2]["event_id"], "status": "received"}]});
-    wire(bench.post(&worker(session, "/events/delivery"), &jwt, updates).await);
-    drop(stream);
-    let mut again = bench.stream(session, &jwt, None).await;
-    assert_eq!(again.event().await["event_id"], open.to_string());
-    let next = bench.prompt(session, 3, &json!("next")).await;
-    assert_eq!(again.event().await["event_id"], next.to_string(), "the control request came once");
-    assert_eq!(count(&bench, session, "control_delivered"), 1);
-    assert_eq!(count(&bench, session, "message_consumed"), 1);
-}
-
-/// A worker that reconnects while somebody switches the mode: an old and a new stream are open for a moment.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_control_request_that_meets_a_reconnect_is_written_at_most_once() {
-    let bench = std::sync::Arc::new(Bench::open().await);
-    let session = bench.session().await;
-    let token = bench.ingress(session);
-    let mut total = 0;
-    for round in 0..100 {
-        let request = format!("ctl-{round}");
-        let mut old = bench.stream(session, &token, None).await;
-        let (there, name) = (std::sync::Arc::clone(&bench), request.clone());
-        let asking =
-            tokio::spawn(async move { there.control(session, &name, Control::SetModel { model: "x".into() }).await });
-        let mut new = bench.stream(session, &token, None).await;
-        asking.await.expect("asked");
-        // The prompt marks the end of what the new stream has to say.
-        let last = bench.prompt(session, 1_000 + round, &json!("end")).await.to_string();
-        let mut written = 0;
-        while let Some(frame) = old.frame().await {
-            written += usize::from(frame.contains(&request));
-        }
-        loop {
-            let event = new.event().await;
-            written += usize::from(event["payload"]["request_id"] == request.as_str());
-            if event["event_id"] == last.as_str() {
-                break;
-            }
-        }
-        assert!(written <= 1, "round {round}: written {written} times");
-        total += written;
-        let done = json!({"updates": [{"event_id": last, "status": "processed"}]});
-        wire(bench.post(&worker(session, "/events/delivery"), &token, done).await);
-        let answers = json!({"events": [{"payload": {"type": "control_response", "uuid": request,
-            "response": {"subtype": "success", "request_id": request}}}]});
-        wire(bench.post(&worker(session, "/events"), &token, answers).await);
-    }
-    assert!(total > 50, "only {total} of 100 were written: this proves nothing");
-}
-
-/// What the user saw: a message of 1.3 MB bricked the session. Its stream ended, began again at the same place, and
-/// ended again, once a second for ever.
-#[tokio::test]
-async fn a_message_beyond_one_mebibyte_does_not_brick_the_session() {
-    let bench = Bench::open().await;
-    let session = bench.session().await;
-    let (jwt, _) = bench.bridge(session).await;
-    let text = "ä".repeat(700_000);
-    let large = bench.prompt(session, 1, &json!(text)).await;
-    let small = bench.prompt(session, 2, &json!("still here")).await;
-    let mut seen = Vec::new();
-    for _ in 0..2 {
-        let mut stream = bench.stream(session, &jwt, None).await;
-        let frame = stream.event().await;
-        assert!(frame.to_string().len() < limits::WORKER_FRAME_BYTES_MAX);
-        assert_eq!(frame["payload"]["uuid"], large.to_string());
-        assert_eq!(stream.event().await["event_id"], small.to_string());
-        seen.push(frame);
-    }
-    assert_eq!(seen[0]["payload"], seen[1]["payload"], "the same file both times");
-    let payload = &seen[0]["payload"];
-    insta::assert_json_snapshot!("oversize", payload, {".session_id" => "[session]", ".file_attachments[].file_uuid" => "[file]"});
-    let file = payload["file_attachments"][0]["file_uuid"].as_str().expect("a file");
-    let content = bench.get(&format!("/api/oauth/files/{file}/content"), ALICE).await;
-    assert_eq!(content.status, StatusCode::OK);
-    assert_eq!(content.body, text.as_bytes());
-}
-
-#[tokio::test]
-async fn an_answer_beyond_one_frame_is_a_denial_with_a_reason() {
-    let bench = Bench::open().await;
-    let session = bench.session().await;
-    let (jwt, _) = bench.bridge(session).await;
-    let asks = json!({"type": "control_request", "request_id": "4c371bcf", "uuid": "ffffffff-0000-4000-8000-000000000001",
-        "request": {"subtype": "can_use_tool", "tool_name": "Write", "tool_use_id": "toolu_1", "input": {"path": "x"}}});
-    wire(
-        bench.post(&worker(session, "/events"), &jwt, json!({"worker_epoch": 1, "events": [{"payload": asks}]})).await,
-    );
-    let answer = crate::domain::command::Answer {
-        verdict: crate::domain::event::Verdict::Allow,
-        message: None,
-        fingerprint: crate::domain::event::Fingerprint::default(),
-        payload: json!({"updated_input": {"content": "y".repeat(1_000_000)}}).to_string().into(),
-        remember: None,
-    };
-    let command = Command::DecidePermission { session, request: "4c371bcf".parse().expect("an id"), answer };
-    bench.house.relay.submit(Actor::System, command).await.expect("decided");
-    let mut stream = bench.stream(session, &jwt, None).await;
-    let response = &stream.event().await["payload"]["response"];
-    assert_eq!(response["request_id"], "4c371bcf");
-    assert_eq!(response["response"]["behavior"], "deny");
-    assert!(response["response"]["message"].as_str().expect("words").contains("smaller steps"));
-}
-
 /// S4: the token that the agent's shell can print was the server's API key.
 #[tokio::test]
 async fn the_token_that_the_agent_can_read_opens_its_session_and_nothing_else() {
@@ -401,8 +178,8 @@ async fn the_token_that_the_agent_can_read_opens_its_session_and_nothing_else() 
     let (session, other) = (bench.session().await, bench.session().await);
     let (jwt, _) = bench.bridge(session).await;
     let upload = json!({"file_name": "x", "data_base64": "eA=="});
-    let file =
-        wire(bench.post("/api/oauth/files", ALICE, upload.clone()).await)["file_uuid"].as_str().expect("id").to_owned();
+    let stored = wire(bench.post("/api/oauth/files", ALICE, upload.clone()).await);
+    let file = stored["file_uuid"].as_str().expect("an id");
     for token in [bench.ingress(session), jwt] {
         assert!(!token.contains(ALICE));
         let own = format!("/v1/code/sessions/{session}");
@@ -489,7 +266,8 @@ async fn snapshots_of_a_growing_text_are_kept_once_per_batch() {
     let session = bench.session().await;
     let (jwt, _) = bench.bridge(session).await;
     let piece = |number: u32, text: &str| {
-        json!({"ephemeral": true, "payload": {"type": "stream_event", "uuid": format!("abababab-0000-4000-8000-{number:012}"),
+        let uuid = format!("abababab-0000-4000-8000-{number:012}");
+        json!({"ephemeral": true, "payload": {"type": "stream_event", "uuid": uuid,
             "session_id": "x", "parent_tool_use_id": null,
             "event": {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}}}})
     };
@@ -498,20 +276,6 @@ async fn snapshots_of_a_growing_text_are_kept_once_per_batch() {
     let kept: Vec<_> = history(&bench, session).into_iter().filter(|(kind, _)| *kind == "message_received").collect();
     assert_eq!(kept.len(), 1);
     assert!(kept[0].1.contains("w0 w1 w2 "));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_silent_stream_shows_that_it_lives_and_a_closing_server_says_when_to_come_back() {
-    let bench = Bench::open().await;
-    let session = bench.session().await;
-    let (jwt, _) = bench.bridge(session).await;
-    let mut stream = bench.stream(session, &jwt, None).await;
-    assert_eq!(stream.frame().await.as_deref(), Some(": keepalive"));
-    bench.house.relay.close().await;
-    assert_eq!(stream.frame().await.as_deref(), Some("retry: 1000\n: the server is shutting down"));
-    assert_eq!(stream.frame().await, None);
-    let later = bench.get(&worker(session, "/events/stream"), &jwt).await;
-    assert_eq!(later.status, StatusCode::SERVICE_UNAVAILABLE);
 }
 
 #[tokio::test]

@@ -28,6 +28,14 @@ mod worker;
 mod bench;
 #[cfg(test)]
 mod code_tests;
+#[cfg(test)]
+mod feed_tests;
+#[cfg(test)]
+mod ingress_tests;
+#[cfg(test)]
+mod runner_tests;
+#[cfg(test)]
+mod socket_tests;
 
 pub use endpoint::{Endpoint, Needs, NoRoute};
 pub use error::Failure;

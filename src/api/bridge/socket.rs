@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use tokio::{
     sync::watch,
-    time::{Duration, Instant, sleep, sleep_until},
+    time::{Duration, Instant, MissedTickBehavior, interval_at, sleep},
 };
 use warp::Reply as _;
 
@@ -117,7 +117,7 @@ async fn serve(house: &Arc<House>, principal: &Principal, session: SessionId, so
         changes,
         closing: house.relay.closing(),
         heard_at: now,
-        written_at: now,
+        pinged_at: None,
     };
     line.run(socket).await
 }
@@ -133,7 +133,7 @@ struct Line<'a> {
     changes: Subscription,
     closing: watch::Receiver<bool>,
     heard_at: Instant,
-    written_at: Instant,
+    pinged_at: Option<Instant>,
 }
 
 /// What may happen next.
@@ -142,20 +142,22 @@ enum Next {
     Heard(Result<Frame, Gone>),
     Send(Result<Outgoing, RelayError>),
     Happened(Result<Arc<Record>, RelayError>),
-    Silence,
+    Tick,
 }
 
 impl Line<'_> {
     async fn run(mut self, socket: &mut Socket) -> Option<Goodbye> {
+        let keepalive = self.house.settings.ws_keepalive;
+        let mut ticks = interval_at(Instant::now() + keepalive, keepalive);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let keepalive = self.written_at + self.house.settings.ws_keepalive;
             let next = tokio::select! {
                 () = self.connection.replaced() => Next::Ends(REPLACED),
                 _ = self.closing.wait_for(|closing| *closing) => Next::Ends(SHUTDOWN),
                 frame = socket.receive() => Next::Heard(frame),
                 outgoing = self.outflow.next() => Next::Send(outgoing),
                 record = self.changes.next() => Next::Happened(record),
-                () = sleep_until(keepalive) => Next::Silence,
+                _ = ticks.tick() => Next::Tick,
             };
             let step = match next {
                 Next::Ends(goodbye) => Err(Some(goodbye)),
@@ -163,7 +165,7 @@ impl Line<'_> {
                 Next::Send(Ok(outgoing)) => self.send(outgoing, socket).await,
                 Next::Happened(Ok(record)) => self.happened(&record),
                 Next::Send(Err(error)) | Next::Happened(Err(error)) => Err(Some(trouble(self.session, &error))),
-                Next::Silence => self.keep_alive(socket).await,
+                Next::Tick => self.keep_alive(socket).await,
             };
             if let Err(goodbye) = step {
                 return goodbye;
@@ -194,12 +196,19 @@ impl Line<'_> {
         if matches!(record.event, Event::SessionArchived { .. }) { Err(Some(ARCHIVED)) } else { Ok(()) }
     }
 
+    /// Cuts off only who was asked and did not answer: a client that sends no pings of its own answers ours.
     async fn keep_alive(&mut self, socket: &mut Socket) -> Result<(), Option<Goodbye>> {
-        if self.heard_at.elapsed() > self.house.settings.ws_idle {
+        let unanswered = self.pinged_at.is_some_and(|pinged_at| self.heard_at < pinged_at);
+        if unanswered && self.heard_at.elapsed() > self.house.settings.ws_idle {
             return Err(Some(SILENT));
         }
         self.house.relay.announce(Lease::Worker(self.session)).await;
-        self.write(KEEP_ALIVE.to_owned(), socket).await
+        self.write(KEEP_ALIVE.to_owned(), socket).await?;
+        socket.ping().await.map_err(|_gone| None)?;
+        if !unanswered {
+            self.pinged_at = Some(Instant::now());
+        }
+        Ok(())
     }
 
     async fn send(&mut self, outgoing: Outgoing, socket: &mut Socket) -> Result<(), Option<Goodbye>> {
@@ -220,11 +229,9 @@ impl Line<'_> {
         Ok(())
     }
 
-    async fn write(&mut self, mut json: String, socket: &mut Socket) -> Result<(), Option<Goodbye>> {
+    async fn write(&self, mut json: String, socket: &mut Socket) -> Result<(), Option<Goodbye>> {
         json.push('\n');
-        socket.send(json).await.map_err(|_gone| None)?;
-        self.written_at = Instant::now();
-        Ok(())
+        socket.send(json).await.map_err(|_gone| None)
     }
 
     async fn mark(&self, sequence: Sequence) -> Result<(), RelayError> {

@@ -118,8 +118,8 @@ pub(crate) fn ingress(session: SessionId) -> String {
 /// What stands for the number of a message until it is sent.
 const NUMBER: &str = "000000000000";
 
-/// A message of a worker of about 300 bytes, as agents send them most, with a UUID that is different each time: a server
-/// that leaves repetitions out must not profit.
+/// A message of a worker of about 300 bytes, as agents send them most, with a UUID that is different each time: a
+/// server that leaves repetitions out must not profit.
 #[derive(Debug, Clone)]
 pub(crate) struct Template {
     bytes: Vec<u8>,

@@ -1,5 +1,5 @@
-//! HTTP/1.1 over a bare socket: prebuilt requests out, as little as possible of the answer in. The load generator shares
-//! the machine with what it measures, so it must not be what is slow.
+//! HTTP/1.1 over a bare socket: prebuilt requests out, as little as possible of the answer in. The load generator
+//! shares the machine with what it measures, so it must not be what is slow.
 //!
 //! Understands answers with a length or in chunks; may not know what is asked.
 

@@ -64,7 +64,7 @@ fn about_keys_and_environments() -> Vec<Event> {
         Event::WorkLeased { environment, work, attempt: 3 },
         Event::WorkAcked { environment, work },
         Event::WorkReturned { environment, work },
-        Event::WorkDone { environment, work },
+        Event::WorkDone { environment, work, wanted: true },
         Event::WorkParked { environment, work },
     ]
 }
@@ -92,7 +92,7 @@ fn about_sessions() -> Vec<Event> {
         Event::ModeConfirmed { session, mode: "plan".into() },
         Event::ModelConfirmed { session, model: "opus".into() },
         Event::MessageReceived { message: Some(message), kind: MessageKind::Assistant, ephemeral: false },
-        Event::MessagePosted { session, message },
+        Event::MessagePosted { session, message, fingerprint: Fingerprint([7; 16]) },
         Event::MessageDelivered { session, message },
         Event::MessageConsumed { session, message },
         Event::MessageCancelled { session, message },
@@ -166,9 +166,9 @@ pub(super) fn records() -> Vec<Record> {
         sequence: Sequence(1 << (index % 60)),
         at: Timestamp(1_763_719_200_000 + index as u64),
         actor: actors[index % actors.len()],
-        key: (index % 3 != 0).then_some(DedupeKey([u8::try_from(index).expect("small"); 16])),
+        key: (!index.is_multiple_of(3)).then_some(DedupeKey([u8::try_from(index).expect("small"); 16])),
         event: events[index].clone(),
-        payload: if index % 2 == 0 { Bytes::from_static(b"{\"text\":\"hi\"}") } else { Bytes::new() },
+        payload: if index.is_multiple_of(2) { Bytes::from_static(b"{\"text\":\"hi\"}") } else { Bytes::new() },
     };
     (0..events.len()).map(turn).collect()
 }

@@ -29,6 +29,8 @@ struct Platter {
     /// The sync that does not return.
     crash_at: u64,
     crashed: bool,
+    /// Says that it synced when it did not.
+    lies: bool,
     /// Everything that reached the disk, in the order of syncs.
     trace: Context,
 }
@@ -50,7 +52,13 @@ impl Disk {
     pub(super) fn new(image: Vec<u8>, crash_at: u64) -> Self {
         let trace = Context::new(&SHA256);
         let (durable, pending) = (image.clone(), Vec::new());
-        Self(Arc::new(Mutex::new(Platter { live: image, durable, pending, syncs: 0, crash_at, crashed: false, trace })))
+        let (live, lies) = (image, false);
+        Self(Arc::new(Mutex::new(Platter { live, durable, pending, syncs: 0, crash_at, crashed: false, lies, trace })))
+    }
+
+    /// From now on it does not sync what it is told to.
+    pub(super) fn lie(&self) {
+        self.platter().lies = true;
     }
 
     fn platter(&self) -> MutexGuard<'_, Platter> {
@@ -162,6 +170,9 @@ impl StorageBackend for Disk {
         if platter.syncs >= platter.crash_at {
             platter.crashed = true;
             return platter.refuse_if_dead();
+        }
+        if platter.lies {
+            return Ok(());
         }
         for change in platter.take_pending() {
             match change {

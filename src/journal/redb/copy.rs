@@ -57,7 +57,7 @@ pub fn restore(
     };
     let begin = failed("begin to read");
     // A backup may lie where nothing can be written.
-    match reading().open_read_only(src) {
+    match passing().open_read_only(src) {
         Ok(db) => from(&db.begin_read().map_err(begin)?, progress),
         // It was not closed and has to be repaired first.
         Err(DatabaseError::RepairAborted) => {
@@ -68,8 +68,8 @@ pub fn restore(
     }
 }
 
-/// For a file that is read once from end to end: keeping pages would only take memory.
-fn reading() -> Builder {
+/// For files that are passed once from end to end: keeping pages would only take memory.
+fn passing() -> Builder {
     let mut builder = Builder::new();
     builder.set_cache_size(limits::COPY_BYTES_MAX);
     builder
@@ -82,7 +82,7 @@ fn copy(
     progress: &mut dyn FnMut(Position),
 ) -> Result<Copied, JournalError> {
     place::make(dest, |draft| {
-        let db = builder().create(draft).map_err(|error| on_open(draft, &error))?;
+        let db = passing().create(draft).map_err(|error| on_open(draft, &error))?;
         copy_table(txn, &db, EVENTS, &mut |position| progress(Position(position)))?;
         copy_table(txn, &db, COMMITS, &mut |_| ())?;
         copy_table(txn, &db, SEGMENTS, &mut |_| ())?;

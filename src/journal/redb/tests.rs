@@ -123,8 +123,8 @@ fn only_its_owner_may_read_a_new_file() {
 fn what_is_no_journal_is_refused_by_name() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("something");
-    for bytes in [&b""[..], b"short", &[0; 4_096], &[7; 1 << 20]] {
-        std::fs::write(&path, bytes).expect("writes");
+    for bytes in [Vec::new(), b"short".to_vec(), vec![0; 4_096], vec![7; 1 << 20]] {
+        std::fs::write(&path, &bytes).expect("writes");
         let error = RedbJournal::open_or_create(&path).expect_err("is refused");
         assert!(matches!(&error, JournalError::Unreadable { path: told, .. } if *told == path), "{error}");
         assert_eq!(std::fs::read(&path).expect("reads"), bytes, "it was left alone");
