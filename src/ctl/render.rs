@@ -172,7 +172,8 @@ mod tests {
                 "message_received",
                 said("assistant"),
                 json!({"message": {"content": [
-                {"type": "text", "text": "I will."}, {"type": "tool_use", "id": "t1", "name": "Bash", "input": call}]}}),
+                {"type": "text", "text": "I will."},
+                {"type": "tool_use", "id": "t1", "name": "Bash", "input": call}]}}),
             ),
             (
                 agent(),

@@ -112,7 +112,7 @@ impl Server {
     }
 
     pub fn journal(&self) -> PathBuf {
-        self.data.join("rcs.redb")
+        self.data.join("journal.redb")
     }
 }
 
@@ -174,7 +174,12 @@ impl Client {
     }
 
     #[track_caller]
-    pub fn send<'a>(&'a self, method: &'a str, path: &'a str, body: Option<&'a Value>) -> impl Future<Output = Answer> + 'a {
+    pub fn send<'a>(
+        &'a self,
+        method: &'a str,
+        path: &'a str,
+        body: Option<&'a Value>,
+    ) -> impl Future<Output = Answer> + 'a {
         async move { self.try_send(method, path, body).await.expect("an answer") }
     }
 

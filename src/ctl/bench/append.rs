@@ -67,7 +67,7 @@ pub(crate) async fn measure(
         all.failures += done.failures;
     }
     let elapsed = start.elapsed();
-    // The limit is measured right after, at the batch size that the server reached: what a disk does varies by the minute.
+    // The limit is measured right after, at the batch size that the server reached: a disk changes by the minute.
     let limit = match disk {
         Some(disk) => {
             let batch = house.batch_since(before).await?.unwrap_or(connections).max(1);

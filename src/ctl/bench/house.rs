@@ -1,6 +1,7 @@
 //! What the benchmark sets up at the server and takes down again: sessions, runners, and messages to fill them with.
 
 use serde::Deserialize;
+use serde_json::json;
 
 use super::http::{Answer, Connection, Target};
 use crate::{
@@ -158,9 +159,16 @@ fn message() -> Result<String, CtlError> {
     let salt = fresh_id()?.as_simple().to_string();
     let (a, b) = (&salt[..8], &salt[8..12]);
     let uuid = format!("{a}-{b}-4{}{MARK}{NUMBER}", &salt[13..16]);
-    Ok(format!(
-        r#"{{"type":"assistant","message":{{"id":"msg_bench","type":"message","role":"assistant","model":"bench","content":[{{"type":"text","text":"The quick brown fox jumps over the lazy dog."}}]}},"parent_tool_use_id":null,"session_id":"93fa0000-0000-4000-8000-000000000000","uuid":"{uuid}"}}"#
-    ))
+    let words = "The quick brown fox jumps over the lazy dog.";
+    let message = json!({
+        "type": "assistant",
+        "message": {"id": "msg_bench", "type": "message", "role": "assistant", "model": "bench",
+                    "content": [{"type": "text", "text": words}]},
+        "parent_tool_use_id": null,
+        "session_id": "93fa0000-0000-4000-8000-000000000000",
+        "uuid": uuid,
+    });
+    Ok(message.to_string())
 }
 
 #[cfg(test)]
