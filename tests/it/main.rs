@@ -4,6 +4,7 @@
 
 mod bridge_v1;
 mod bridge_v2;
+mod ctl;
 mod harness;
 mod kill;
 mod tidy;
