@@ -33,7 +33,7 @@ fn captured_messages_mean_what_they_mean() {
     for line in include_str!("../../../fixtures/bridge/worker_messages.jsonl").lines() {
         let Classified { uuid, says } = classify(raw(line)).expect("a captured message");
         let start: String = line.chars().take(100).collect();
-        page.push_str(&format!("{start}\n  {uuid:?}\n  {says:?}\n"));
+        page += &format!("{start}\n  {uuid:?}\n  {says:?}\n");
     }
     insta::assert_snapshot!(page);
 }
