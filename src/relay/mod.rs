@@ -19,7 +19,7 @@ use crate::{
         Actor, Command, DedupeKey, Epoch, Outcome, OwnerId, Record, Refusal, Sequence, Stream, Timestamp, World,
         event::Fingerprint, limits,
     },
-    journal::{Bounds, Journal, JournalError, JournalReader, StreamTail},
+    journal::{Journal, JournalReader, StreamTail},
 };
 
 mod connections;
@@ -38,6 +38,9 @@ pub use leases::{Held, Lease};
 pub use retention::Retention;
 pub use subscription::Subscription;
 pub use writer::CommitReport;
+
+/// What callers of this floor must name although it comes from below: how much to read, and why reading failed.
+pub use crate::journal::{Bounds, JournalError};
 
 /// Why a submission had no outcome.
 #[derive(Debug, thiserror::Error)]

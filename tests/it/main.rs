@@ -3,6 +3,7 @@
 //! `tidy` finds a file that is not listed here. Low tests stand before high ones.
 
 mod bridge;
+mod ctl;
 mod harness;
 mod kill;
 mod tidy;

@@ -19,10 +19,12 @@ use crate::{
         limits,
         outbox::Item,
     },
-    relay::{RelayError, page_bounds},
+    relay::{Bounds, RelayError},
     security::{dedupe_key, fingerprint},
     wire::bridge::{self as wire, Activity, Asks, Classified, Control, Kind, Says},
 };
+
+const ONE: Bounds = Bounds { records_max: 1, bytes_max: 1 };
 
 /// A line for a worker.
 #[derive(Debug)]
@@ -224,9 +226,7 @@ fn draw_control(request: &RequestId, control: &event::Control) -> Line {
 /// A record of the session. One that was trimmed away is none: an item whose words are gone must not keep the worker
 /// from those behind it.
 fn read(house: &House, session: SessionId, sequence: Sequence) -> Result<Option<std::sync::Arc<Record>>, RelayError> {
-    let mut one = page_bounds();
-    one.records_max = 1;
-    match house.relay.read(Stream::Session(session), sequence, one) {
+    match house.relay.read(Stream::Session(session), sequence, ONE) {
         Ok(records) => Ok(records.into_iter().next().filter(|record| record.sequence == sequence)),
         Err(RelayError::Gap { .. }) => Ok(None),
         Err(error) => Err(error),
