@@ -162,7 +162,7 @@ fn refused(base: &str, status: StatusCode, body: &[u8]) -> CtlError {
         };
     };
     let mut text = problem.detail.clone();
-    if let Some(field) = &problem.field {
+    if let Some(field) = problem.field.as_ref().filter(|field| !text.contains(field.as_str())) {
         text = format!("{field}: {text}");
     }
     let mut error = CtlError::new(kind, text);

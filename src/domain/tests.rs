@@ -266,10 +266,10 @@ fn check(bench: &Bench) {
         assert_eq!(record.sequence.0, *count, "sequences of a stream are dense");
         match &record.event {
             Event::PermissionDecided(decided) => {
-                *decisions.entry((decided.session, decided.request.clone())).or_default() += 1
+                *decisions.entry((decided.session, decided.request.clone())).or_default() += 1;
             }
             Event::PermissionCancelled { session, request } => {
-                *decisions.entry((*session, request.clone())).or_default() += 1
+                *decisions.entry((*session, request.clone())).or_default() += 1;
             }
             _ => {}
         }

@@ -173,12 +173,11 @@ impl Writer {
         let stream = Stream::Ledger(once.owner);
         let Some(sequence) = self.find(stream, once.key)? else { return Ok(None) };
         let in_hand = self.batch.records.iter().find(|record| record.stream == stream && record.sequence == sequence);
-        let record = match in_hand {
-            Some(record) => Some(Arc::clone(record)),
-            None => {
-                let one = Bounds { records_max: 1, bytes_max: 1 };
-                self.shared.reader.read_stream(stream, sequence, one)?.into_iter().next()
-            }
+        let record = if let Some(record) = in_hand {
+            Some(Arc::clone(record))
+        } else {
+            let one = Bounds { records_max: 1, bytes_max: 1 };
+            self.shared.reader.read_stream(stream, sequence, one)?.into_iter().next()
         };
         match record.as_deref().map(|record| &record.event) {
             Some(Event::CommandDone { fingerprint, outcome }) if *fingerprint == once.fingerprint => {

@@ -123,7 +123,7 @@ async fn a_poll_whose_client_hung_up_does_not_swallow_the_next_session() {
     }
     let session = session_in(&bench, &environment).await;
     // Hang up at every step of the hand-over: whatever was taken must come back.
-    for steps in 0..12 {
+    for steps in 0..7 {
         let mut hung_up = Box::pin(bench.get(&path, &secret));
         for _ in 0..steps {
             if step(hung_up.as_mut()).await {

@@ -188,8 +188,8 @@ async fn a_second_connection_replaces_the_first_and_is_not_deaf_when_that_ends()
 #[tokio::test]
 async fn a_quiet_connection_is_not_cut() {
     let wire = Wire::with(|settings| {
-        settings.ws_keepalive = Duration::from_millis(40);
-        settings.ws_idle = Duration::from_millis(60);
+        settings.ws_keepalive = Duration::from_millis(150);
+        settings.ws_idle = Duration::from_millis(900);
     })
     .await;
     let mut worker = wire.connect().await;

@@ -130,7 +130,14 @@ pub(super) const fn is_outgoing(event: &Event) -> bool {
 /// The line for an item of the session's outbox; nothing if it is not due any more.
 pub(super) fn outgoing(house: &House, session: SessionId, sequence: Sequence) -> Result<Option<Outgoing>, RelayError> {
     let due = |item: &&Item| item.is_due();
-    if house.relay.world().session(session).and_then(|found| found.outbox.get(sequence)).filter(due).is_none() {
+    if house
+        .relay
+        .world()
+        .session(session)
+        .and_then(|found| found.outbox.get(sequence))
+        .as_ref()
+        .is_none_or(|x| !due(x))
+    {
         return Ok(None);
     }
     let Some(record) = read(house, session, sequence)? else { return Ok(None) };

@@ -64,7 +64,7 @@ fn about_keys_and_environments() -> Vec<Event> {
         Event::WorkLeased { environment, work, attempt: 3 },
         Event::WorkAcked { environment, work },
         Event::WorkReturned { environment, work },
-        Event::WorkDone { environment, work },
+        Event::WorkDone { environment, work, wanted: true },
         Event::WorkParked { environment, work },
     ]
 }
@@ -92,7 +92,7 @@ fn about_sessions() -> Vec<Event> {
         Event::ModeConfirmed { session, mode: "plan".into() },
         Event::ModelConfirmed { session, model: "opus".into() },
         Event::MessageReceived { message: Some(message), kind: MessageKind::Assistant, ephemeral: false },
-        Event::MessagePosted { session, message },
+        Event::MessagePosted { session, message, fingerprint: Fingerprint([7; 16]) },
         Event::MessageDelivered { session, message },
         Event::MessageConsumed { session, message },
         Event::MessageCancelled { session, message },
