@@ -282,7 +282,6 @@ fn subject(input: Option<&RawValue>, request: &RequestId) -> Option<String> {
 
 /// A response with a behaviour is the answer to a question of the worker's own; any other answers ours.
 fn answers(peek: &Peek<'_>) -> Option<Says> {
-    #[expect(clippy::struct_field_names, reason = "the names are the protocol's")]
     #[derive(Deserialize)]
     struct Response<'a> {
         #[serde(borrow)]

@@ -47,7 +47,6 @@ struct UserMessage<'a> {
     content: &'a RawValue,
 }
 
-#[expect(clippy::struct_field_names, reason = "the names are the protocol's")]
 #[derive(Serialize)]
 struct Response<'a> {
     subtype: &'static str,
