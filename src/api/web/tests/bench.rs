@@ -1,4 +1,5 @@
-//! What this room's tests stand on: a house over a memory journal with a clock that the test holds, and people with keys.
+//! What this room's tests stand on: a house over a memory journal with a clock that the test holds, and people with
+//! keys.
 
 use std::{
     sync::{
