@@ -142,6 +142,6 @@ mod tests {
     fn brackets_in_strings_nest_nothing() {
         assert_eq!(depth(br#"{"a":[1,{"b":"[[[[\"[[["}]}"#), 3);
         assert_eq!(depth(b"]]]["), 1);
-        assert_eq!(depth(&[b'['; 1_000_000]), 1_000_000);
+        assert_eq!(depth(&vec![b'['; 1_000_000]), 1_000_000);
     }
 }
