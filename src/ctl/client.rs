@@ -29,7 +29,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Until the answer begins. The longest is a page of history from a cold disk.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Verifying reads the whole journal before it answers.
-const VERIFY_TIMEOUT: Duration = Duration::from_secs(3_600);
+const VERIFY_TIMEOUT: Duration = Duration::from_hours(1);
 /// Silence on a live stream: the server sends a comment every 15 s, so after three the connection is dead.
 const STREAM_SILENCE: Duration = Duration::from_secs(45);
 /// One answer. Pages are bounded by the server far below it.

@@ -96,7 +96,7 @@ impl Hubs {
                 let place = *places.entry(record.stream).or_insert_with(|| {
                     let hub = hubs.get(&record.stream)?.upgrade();
                     if let Some(hub) = hub {
-                        followed.push((hub, Vec::new()))
+                        followed.push((hub, Vec::new()));
                     } else {
                         hubs.remove(&record.stream);
                         return None;

@@ -169,7 +169,7 @@ impl Relay {
             closing: watch::Sender::new(false),
             reader,
         });
-        let writer = writer::Writer::new(journal, world, Arc::clone(&shared), options.observer)?;
+        let writer = writer::Writer::new(journal, world, Arc::clone(&shared), options.observer);
         let thread = thread::Builder::new().name("rcs-writer".into()).spawn(move || writer.run(jobs));
         let thread =
             thread.map_err(|error| JournalError::Storage { doing: "start its writer", source: error.into() })?;

@@ -110,13 +110,13 @@ fn greet(configuration: &str, server: &Server, without_keys: bool) -> io::Result
     let mut text = format!("{configuration}\n");
     if without_keys {
         let key = server.admin_key.display();
-        text.push_str(&format!(
+        text += &format!(
             "\nNo API keys are configured, so only this machine can connect. The admin key is in {key}\n\
              Next: run `rcsctl status` here, or connect an agent with\n  \
              CLAUDE_BRIDGE_BASE_URL={url} CLAUDE_BRIDGE_OAUTH_TOKEN=$(cat {key}) ccb --remote-control\n"
-        ));
+        );
     }
-    text.push_str(&format!("\nrcsd is listening on {url}\n"));
+    text += &format!("\nrcsd is listening on {url}\n");
     print(&text)
 }
 

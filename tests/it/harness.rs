@@ -15,7 +15,6 @@ pub(crate) struct Server {
     child: Option<Child>,
     pub data: PathBuf,
     pub url: String,
-    pub key: String,
     /// The port stays the same over restarts, so that clients find their way back.
     port: u16,
     environment: Vec<(String, String)>,
@@ -42,7 +41,6 @@ impl Server {
             child: None,
             data,
             url: format!("http://127.0.0.1:{port}"),
-            key: ALICE.to_owned(),
             port,
             environment,
             _directory: Some(directory),
@@ -100,10 +98,6 @@ impl Server {
     pub(crate) fn kill_and_restart(&mut self) {
         self.kill();
         self.launch();
-    }
-
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.as_ref().expect("running").id()
     }
 
     /// The key that the server generated for its operator.
@@ -178,7 +172,6 @@ impl Client {
         Ok(Answer { status, headers, text: response.text().await? })
     }
 
-    #[track_caller]
     pub(crate) async fn send<'a>(&'a self, method: &'a str, path: &'a str, body: Option<&'a Value>) -> Answer {
         self.try_send(method, path, body).await.expect("an answer")
     }

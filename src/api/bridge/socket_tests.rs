@@ -216,7 +216,8 @@ async fn a_peer_that_answers_no_ping_is_cut() {
     let token = wire.bench.ingress(wire.session);
     let head = format!(
         "GET /v2/session_ingress/ws/{} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: 1hxlwH6EAVywiMecykcYNw==\r\nAuthorization: Bearer {token}\r\n\r\n",
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: 1hxlwH6EAVywiMecykcYNw==\r\n\
+         Authorization: Bearer {token}\r\n\r\n",
         wire.session
     );
     stream.write_all(head.as_bytes()).await.expect("sent");

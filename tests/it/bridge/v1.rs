@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use tokio::{net::TcpStream, time::timeout};
@@ -11,6 +10,7 @@ use tokio_tungstenite::{
     tungstenite::{Message, client::IntoClientRequest as _},
 };
 
+use super::{poll, say, token_of};
 use crate::harness::{ALICE, Client, Server};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -37,22 +37,6 @@ async fn line(socket: &mut Socket) -> Value {
     }
 }
 
-async fn poll(runner: &Client, environment: &str) -> Value {
-    let path = format!("/v1/environments/{environment}/work/poll?reclaim_older_than_ms=1000");
-    runner.get(&path).await.expect(200)
-}
-
-fn token_of(item: &Value) -> String {
-    let secret = URL_SAFE_NO_PAD.decode(item["secret"].as_str().expect("a secret")).expect("base64url");
-    let secret: Value = serde_json::from_slice(&secret).expect("JSON");
-    secret["session_ingress_token"].as_str().expect("a token").to_owned()
-}
-
-async fn say(client: &Client, session: &str, content: &str) {
-    let event = json!({"type": "user", "uuid": PROMPT, "message": {"role": "user", "content": content}});
-    client.post(&format!("/v1/sessions/{session}/events"), json!({ "events": [event] })).await.expect(200);
-}
-
 #[tokio::test]
 async fn a_runner_and_its_worker_go_on_after_the_server_was_killed() {
     let mut server = Server::start_with(&[("RCS_POLL_TIMEOUT", "1")]);
@@ -65,14 +49,14 @@ async fn a_runner_and_its_worker_go_on_after_the_server_was_killed() {
     // Handed out and not confirmed: the death of the server loses neither the item nor the secret.
     server.kill_and_restart();
     // New clients each time: the connections of the old ones died with the server.
-    let (alice, worker) = (Client::new(&server, ALICE), Client::new(&server, &token));
+    let worker = Client::new(&server, &token);
     let again = poll(&Client::new(&server, &secret), &environment).await;
     assert_eq!(item["id"], again["id"]);
     let ack = format!("/v1/environments/{environment}/work/{}/ack", item["id"].as_str().expect("an id"));
     worker.post(&ack, json!({})).await.expect(200);
 
     let mut socket = connect(&server, &session, &token).await;
-    say(&alice, &session, "hello").await;
+    say(&server, &session, PROMPT, "hello").await;
     assert_eq!(line(&mut socket).await["uuid"], PROMPT);
     server.kill_and_restart();
     let worker = Client::new(&server, &token);
@@ -110,7 +94,7 @@ async fn a_server_that_is_stopped_tells_its_workers_to_come_back() {
     let runner = Client::new(&server, &secret);
     let item = poll(&runner, &environment).await;
     let mut socket = connect(&server, &session, &token_of(&item)).await;
-    say(&alice, &session, "hello").await;
+    say(&server, &session, PROMPT, "hello").await;
     assert_eq!(line(&mut socket).await["uuid"], PROMPT);
     let stopping = tokio::task::spawn_blocking(move || server.stop());
     loop {
