@@ -28,7 +28,7 @@ pub(super) fn event(session: SessionId, record: &Record) -> Option<PeerEvent> {
     let Drawn { kind, payload, direction } = draw(record)?;
     let id = match &record.event {
         Event::MessageReceived { message: Some(id), .. } | Event::MessagePosted { message: id, .. } => id.to_string(),
-        _ => format!("{session}-{}", record.sequence),
+        _ => format!("{session}.{}", record.sequence),
     };
     let (seq_num, created_at) = (record.sequence.0, record.at.0);
     Some(PeerEvent { id, session_id: session, kind, payload, direction, seq_num, created_at })

@@ -19,7 +19,7 @@ use uuid::Uuid;
 use crate::{
     api::common::{Call, House, Response, Settings, identity::message_key},
     domain::{
-        Actor, Command, EnvironmentId, Epoch, KeyId, MessageId, Outcome, OwnerId, SessionId, Timestamp, WorkId,
+        Actor, Command, EnvironmentId, Epoch, KeyId, MessageId, Outcome, OwnerId, SessionId, Timestamp,
         command::{Incoming, Meaning, Said},
         event::{EnvironmentRegistered, KeyCreated, MessageKind, PermissionRequested, Role},
     },
@@ -262,10 +262,6 @@ impl Bench {
             tool_use: Some("toolu_1".into()),
         };
         self.receive(session, payload, Meaning::Asks(asked)).await;
-    }
-
-    pub(crate) async fn work_id(&self) -> WorkId {
-        WorkId::from_uuid(self.house.fresh().expect("random"))
     }
 
     /// An open event stream, after its opening comment.

@@ -55,7 +55,9 @@ impl Schemas {
             }
         }
         if let (Some(items), Some(values)) = (schema.get("items"), value.as_array()) {
-            values.iter().for_each(|value| self.faults(items, value, &format!("{at}[]"), faults));
+            for value in values {
+                self.faults(items, value, &format!("{at}[]"), faults);
+            }
         }
     }
 

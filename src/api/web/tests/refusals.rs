@@ -13,7 +13,6 @@ use crate::{
 async fn a_bad_request_names_the_field() {
     let bench = Bench::open().await;
     let session = bench.session("fields").await;
-    let environment = bench.environment(1).await;
     let at = |rest: &str| format!("/api/v1/sessions/{session}{rest}");
     for (method, path, body, field) in [
         ("POST", "/api/v1/sessions".to_owned(), json!({"title": 7}), "title"),
@@ -62,7 +61,6 @@ async fn a_bad_request_names_the_field() {
         let problem = bench.send(method, &path, ADMIN, body.clone()).await.problem(400, "bad-request");
         assert_eq!(problem["field"], field, "{method} {path} {body}: {problem}");
     }
-    let _used = environment;
     let long = "k".repeat(300);
     let once = [("idempotency-key", long.as_str())];
     let problem = bench.raw("POST", "/api/v1/sessions", ALICE, &once, "{}").await.problem(400, "bad-request");

@@ -41,6 +41,7 @@ async fn pages_put_together_are_the_stream() {
 async fn a_follower_sees_what_was_and_what_comes() {
     let bench = Bench::open().await;
     let session = bench.session("live").await;
+    bench.submit(Actor::Worker(session), Command::WorkerSeen { session }).await;
     bench.say(session, 1, "before").await;
     let path = format!("/api/v1/sessions/{session}/events");
     let mut stream = bench.follow(&path, &[]).await;
