@@ -141,8 +141,17 @@ impl Turn<'_> {
                 }
             }
             Meaning::Answers { request, ok, mode, model } => {
+                // A worker that says yes has what was asked for; few repeat it in their answer.
+                let asked = self.session.outbox.control(&request).map(|(_, control)| control);
+                let (mode, model) = match asked {
+                    Some(Control::SetModel { model: asked }) if ok => (mode, model.or_else(|| Some(asked.clone()))),
+                    Some(Control::SetPermissionMode { mode: asked }) if ok => {
+                        (mode.or_else(|| Some(asked.clone())), model)
+                    }
+                    _ => (mode, model),
+                };
                 self.drafts.extend(session::confirmations(self.session, mode, model));
-                let event = match self.session.outbox.control(&request) {
+                let event = match asked {
                     Some(_) => Event::ControlAnswered { session: id, request, ok },
                     None => Event::MessageReceived { message: None, kind: MessageKind::Control, ephemeral: false },
                 };

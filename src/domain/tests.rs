@@ -497,3 +497,20 @@ fn an_interrupt_does_not_outlive_the_connection_it_was_meant_for() {
     assert!(outbox.control(&request(1)).is_none());
     assert!(outbox.control(&request(2)).is_some());
 }
+
+#[test]
+fn a_worker_that_says_yes_to_a_model_has_that_model_and_one_that_says_no_has_not() {
+    for ok in [true, false] {
+        let mut bench = ready();
+        let model = Control::SetModel { model: "opus".into() };
+        let ask = Command::RequestControl { session: session(0), request: request(1), control: model };
+        bench.submit(Actor::System, ask).expect("requested");
+        assert_eq!(bench.world.session(session(0)).expect("there").model, None, "what was asked is not what is");
+        let meaning = Meaning::Answers { request: request(1), ok, mode: None, model: None };
+        let answer = Incoming { key: Some(key(5, 1)), payload: Bytes::from_static(b"{}"), meaning };
+        let say = Command::Receive { session: session(0), epoch: None, messages: vec![answer] };
+        bench.submit(Actor::Worker(session(0)), say).expect("kept");
+        let confirmed = bench.world.session(session(0)).expect("there").model.as_deref();
+        assert_eq!(confirmed, ok.then_some("opus"));
+    }
+}

@@ -179,9 +179,9 @@ impl Relay {
 
     /// A relay over a journal that is gone with it: what tests of the floors above stand on.
     #[cfg(test)]
-    pub(crate) fn in_memory() -> Self {
-        let journal = crate::journal::memory::MemoryJournal::new(Epoch(1));
-        let (relay, _writer) = Self::start(Box::new(journal), Options::default()).expect("an empty journal starts");
+    pub(crate) fn in_memory(options: Options) -> Self {
+        let journal = crate::journal::memory::MemoryJournal::new(Epoch(7));
+        let (relay, _writer) = Self::start(Box::new(journal), options).expect("an empty journal starts");
         relay
     }
 
