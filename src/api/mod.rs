@@ -59,9 +59,9 @@ pub fn corridor(house: Arc<House>, roof: Roof) -> BoxedFilter<(Response,)> {
 async fn answer(house: Arc<House>, call: Call, roof: Roof) -> Response {
     let room = Room::of(&call);
     let started = Instant::now();
-    let request_id = request_id(&house, &call);
+    let name = request_id(&house, &call);
     let (method, path) = (call.method.clone(), call.path.clone());
-    let span = tracing::debug_span!("request", room = room.name(), request_id = request_id.as_deref());
+    let span = tracing::debug_span!("request", room = room.name(), request_id = name.as_deref());
     let answering = async {
         match room {
             Room::Bridge => bridge::answer(house, call).await,
@@ -73,9 +73,10 @@ async fn answer(house: Arc<House>, call: Call, roof: Roof) -> Response {
     let mut response = answering.instrument(span).await;
     let status = response.status();
     // Paths carry ids and no secrets; queries may carry what people type, so they stay out of the log.
-    tracing::debug!(room = room.name(), %method, path, status = status.as_u16(), ms = started.elapsed().as_millis(), "answered");
+    let (status_code, ms) = (status.as_u16(), started.elapsed().as_millis());
+    tracing::debug!(room = room.name(), %method, path, status = status_code, ms, "answered");
     count(room, status);
-    if let Some(id) = request_id.and_then(|id| HeaderValue::from_str(&id).ok()) {
+    if let Some(id) = name.and_then(|id| HeaderValue::from_str(&id).ok()) {
         response.headers_mut().insert("x-request-id", id);
     }
     response

@@ -106,7 +106,8 @@ mod tests {
             let help = command.render_long_help().to_string();
             // What holds everywhere is told once.
             let (own, _) = help.split_once("\nEverywhere:\n").filter(|_| !out.is_empty()).unwrap_or((&help, ""));
-            out.push_str(&format!("# {}\n\n{own}\n", command.get_bin_name().unwrap_or("rcsctl")));
+            let name = command.get_bin_name().unwrap_or("rcsctl");
+            out.extend(["# ", name, "\n\n", own, "\n"]);
             command.get_subcommands_mut().for_each(|sub| page(sub, out));
         }
         let mut command = Cli::command().term_width(100);

@@ -29,7 +29,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Until the answer begins. The longest is a page of history from a cold disk.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Verifying reads the whole journal before it answers.
-const VERIFY_TIMEOUT: Duration = Duration::from_secs(3_600);
+const VERIFY_TIMEOUT: Duration = Duration::from_hours(1);
 /// Silence on a live stream: the server sends a comment every 15 s, so after three the connection is dead.
 const STREAM_SILENCE: Duration = Duration::from_secs(45);
 /// One answer. Pages are bounded by the server far below it.
@@ -162,7 +162,7 @@ fn refused(base: &str, status: StatusCode, body: &[u8]) -> CtlError {
         };
     };
     let mut text = problem.detail.clone();
-    if let Some(field) = &problem.field {
+    if let Some(field) = problem.field.as_ref().filter(|field| !text.contains(field.as_str())) {
         text = format!("{field}: {text}");
     }
     let mut error = CtlError::new(kind, text);

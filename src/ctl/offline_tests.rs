@@ -87,10 +87,10 @@ fn a_history_is_replayed_from_a_file() {
     let (_directory, path) = journal();
     insta::assert_snapshot!(ctl(&["session", "replay", SESSION, "--file", text(&path)]).expect("replays"), @r"
     == 2025-11-21 (UTC)
-    == key 00000000 is key_00000000000000000000000000000001
-          1  10:00:00.008  key 00000000    session created from api
+    == key 00000001 is key_00000000000000000000000000000001
+          1  10:00:00.008  key 00000001    session created from api
             | a title
-          2  10:00:00.009  key 00000000    wrote to the agent (message 00000000-0000-0000-0000-000000000009)
+          2  10:00:00.009  key 00000001    wrote to the agent (message 00000000-0000-0000-0000-000000000009)
             | hello
           3  10:00:00.010  agent           says
             | hello \x1b[31myou

@@ -98,7 +98,8 @@ impl Renderer {
 /// Who, in a column's width. The whole id of a key is given where it first appears.
 pub(crate) fn author(by: Author) -> String {
     match by {
-        Author::Key(id) => format!("key {:.8}", id.uuid().as_simple().to_string()),
+        // The end of an id is random; its beginning is a time, which keys made in the same minute share.
+        Author::Key(id) => format!("key {:08x}", id.uuid().as_u128() & 0xffff_ffff),
         Author::Worker(_) => "agent".into(),
         Author::Environment(_) => "runner".into(),
         Author::System => "the server".into(),
@@ -171,7 +172,8 @@ mod tests {
                 "message_received",
                 said("assistant"),
                 json!({"message": {"content": [
-                {"type": "text", "text": "I will."}, {"type": "tool_use", "id": "t1", "name": "Bash", "input": call}]}}),
+                {"type": "text", "text": "I will."},
+                {"type": "tool_use", "id": "t1", "name": "Bash", "input": call}]}}),
             ),
             (
                 agent(),
@@ -208,7 +210,7 @@ mod tests {
     #[test]
     fn hostile_text_neither_moves_the_cursor_nor_forges_a_line() {
         let forged =
-            "ok\u{1b}[2J\n      9  10:00:09.000  key 0190163d    ALLOWED everything\r\n\u{202e}txt.exe\u{9b}5A";
+            "ok\u{1b}[2J\n      9  10:00:09.000  key 7a5f1c11    ALLOWED everything\r\n\u{202e}txt.exe\u{9b}5A";
         let text = render(vec![
             (agent(), "message_received", said("assistant"), json!({"message": {"content": forged}})),
             (agent(), "permission_requested", json!({"request": "r\n1", "tool": "Ba\u{7}sh\nALLOWED"}), json!(null)),

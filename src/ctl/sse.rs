@@ -124,7 +124,8 @@ mod tests {
 
     #[test]
     fn the_cut_of_the_bytes_does_not_matter() {
-        let text = "\u{feff}: hello\r\nid: 7\r\nevent: entry\r\ndata: {\"a\":\"\u{e4}\"}\r\n\r\nid: 8\ndata: x\ndata:\ndata: y\n\n";
+        let text = "\u{feff}: hello\r\nid: 7\r\nevent: entry\r\ndata: {\"a\":\"\u{e4}\"}\r\n\r\n\
+            id: 8\ndata: x\ndata:\ndata: y\n\n";
         let expected = [event("entry", Some("7"), "{\"a\":\"\u{e4}\"}"), event("message", Some("8"), "x\n\ny")];
         assert_eq!(parse(&[text.as_bytes()]), expected);
         for cut in 0..text.len() {

@@ -37,9 +37,12 @@ impl Columns {
     }
 
     /// Prints the table; `nothing` if it has no rows.
-    pub(crate) fn print(self, out: &mut Out<'_>, nothing: &str) -> Result<(), CtlError> {
+    pub(crate) fn print(mut self, out: &mut Out<'_>, nothing: &str) -> Result<(), CtlError> {
         if self.table.is_empty() {
             return out.line(nothing);
+        }
+        for column in self.table.column_iter_mut() {
+            column.set_padding((0, 2));
         }
         for line in self.table.lines() {
             out.line(line.trim_end())?;

@@ -87,7 +87,7 @@ pub(super) fn receive(
     }
     let Turn { mut drafts, status, .. } = turn;
     drafts.extend(status.and_then(|status| found.status_draft(status)));
-    if !found.worker.online && !drafts.is_empty() && found.archived_at.is_none() && context.from_worker() {
+    if !found.worker.online && !drafts.is_empty() && found.archived_at.is_none() && context.is_from_worker() {
         drafts.push(found.draft(Event::WorkerOnline { session: id }));
     }
     Ok(Decided { drafts, outcome: Outcome::Received { fresh, known } })

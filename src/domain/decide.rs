@@ -31,7 +31,7 @@ impl Context<'_> {
         self.known.get(&(stream, key)).copied()
     }
 
-    pub(super) const fn from_worker(&self) -> bool {
+    pub(super) const fn is_from_worker(&self) -> bool {
         matches!(self.actor, Actor::Worker(_) | Actor::Key(_))
     }
 }

@@ -119,8 +119,7 @@ pub struct DedupeKey(pub [u8; 16]);
 impl DedupeKey {
     /// The first eight bytes: enough for an index whose hits are verified against the record.
     pub fn short(self) -> u64 {
-        let [a, b, c, d, e, f, g, h, ..] = self.0;
-        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+        (u128::from_be_bytes(self.0) >> 64) as u64
     }
 }
 

@@ -4,7 +4,7 @@
 //! carry a prefix (`env_…`); stored forms are the bare 16 bytes. Ids that others mint are bounded strings.
 //! This module may not know where ids come from: fresh ones arrive as data.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{fmt, marker::PhantomData, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use uuid::Uuid;
@@ -27,6 +27,21 @@ impl InvalidId {
     fn new(kind: &'static str, text: &str, expected: &'static str) -> Self {
         let text = text.chars().take(64).collect();
         Self { kind, text, expected }
+    }
+}
+
+/// Reads an id from its text form, within the parser: an error is placed at the text and not behind what holds it.
+struct Text<T>(PhantomData<T>);
+
+impl<T: FromStr<Err = InvalidId>> de::Visitor<'_> for Text<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an id")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        text.parse().map_err(E::custom)
     }
 }
 
@@ -87,8 +102,7 @@ macro_rules! uuid_ids {
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 if deserializer.is_human_readable() {
-                    let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
-                    text.parse().map_err(de::Error::custom)
+                    deserializer.deserialize_str(Text(PhantomData))
                 } else {
                     Uuid::deserialize(deserializer).map(Self)
                 }
@@ -201,8 +215,7 @@ impl FromStr for RequestId {
 
 impl<'de> Deserialize<'de> for RequestId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
-        text.parse().map_err(de::Error::custom)
+        deserializer.deserialize_str(Text(PhantomData))
     }
 }
 

@@ -148,7 +148,7 @@ pub(super) fn decide(world: &World, id: SessionId, request: &RequestId, answer: 
     });
     let mut drafts = vec![session.draft(event).with_payload(payload)];
     if let Some(rule) = remember.filter(|rule| !session.rules.contains(rule)) {
-        drafts.extend(adopt(session, rule, request)?);
+        drafts.extend(adopt(session, &rule, request)?);
     }
     if session.permissions.open().count() == 1 {
         drafts.extend(session.status_draft(Status::Working));
@@ -157,7 +157,7 @@ pub(super) fn decide(world: &World, id: SessionId, request: &RequestId, answer: 
 }
 
 /// The rule's own record, and the decisions it makes at once on other open questions that it covers.
-fn adopt(session: &Session, rule: Rule, decided: &RequestId) -> Result<Vec<Draft>, Refusal> {
+fn adopt(session: &Session, rule: &Rule, decided: &RequestId) -> Result<Vec<Draft>, Refusal> {
     if session.rules.len() >= limits::RULES_MAX {
         return Err(Refusal::Full { what: "the session's list of rules", max: limits::RULES_MAX });
     }
@@ -166,7 +166,7 @@ fn adopt(session: &Session, rule: Rule, decided: &RequestId) -> Result<Vec<Draft
         .open()
         .filter(|open| open.request != *decided && open.tool == rule.tool && open.subject == rule.subject)
         .map(|open| open.request.clone());
-    let by_rule = |request| session.draft(allowed_by(session.id, request, &rule));
+    let by_rule = |request| session.draft(allowed_by(session.id, request, rule));
     let mut drafts: Vec<Draft> = covered.map(by_rule).collect();
     drafts.insert(0, session.draft(Event::RuleAdded { session: session.id, rule: rule.clone() }));
     Ok(drafts)

@@ -258,7 +258,7 @@ pub(super) fn report(
             drafts.push(found.draft(Event::MetadataPatched { session }).with_payload(payload));
         }
     }
-    if !found.worker.online && context.from_worker() {
+    if !found.worker.online && context.is_from_worker() {
         drafts.push(found.draft(Event::WorkerOnline { session }));
     }
     Ok(Decided { drafts, outcome: Outcome::Done })

@@ -95,12 +95,11 @@ impl Hubs {
             for record in batch {
                 let place = *places.entry(record.stream).or_insert_with(|| {
                     let hub = hubs.get(&record.stream)?.upgrade();
-                    match hub {
-                        Some(hub) => followed.push((hub, Vec::new())),
-                        None => {
-                            hubs.remove(&record.stream);
-                            return None;
-                        }
+                    if let Some(hub) = hub {
+                        followed.push((hub, Vec::new()));
+                    } else {
+                        hubs.remove(&record.stream);
+                        return None;
                     }
                     Some(followed.len() - 1)
                 });

@@ -19,7 +19,7 @@ use crate::{
         Actor, Command, DedupeKey, Epoch, Outcome, OwnerId, Record, Refusal, Sequence, Stream, Timestamp, World,
         event::Fingerprint, limits,
     },
-    journal::{Bounds, Journal, JournalError, JournalReader, StreamTail},
+    journal::{Journal, JournalReader, StreamTail},
 };
 
 mod connections;
@@ -34,10 +34,13 @@ mod tests;
 mod writer;
 
 pub use connections::Connection;
-pub use leases::{Held, Lease};
+pub use leases::{Held, Lease, Terms};
 pub use retention::Retention;
 pub use subscription::Subscription;
 pub use writer::CommitReport;
+
+/// What callers of this floor must name although it comes from below: how much to read, and why reading failed.
+pub use crate::journal::{Bounds, JournalError};
 
 /// Why a submission had no outcome.
 #[derive(Debug, thiserror::Error)]
@@ -90,6 +93,7 @@ pub type Observer = Arc<dyn Fn(&CommitReport) + Send + Sync>;
 pub struct Options {
     pub clock: Clock,
     pub observer: Observer,
+    pub leases: Terms,
 }
 
 impl fmt::Debug for Options {
@@ -100,7 +104,7 @@ impl fmt::Debug for Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { clock: Arc::new(system_time), observer: Arc::new(|_| {}) }
+        Self { clock: Arc::new(system_time), observer: Arc::new(|_| {}), leases: Terms::default() }
     }
 }
 
@@ -155,7 +159,7 @@ impl Relay {
         let reader = journal.reader();
         let world = replay::rebuild(reader.as_ref())?;
         let (queue, jobs) = mpsc::channel(limits::WRITER_QUEUE_MAX);
-        let leases = leases::Leases::of(&world);
+        let leases = leases::Leases::of(&world, options.leases);
         let shared = Arc::new(Shared {
             world: RwLock::new(world.clone()),
             hubs: hub::Hubs::new(Arc::clone(&reader)),
@@ -166,7 +170,7 @@ impl Relay {
             closing: watch::Sender::new(false),
             reader,
         });
-        let writer = writer::Writer::new(journal, world, Arc::clone(&shared), options.observer)?;
+        let writer = writer::Writer::new(journal, world, Arc::clone(&shared), options.observer);
         let thread = thread::Builder::new().name("rcs-writer".into()).spawn(move || writer.run(jobs));
         let thread =
             thread.map_err(|error| JournalError::Storage { doing: "start its writer", source: error.into() })?;

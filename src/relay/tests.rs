@@ -245,7 +245,7 @@ async fn an_archived_session_is_forgotten_when_it_was_quiet_for_long_and_not_bef
     let (relay, _writer) = Relay::start(Box::new(journal), options).expect("starts");
     relay.submit(Actor::System, create()).await.expect("created");
     relay.submit(Actor::System, say(1)).await.expect("received");
-    let day = Duration::from_secs(86_400);
+    let day = Duration::from_hours(24);
     moment.fetch_add(200_000_000, std::sync::atomic::Ordering::SeqCst);
     assert_eq!(relay.forget_archived(day).await.expect("nothing archived"), 0);
     relay.submit(Actor::System, Command::ArchiveSession { session: SESSION }).await.expect("archived");

@@ -78,14 +78,9 @@ struct Batch {
 }
 
 impl Writer {
-    pub(super) fn new(
-        journal: Box<dyn Journal>,
-        ahead: World,
-        shared: Arc<Shared>,
-        observer: Observer,
-    ) -> Result<Self, JournalError> {
+    pub(super) fn new(journal: Box<dyn Journal>, ahead: World, shared: Arc<Shared>, observer: Observer) -> Self {
         let position = shared.reader.tail();
-        Ok(Self { journal, shared, observer, ahead, position, tails: HashMap::new(), batch: Batch::default() })
+        Self { journal, shared, observer, ahead, position, tails: HashMap::new(), batch: Batch::default() }
     }
 
     /// Runs until told to close. Nothing is swallowed: a journal that fails ends the process.
@@ -172,15 +167,14 @@ impl Writer {
     fn repeated(&self, once: Idempotency) -> Result<Option<Outcome>, RelayError> {
         let stream = Stream::Ledger(once.owner);
         let Some(sequence) = self.find(stream, once.key)? else { return Ok(None) };
-        let in_hand = self.batch.records.iter().find(|record| record.stream == stream && record.sequence == sequence);
-        let record = match in_hand {
-            Some(record) => Some(Arc::clone(record)),
-            None => {
-                let one = Bounds { records_max: 1, bytes_max: 1 };
-                self.shared.reader.read_stream(stream, sequence, one)?.into_iter().next()
-            }
+        let in_hand = self.batch.records.iter().find(|held| held.stream == stream && held.sequence == sequence);
+        let done = if let Some(held) = in_hand {
+            Some(Arc::clone(held))
+        } else {
+            let one = Bounds { records_max: 1, bytes_max: 1 };
+            self.shared.reader.read_stream(stream, sequence, one)?.into_iter().next()
         };
-        match record.as_deref().map(|record| &record.event) {
+        match done.as_deref().map(|done| &done.event) {
             Some(Event::CommandDone { fingerprint, outcome }) if *fingerprint == once.fingerprint => {
                 Ok(Some(outcome.clone()))
             }

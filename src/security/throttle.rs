@@ -63,7 +63,7 @@ impl Default for ThrottleConfig {
     fn default() -> Self {
         Self {
             registration: Rate::per_second(limits::REGISTRATIONS_PER_SECOND, limits::REGISTRATIONS_BURST),
-            login: Rate { interval: Duration::from_secs(60) / limits::LOGINS_PER_MINUTE, burst: limits::LOGINS_BURST },
+            login: Rate { interval: Duration::from_mins(1) / limits::LOGINS_PER_MINUTE, burst: limits::LOGINS_BURST },
             ingestion: Rate::per_second(limits::MESSAGES_PER_SECOND, limits::MESSAGES_BURST),
             polls_max: limits::POLLS_PER_PRINCIPAL_MAX,
         }
@@ -213,7 +213,7 @@ mod tests {
     }
 
     fn throttle(burst: u32) -> Throttle {
-        let hourly = Rate { interval: Duration::from_secs(3_600), burst };
+        let hourly = Rate { interval: Duration::from_hours(1), burst };
         Throttle::new(ThrottleConfig { login: hourly, ingestion: hourly, polls_max: 2, ..ThrottleConfig::default() })
     }
 

@@ -16,7 +16,7 @@ use crate::{
     api::common::Settings,
     config::{Config, ConfigError, Options},
     domain::limits,
-    relay::CommitReport,
+    relay::{CommitReport, Terms},
     security::ThrottleConfig,
     telemetry::{self, Metrics},
 };
@@ -84,13 +84,16 @@ fn start(config: Config, metrics: Metrics) -> Start {
             sse_keepalive: std::time::Duration::from_millis(limits::SSE_KEEPALIVE_MS),
             jwt_lifetime: config.token_lifetime,
             ws_keepalive: config.socket_keepalive_interval,
-            ws_idle: config.socket_idle_timeout,
+            // Silent for the idle time, and pings unanswered for as long again.
+            ws_idle: config.socket_idle_timeout * 2,
             cors_origins: origins,
         },
         listen: config.bind,
         data: config.data,
         api_keys: config.api_keys,
         throttle: ThrottleConfig::default(),
+        // A heartbeat may be lost, and the next one be late; three in a row are a sign.
+        leases: Terms { worker: config.heartbeat_interval * 3, environment: config.disconnect_timeout },
         trusted_proxies: config.trusted_proxies,
         observer: Arc::new(observe),
         metrics: Some(metrics),
@@ -110,13 +113,13 @@ fn greet(configuration: &str, server: &Server, without_keys: bool) -> io::Result
     let mut text = format!("{configuration}\n");
     if without_keys {
         let key = server.admin_key.display();
-        text.push_str(&format!(
+        text += &format!(
             "\nNo API keys are configured, so only this machine can connect. The admin key is in {key}\n\
              Next: run `rcsctl status` here, or connect an agent with\n  \
              CLAUDE_BRIDGE_BASE_URL={url} CLAUDE_BRIDGE_OAUTH_TOKEN=$(cat {key}) ccb --remote-control\n"
-        ));
+        );
     }
-    text.push_str(&format!("\nrcsd is listening on {url}\n"));
+    text += &format!("\nrcsd is listening on {url}\n");
     print(&text)
 }
 

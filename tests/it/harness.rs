@@ -11,11 +11,10 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// A server process. Dropping it kills it.
-pub struct Server {
+pub(crate) struct Server {
     child: Option<Child>,
     pub data: PathBuf,
     pub url: String,
-    pub key: String,
     /// The port stays the same over restarts, so that clients find their way back.
     port: u16,
     environment: Vec<(String, String)>,
@@ -23,17 +22,17 @@ pub struct Server {
 }
 
 /// Two keys that belong to different people.
-pub const ALICE: &str = "alice-key-for-tests-0001";
-pub const MALLORY: &str = "mallory-key-for-tests-0001";
+pub(crate) const ALICE: &str = "alice-key-for-tests-0001";
+pub(crate) const MALLORY: &str = "mallory-key-for-tests-0001";
 
 impl Server {
     /// Starts one on a fresh data directory.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::start_with(&[])
     }
 
     /// As [`start`](Self::start), with more environment variables.
-    pub fn start_with(environment: &[(&str, &str)]) -> Self {
+    pub(crate) fn start_with(environment: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let data = directory.path().join("data");
         let environment = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
@@ -42,7 +41,6 @@ impl Server {
             child: None,
             data,
             url: format!("http://127.0.0.1:{port}"),
-            key: ALICE.to_owned(),
             port,
             environment,
             _directory: Some(directory),
@@ -52,7 +50,7 @@ impl Server {
     }
 
     /// Starts the process and waits until it says that it listens.
-    pub fn launch(&mut self) {
+    pub(crate) fn launch(&mut self) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rcsd"));
         command
             .env_clear()
@@ -81,7 +79,7 @@ impl Server {
     }
 
     /// SIGKILL: nothing is flushed, nothing is said.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             child.kill().expect("killed");
             child.wait().expect("reaped");
@@ -89,7 +87,7 @@ impl Server {
     }
 
     /// SIGTERM, and the exit that follows.
-    pub fn stop(&mut self) -> std::process::ExitStatus {
+    pub(crate) fn stop(&mut self) -> std::process::ExitStatus {
         let mut child = self.child.take().expect("running");
         let pid = child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill").success());
@@ -97,21 +95,17 @@ impl Server {
     }
 
     /// SIGKILL and a new start on the same data and port.
-    pub fn kill_and_restart(&mut self) {
+    pub(crate) fn kill_and_restart(&mut self) {
         self.kill();
         self.launch();
     }
 
-    pub fn pid(&self) -> u32 {
-        self.child.as_ref().expect("running").id()
-    }
-
     /// The key that the server generated for its operator.
-    pub fn admin_key(&self) -> String {
+    pub(crate) fn admin_key(&self) -> String {
         std::fs::read_to_string(self.data.join("admin.key")).expect("an admin key").trim().to_owned()
     }
 
-    pub fn journal(&self) -> PathBuf {
+    pub(crate) fn journal(&self) -> PathBuf {
         self.data.join("journal.redb")
     }
 }
@@ -129,7 +123,7 @@ fn free_port() -> u16 {
 
 /// An HTTP client with one credential.
 #[derive(Clone)]
-pub struct Client {
+pub(crate) struct Client {
     pub http: reqwest::Client,
     pub url: String,
     pub token: String,
@@ -137,57 +131,59 @@ pub struct Client {
 
 /// An answer, read whole.
 #[derive(Debug)]
-pub struct Answer {
+pub(crate) struct Answer {
     pub status: u16,
-    pub headers: reqwest::header::HeaderMap,
     pub text: String,
 }
 
 impl Answer {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error} in {:?} ({})", self.text, self.status))
     }
 
     /// The body, if the status is the one expected.
     #[track_caller]
-    pub fn expect(self, status: u16) -> Value {
+    pub(crate) fn expect(self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.text);
         if self.text.is_empty() { Value::Null } else { self.json() }
     }
 }
 
 impl Client {
-    pub fn new(server: &Server, token: &str) -> Self {
+    pub(crate) fn new(server: &Server, token: &str) -> Self {
         Self { http: reqwest::Client::new(), url: server.url.clone(), token: token.to_owned() }
     }
 
     /// Sends and reads the answer; an error of the connection is the caller's to judge.
-    pub async fn try_send(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Answer, reqwest::Error> {
+    pub(crate) async fn try_send(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Answer, reqwest::Error> {
         let method = method.parse().expect("a method");
         let mut request = self.http.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token);
         if let Some(body) = body {
             request = request.json(body);
         }
         let response = request.timeout(Duration::from_secs(30)).send().await?;
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Ok(Answer { status, headers, text: response.text().await? })
+        Ok(Answer { status: response.status().as_u16(), text: response.text().await? })
     }
 
-    #[track_caller]
-    pub fn send<'a>(&'a self, method: &'a str, path: &'a str, body: Option<&'a Value>) -> impl Future<Output = Answer> + 'a {
-        async move { self.try_send(method, path, body).await.expect("an answer") }
+    pub(crate) async fn send<'a>(&'a self, method: &'a str, path: &'a str, body: Option<&'a Value>) -> Answer {
+        self.try_send(method, path, body).await.expect("an answer")
     }
 
-    pub async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send("GET", path, None).await
     }
 
-    pub async fn post(&self, path: &str, body: Value) -> Answer {
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
         self.send("POST", path, Some(&body)).await
     }
 
     /// A registered runner: its id and its secret.
-    pub async fn register(&self, max_sessions: u32) -> (String, String) {
+    pub(crate) async fn register(&self, max_sessions: u32) -> (String, String) {
         let body = json!({"machine_name": "vm", "directory": "/src", "branch": "main", "git_repo_url": null,
             "max_sessions": max_sessions, "metadata": {"worker_type": "claude_code"}});
         let answer = self.post("/v1/environments/bridge", body).await.expect(200);
@@ -196,14 +192,14 @@ impl Client {
     }
 
     /// A session in this environment.
-    pub async fn session_in(&self, environment: &str) -> String {
+    pub(crate) async fn session_in(&self, environment: &str) -> String {
         let body = json!({"title": "test", "events": [], "session_context": {"sources": [], "outcomes": []},
             "environment_id": environment, "source": "remote-control"});
         self.post("/v1/sessions", body).await.expect(200)["id"].as_str().expect("id").to_owned()
     }
 
     /// Every record of a session's stream from `after` on, page by page.
-    pub async fn history(&self, session: &str, after: u64) -> Vec<Value> {
+    pub(crate) async fn history(&self, session: &str, after: u64) -> Vec<Value> {
         let mut all = Vec::new();
         let mut next = after;
         loop {
@@ -220,27 +216,27 @@ impl Client {
 
 /// One server-sent event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SseEvent {
+pub(crate) struct SseEvent {
     pub id: Option<u64>,
     pub event: Option<String>,
     pub data: String,
 }
 
 /// An open event stream.
-pub struct Sse {
+pub(crate) struct Sse {
     response: reqwest::Response,
     buffer: Vec<u8>,
 }
 
 impl Sse {
-    pub async fn open(client: &Client, path: &str) -> Result<Self, reqwest::Error> {
+    pub(crate) async fn open(client: &Client, path: &str) -> Result<Self, reqwest::Error> {
         let request = client.http.get(format!("{}{path}", client.url)).bearer_auth(&client.token);
         let response = request.header("accept", "text/event-stream").send().await?.error_for_status()?;
         Ok(Self { response, buffer: Vec::new() })
     }
 
     /// The next event; `None` when the stream ended or broke. Comments are passed over.
-    pub async fn next(&mut self) -> Option<SseEvent> {
+    pub(crate) async fn next(&mut self) -> Option<SseEvent> {
         loop {
             if let Some(end) = self.buffer.windows(2).position(|pair| pair == b"\n\n") {
                 let frame: Vec<u8> = self.buffer.drain(..end + 2).collect();
@@ -273,7 +269,7 @@ fn parse(frame: &str) -> Option<SseEvent> {
 }
 
 /// Runs `rcsctl` to its end.
-pub fn rcsctl(arguments: &[&str], server: Option<(&str, &str)>) -> (Option<i32>, String, String) {
+pub(crate) fn rcsctl(arguments: &[&str], server: Option<(&str, &str)>) -> (Option<i32>, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rcsctl"));
     command.env_clear().env("NO_COLOR", "1").args(arguments).stdin(Stdio::null());
     if let Some((url, key)) = server {
@@ -285,6 +281,6 @@ pub fn rcsctl(arguments: &[&str], server: Option<(&str, &str)>) -> (Option<i32>,
 }
 
 /// A path as text for a command line.
-pub fn text(path: &Path) -> &str {
+pub(crate) fn text(path: &Path) -> &str {
     path.to_str().expect("UTF-8")
 }

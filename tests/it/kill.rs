@@ -48,8 +48,10 @@ async fn write(client: Client, session: String, writer: usize, stop: Arc<AtomicB
     while !stop.load(Ordering::Relaxed) {
         let batch = 1 + number % 3;
         let events: Vec<Value> = (number..number + batch)
-            .map(|number| json!({"type": "assistant", "uuid": message_id(writer, number).to_string(),
-                "message": {"role": "assistant", "content": [{"type": "text", "text": "x".repeat(200)}]}}))
+            .map(|number| {
+                json!({"type": "assistant", "uuid": message_id(writer, number).to_string(),
+                "message": {"role": "assistant", "content": [{"type": "text", "text": "x".repeat(200)}]}})
+            })
             .collect();
         let body = json!({ "events": events });
         loop {
@@ -108,7 +110,11 @@ fn check_session(history: &[Value], seen: &[Value], acked: &HashMap<usize, u64>)
         let id: Uuid = event["payload"]["uuid"].as_str().expect("uuid").parse().expect("uuid");
         let writer = usize::try_from((id.as_u128() >> 96) & 0xffff).expect("small");
         let expected = next.entry(writer).or_default();
-        assert_eq!(id, message_id(writer, *expected), "a message of writer {writer} is missing, doubled or out of order");
+        assert_eq!(
+            id,
+            message_id(writer, *expected),
+            "a message of writer {writer} is missing, doubled or out of order"
+        );
         *expected += 1;
     }
     for (writer, acked) in acked {

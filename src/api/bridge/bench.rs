@@ -61,9 +61,9 @@ impl Bench {
             version: "test".into(),
             poll_timeout: Duration::from_secs(8),
             sse_keepalive: Duration::from_secs(15),
-            jwt_lifetime: Duration::from_secs(3_600),
+            jwt_lifetime: Duration::from_hours(1),
             ws_keepalive: Duration::from_secs(20),
-            ws_idle: Duration::from_secs(60),
+            ws_idle: Duration::from_mins(1),
             cors_origins: Vec::new(),
         };
         change(&mut settings);

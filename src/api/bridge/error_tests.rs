@@ -73,7 +73,7 @@ async fn every_failure_on_one_page() {
 
 #[test]
 fn nothing_of_the_disk_or_of_others_is_shown() {
-    let journal = crate::journal::JournalError::Unreadable { path: "/var/lib/secret".into(), reason: "x".into() };
+    let journal = crate::relay::JournalError::Unreadable { path: "/var/lib/secret".into(), reason: "x".into() };
     let words = Failure::Relay(RelayError::Journal(journal)).words();
     assert!(!words.contains("/var/lib"), "{words}");
     assert_eq!(Failure::Denied(Denied::Foreign).words(), Failure::NotFound.words());

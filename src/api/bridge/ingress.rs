@@ -12,7 +12,11 @@ use serde_json::value::RawValue;
 use super::{Failure, sessions::bounded, translate};
 use crate::{
     api::common::{BadRequest, Call, House, Response, reply},
-    domain::{Command, Outcome, SessionId},
+    domain::{
+        Command, Outcome, SessionId,
+        command::{Incoming, Meaning},
+        event::{MessageKind, Status},
+    },
     relay::{Lease, RelayError},
     security::Principal,
     wire::bridge::{session::Events, worker::EventsTaken},
@@ -47,6 +51,9 @@ pub(super) async fn receive(
         })?;
         messages.extend(incoming);
     }
+    if is_history(&messages) {
+        messages.iter_mut().for_each(forget_work);
+    }
     let mut taken = EventsTaken::default();
     if !messages.is_empty() {
         let command = Command::Receive { session, epoch: epoch_of(principal), messages };
@@ -59,6 +66,30 @@ pub(super) async fn receive(
         house.relay.announce(Lease::Worker(session)).await;
     }
     Ok(taken)
+}
+
+/// Whether a batch tells of turns that are over. A terminal that connects in the middle of a conversation sends what
+/// was said before, without the ends of turns; nobody is at work on it.
+fn is_history(messages: &[Incoming]) -> bool {
+    let mut replied = false;
+    let mut asked = false;
+    for Incoming { meaning, .. } in messages {
+        let Meaning::Said(said) = meaning else { continue };
+        match (said.kind, said.status) {
+            (MessageKind::Result, _) => (asked, replied) = (false, false),
+            (_, Some(Status::Working)) if replied => return true,
+            (_, Some(Status::Working)) => asked = true,
+            (MessageKind::Assistant, _) => replied = asked,
+            _ => {}
+        }
+    }
+    false
+}
+
+fn forget_work(message: &mut Incoming) {
+    if let Meaning::Said(said) = &mut message.meaning {
+        said.status = None;
+    }
 }
 
 /// The epoch that the token names, if it names one. Workers of v1 have none.

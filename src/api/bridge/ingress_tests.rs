@@ -290,6 +290,21 @@ async fn what_the_agent_does_shows_in_its_status() {
 }
 
 #[tokio::test]
+async fn a_conversation_that_is_brought_along_does_not_look_like_work() {
+    let bench = Bench::open().await;
+    let session = bench.session().await;
+    let user = |number| json!({"type": "user", "uuid": uuid(number), "message": {"content": "do it"}});
+    let assistant = |number| json!({"type": "assistant", "uuid": uuid(number), "message": {"content": []}});
+    ingest(&bench, session, vec![user(1), assistant(2), user(3), assistant(4)]).await;
+    assert_eq!(status(&bench, session), Status::Idle);
+    ingest(&bench, session, vec![user(5), assistant(6)]).await;
+    assert_eq!(status(&bench, session), Status::Working);
+    let end = json!({"type": "result", "uuid": uuid(7)});
+    ingest(&bench, session, vec![assistant(8), end, user(9)]).await;
+    assert_eq!(status(&bench, session), Status::Working);
+}
+
+#[tokio::test]
 async fn a_control_request_is_answered_once() {
     let bench = Bench::open().await;
     let session = bench.session().await;

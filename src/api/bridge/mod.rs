@@ -50,6 +50,7 @@ pub async fn answer(house: Arc<House>, call: Call) -> Response {
 }
 
 /// Opens a socket.
+#[expect(clippy::needless_pass_by_value, reason = "the corridor gives every room its call")]
 pub fn open_socket(house: Arc<House>, call: Call, ws: warp::ws::Ws) -> Response {
     match Endpoint::parse(&call.method, &call.segments()) {
         Ok(Endpoint::IngressSocket { session }) => socket::open(house, &call, ws, session),

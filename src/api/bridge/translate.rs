@@ -16,10 +16,10 @@ use crate::{
         DedupeKey, Event, MessageId, Record, RequestId, Sequence, SessionId, Stream, Timestamp,
         command::{Incoming, Meaning, Prompt, Said},
         event::{self, MessageKind, PermissionDecided, PermissionRequested, Status, Verdict},
+        limits,
         outbox::Item,
     },
-    journal::Bounds,
-    relay::RelayError,
+    relay::{Bounds, RelayError},
     security::{dedupe_key, fingerprint},
     wire::bridge::{self as wire, Activity, Asks, Classified, Control, Kind, Says},
 };
@@ -130,8 +130,11 @@ pub(super) const fn is_outgoing(event: &Event) -> bool {
 
 /// The line for an item of the session's outbox; nothing if it is not due any more.
 pub(super) fn outgoing(house: &House, session: SessionId, sequence: Sequence) -> Result<Option<Outgoing>, RelayError> {
-    let due = |item: &&Item| item.is_due();
-    if house.relay.world().session(session).and_then(|found| found.outbox.get(sequence)).filter(due).is_none() {
+    let due = {
+        let world = house.relay.world();
+        world.session(session).and_then(|found| found.outbox.get(sequence)).is_some_and(Item::is_due)
+    };
+    if !due {
         return Ok(None);
     }
     let Some(record) = read(house, session, sequence)? else { return Ok(None) };
@@ -235,6 +238,8 @@ pub(super) fn title(text: &str) -> Option<String> {
     let line: Cow<'_, str> =
         if text.contains(char::is_control) { text.replace(char::is_control, " ").into() } else { text.into() };
     let mut line = line.trim().to_owned();
-    line.truncate(line.floor_char_boundary(crate::domain::limits::TITLE_BYTES_MAX));
+    while line.len() > limits::TITLE_BYTES_MAX {
+        line.pop();
+    }
     (!line.is_empty()).then_some(line)
 }

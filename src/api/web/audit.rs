@@ -8,7 +8,7 @@ use super::{caller::Caller, error::Failure, json, page, render};
 use crate::{
     api::common::Response,
     domain::{Position, limits},
-    journal::Bounds,
+    relay::Bounds,
     wire::web::{AuditCommit, AuditCommits, AuditPage, Fault, ProblemKind, Verification},
 };
 
@@ -29,7 +29,7 @@ pub(super) fn read(caller: &Caller<'_>) -> Result<Response, Failure> {
     };
     let records = records.iter().map(|record| render::audit(record)).collect();
     let page = AuditPage { records, next: next.0, tail: tail.0, epoch: journal.epoch().to_string() };
-    json(StatusCode::OK, &page)
+    Ok(json(StatusCode::OK, &page))
 }
 
 pub(super) fn commits(caller: &Caller<'_>) -> Result<Response, Failure> {
@@ -42,7 +42,7 @@ pub(super) fn commits(caller: &Caller<'_>) -> Result<Response, Failure> {
         at: commit.at.to_string(),
         link: hex(&commit.link),
     });
-    json(StatusCode::OK, &AuditCommits { commits: shown.collect(), next: next.0 })
+    Ok(json(StatusCode::OK, &AuditCommits { commits: shown.collect(), next: next.0 }))
 }
 
 /// Reads every record there is, on a thread of its own: the others keep answering.
@@ -61,7 +61,7 @@ pub(super) async fn verify(caller: &Caller<'_>) -> Result<Response, Failure> {
         head: hex(&found.head),
         fault: found.fault.map(|fault| Fault { position: fault.position.0, reason: fault.reason }),
     };
-    json(StatusCode::OK, &verification)
+    Ok(json(StatusCode::OK, &verification))
 }
 
 fn hex(bytes: &[u8]) -> String {

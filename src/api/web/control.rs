@@ -32,27 +32,27 @@ pub(super) fn check_mode(caller: &Caller<'_>, field: &str, mode: &str) -> Result
 }
 
 pub(super) async fn interrupt(caller: &Caller<'_>, session: SessionId) -> Result<Response, Failure> {
-    reply(request(caller, session, Control::Interrupt).await?)
+    Ok(accepted(request(caller, session, Control::Interrupt).await?))
 }
 
 pub(super) async fn set_mode(caller: &Caller<'_>, session: SessionId) -> Result<Response, Failure> {
     let SetMode { mode } = caller.body()?;
     check_mode(caller, "mode", &mode)?;
-    reply(request(caller, session, Control::SetPermissionMode { mode }).await?)
+    Ok(accepted(request(caller, session, Control::SetPermissionMode { mode }).await?))
 }
 
 pub(super) async fn set_model(caller: &Caller<'_>, session: SessionId) -> Result<Response, Failure> {
     let SetModel { model } = caller.body()?;
     let model = plain_text("model", &model, limits::NAME_BYTES_MAX)?;
-    reply(request(caller, session, Control::SetModel { model }).await?)
+    Ok(accepted(request(caller, session, Control::SetModel { model }).await?))
 }
 
 pub(super) async fn set_thinking(caller: &Caller<'_>, session: SessionId) -> Result<Response, Failure> {
     let SetThinking { max_thinking_tokens } = caller.body()?;
-    reply(request(caller, session, Control::SetMaxThinkingTokens { max_thinking_tokens }).await?)
+    Ok(accepted(request(caller, session, Control::SetMaxThinkingTokens { max_thinking_tokens }).await?))
 }
 
-fn reply((request_id, sequence): (RequestId, Sequence)) -> Result<Response, Failure> {
+fn accepted((request_id, sequence): (RequestId, Sequence)) -> Response {
     json(StatusCode::ACCEPTED, &ControlRequested { request_id, sequence: sequence.0 })
 }
 

@@ -42,7 +42,7 @@ pub(super) async fn decide(caller: &Caller<'_>, session: SessionId, request: Req
     let decision = body.decision;
     let sequence = settle(caller, session, &request, body).await?;
     let decided = DecidedPermission { session_id: session, request_id: request, decision, sequence: sequence.0 };
-    json(StatusCode::OK, &decided)
+    Ok(json(StatusCode::OK, &decided))
 }
 
 /// Decides, from whichever body the answer came.
@@ -145,7 +145,7 @@ fn bare_answer(body: &DecidePermission) -> Answer {
     Answer {
         verdict,
         message: body.message.clone().filter(|words| !words.is_empty()),
-        fingerprint: fingerprint(parts.iter().map(|part| part.as_bytes())),
+        fingerprint: fingerprint(parts.iter().map(String::as_bytes)),
         payload: Bytes::new(),
         remember: None,
     }

@@ -35,7 +35,7 @@ pub(super) fn list(caller: &Caller<'_>) -> Result<Response, Failure> {
     let shown = places.iter().filter_map(|place| world.environment(EnvironmentId::from_uuid(place.id)));
     let items: Vec<Environment> = shown.map(summary).collect();
     drop(world);
-    json(StatusCode::OK, &Page { items, next })
+    Ok(json(StatusCode::OK, &Page { items, next }))
 }
 
 pub(super) fn show(caller: &Caller<'_>, id: EnvironmentId) -> Result<Response, Failure> {
@@ -59,7 +59,7 @@ pub(super) fn show(caller: &Caller<'_>, id: EnvironmentId) -> Result<Response, F
     });
     let detail = EnvironmentDetail { environment: summary(found), work: work.collect() };
     drop(world);
-    json(StatusCode::OK, &detail)
+    Ok(json(StatusCode::OK, &detail))
 }
 
 /// Replaces an item by a fresh one for the same session.
@@ -71,7 +71,7 @@ pub(super) async fn requeue(caller: &Caller<'_>, id: EnvironmentId, work: WorkId
     let session = session.ok_or_else(|| Failure::absent(format_args!("unfinished work item {work} of {id}")))?;
     let fresh = WorkId::from_uuid(caller.house.fresh()?);
     match caller.submit(Command::RedispatchSession { environment: id, session, work: fresh }).await? {
-        Outcome::Done => json(StatusCode::OK, &Requeued { work_id: fresh, session_id: session }),
+        Outcome::Done => Ok(json(StatusCode::OK, &Requeued { work_id: fresh, session_id: session })),
         other => Err(Failure::unexpected(&other)),
     }
 }

@@ -10,8 +10,7 @@ use crate::{
         reply::{empty, json_as},
     },
     domain::{InvalidId, Outcome, Refusal},
-    journal::JournalError,
-    relay::RelayError,
+    relay::{JournalError, RelayError},
     security::{Denied, NoRandomness, RetryAfter},
     wire::web::{EPOCH, Problem, ProblemKind},
 };

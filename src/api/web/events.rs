@@ -12,8 +12,7 @@ use crate::{
         stream::{self, Draw},
     },
     domain::{Record, Sequence, SessionId, Stream, limits},
-    journal::Bounds,
-    relay::{RelayError, Subscription},
+    relay::{Bounds, RelayError, Subscription},
     security::{Grant, Principal},
     wire::web::{Gap, GapTag},
 };
@@ -136,13 +135,11 @@ impl Draw for Frames {
     }
 
     fn failure(&mut self, error: &RelayError, out: &mut Vec<u8>) {
-        match self.0.gap(error).and_then(|gap| serde_json::to_vec(&gap).ok()) {
-            Some(gap) => stream::frame(out, Some("gap"), None, &gap),
-            None => {
-                tracing::error!(%error, session = %self.0.session, "a stream broke");
-                out.extend_from_slice(b"retry: 1000\n: the stream broke; connect again\n\n");
-            }
+        if let Some(gap) = self.0.gap(error).and_then(|gap| serde_json::to_vec(&gap).ok()) {
+            return stream::frame(out, Some("gap"), None, &gap);
         }
+        tracing::error!(%error, session = %self.0.session, "a stream broke");
+        out.extend_from_slice(b"retry: 1000\n: the stream broke; connect again\n\n");
     }
 
     fn may_go_on(&self) -> bool {

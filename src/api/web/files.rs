@@ -52,5 +52,5 @@ pub(super) async fn store(caller: &Caller<'_>) -> Result<Response, Failure> {
         media_type: stored.media_type,
         size_bytes: stored.size_bytes,
     };
-    created(&format!("/api/oauth/files/{}/content", shown.file_uuid), &shown)
+    Ok(created(&format!("/api/oauth/files/{}/content", shown.file_uuid), &shown))
 }

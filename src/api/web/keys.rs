@@ -25,7 +25,7 @@ pub(super) fn list(caller: &Caller<'_>) -> Result<Response, Failure> {
     let shown = places.iter().filter_map(|place| world.key(KeyId::from_uuid(place.id)));
     let items: Vec<Key> = shown.map(shown_key).collect();
     drop(world);
-    json(StatusCode::OK, &Page { items, next })
+    Ok(json(StatusCode::OK, &Page { items, next }))
 }
 
 pub(super) async fn create(caller: &Caller<'_>) -> Result<Response, Failure> {
@@ -65,7 +65,7 @@ pub(super) async fn create(caller: &Caller<'_>) -> Result<Response, Failure> {
         other => return Err(Failure::unexpected(&other)),
     }
     let shown = caller.house.relay.world().key(id).map(shown_key).ok_or_else(|| Failure::absent(id))?;
-    created(&format!("/api/v1/keys/{id}"), &CreatedKey { key: shown, secret: secret.expose().to_owned() })
+    Ok(created(&format!("/api/v1/keys/{id}"), &CreatedKey { key: shown, secret: secret.expose().to_owned() }))
 }
 
 /// Revoking twice is as good as once.

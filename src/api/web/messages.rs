@@ -49,7 +49,7 @@ pub(super) async fn post(caller: &Caller<'_>, session: SessionId) -> Result<Resp
     let words = Words { field: "content", content, attachments: file_attachments, message: message_id };
     let (message, sequence) = say(caller, session, words).await?;
     let accepted = MessageAccepted { message_id: message, sequence: sequence.0, state: MessageState::Accepted };
-    created(&format!("/api/v1/sessions/{session}/messages/{message}"), &accepted)
+    Ok(created(&format!("/api/v1/sessions/{session}/messages/{message}"), &accepted))
 }
 
 /// Posts; the same message id again posts nothing and has the same place.
@@ -120,7 +120,7 @@ fn check_attachment(caller: &Caller<'_>, owner: OwnerId, file: &FileAttachment) 
 }
 
 pub(super) async fn show(caller: &Caller<'_>, session: SessionId, message: MessageId) -> Result<Response, Failure> {
-    json(StatusCode::OK, &receipt(caller, session, message).await?)
+    Ok(json(StatusCode::OK, &receipt(caller, session, message).await?))
 }
 
 /// Takes a message back that no worker has yet. Repeating it changes nothing.
@@ -134,11 +134,11 @@ pub(super) async fn cancel(caller: &Caller<'_>, session: SessionId, message: Mes
                 let detail = Refusal::AlreadyDelivered { message }.to_string();
                 return Err(Failure::new(ProblemKind::AlreadyDelivered, detail));
             }
-            return json(StatusCode::OK, &found);
+            return Ok(json(StatusCode::OK, &found));
         }
         Err(error) => return Err(error.into()),
     }
-    json(StatusCode::OK, &receipt(caller, session, message).await?)
+    Ok(json(StatusCode::OK, &receipt(caller, session, message).await?))
 }
 
 /// Reads from where the message was posted on, until nothing more can come: what the outbox still holds has no last

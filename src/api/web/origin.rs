@@ -33,7 +33,7 @@ impl Origin {
     pub(super) fn of(settings: &Settings, call: &Call) -> Self {
         let Some(value) = call.headers.get(header::ORIGIN) else { return Self::Absent };
         let Ok(origin) = value.to_str() else { return Self::Foreign("an unreadable origin".into()) };
-        if settings.cors_origins.iter().any(|allowed| allowed == "*" || same(allowed, origin)) {
+        if settings.cors_origins.iter().any(|allowed| same(allowed, origin)) {
             return Self::Configured(value.clone());
         }
         let host = call.header(header::HOST);
@@ -72,7 +72,7 @@ impl Origin {
 
     /// Tells the browser that a page of a configured origin may read the answer.
     pub(super) fn mark(&self, headers: &mut HeaderMap) {
-        headers.append(header::VARY, HeaderValue::from_static("origin"));
+        headers.insert(header::VARY, HeaderValue::from_static("origin"));
         if let Self::Configured(origin) = self {
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
             headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(RESPONSE_HEADERS));

@@ -18,8 +18,7 @@ use crate::{
         limits,
         permission::{Open, Settled, Settlement},
     },
-    journal::Bounds,
-    relay::RelayError,
+    relay::{Bounds, RelayError},
     wire::web::{Decision, Page, Permission, PermissionState, Winner},
 };
 
@@ -54,7 +53,7 @@ pub(super) fn list(caller: &Caller<'_>) -> Result<Response, Failure> {
             break;
         }
     }
-    json(StatusCode::OK, &Page { items, next })
+    Ok(json(StatusCode::OK, &Page { items, next }))
 }
 
 pub(super) fn show(caller: &Caller<'_>, session: SessionId, request: &RequestId) -> Result<Response, Failure> {
@@ -72,7 +71,7 @@ pub(super) fn show(caller: &Caller<'_>, session: SessionId, request: &RequestId)
         (None, Some(settled)) => settled_shown(caller, session, title, &settled)?,
         (None, None) => return Err(unknown(session, request)),
     };
-    json(StatusCode::OK, &shown)
+    Ok(json(StatusCode::OK, &shown))
 }
 
 fn unknown(session: SessionId, request: &RequestId) -> Failure {

@@ -80,11 +80,11 @@ pub(super) fn list(caller: &Caller<'_>) -> Result<Response, Failure> {
     let shown = places.iter().filter_map(|place| world.session(SessionId::from_uuid(place.id)));
     let items: Vec<Session> = shown.map(summary).collect();
     drop(world);
-    json(StatusCode::OK, &Page { items, next })
+    Ok(json(StatusCode::OK, &Page { items, next }))
 }
 
 pub(super) fn show(caller: &Caller<'_>, id: SessionId) -> Result<Response, Failure> {
-    json(StatusCode::OK, &detail(caller, id)?)
+    Ok(json(StatusCode::OK, &detail(caller, id)?))
 }
 
 pub(super) async fn create(caller: &Caller<'_>) -> Result<Response, Failure> {
@@ -109,7 +109,7 @@ pub(super) async fn create(caller: &Caller<'_>) -> Result<Response, Failure> {
     let words = prompt.map(|content| Words { field: "prompt", content, attachments: None, message: None });
     let prompt = words.map(|words| messages::prompt(caller, owner, words)).transpose()?;
     let id = begin(caller, particulars, prompt).await?;
-    created(&format!("/api/v1/sessions/{id}"), &detail(caller, id)?)
+    Ok(created(&format!("/api/v1/sessions/{id}"), &detail(caller, id)?))
 }
 
 /// Begins a session and queues it for its environment.
@@ -137,14 +137,14 @@ pub(super) async fn rename(caller: &Caller<'_>, id: SessionId) -> Result<Respons
     let RenameSession { title } = caller.body()?;
     let title = plain_text("title", &title, limits::TITLE_BYTES_MAX)?;
     caller.submit(Command::RenameSession { session: id, title }).await?;
-    json(StatusCode::OK, &detail(caller, id)?)
+    Ok(json(StatusCode::OK, &detail(caller, id)?))
 }
 
 /// Archiving twice is as good as once.
 pub(super) async fn archive(caller: &Caller<'_>, id: SessionId) -> Result<Response, Failure> {
     match caller.submit(Command::ArchiveSession { session: id }).await? {
-        Outcome::Done => json(StatusCode::OK, &Archive { id, already: false }),
-        Outcome::Unchanged => json(StatusCode::OK, &Archive { id, already: true }),
+        Outcome::Done => Ok(json(StatusCode::OK, &Archive { id, already: false })),
+        Outcome::Unchanged => Ok(json(StatusCode::OK, &Archive { id, already: true })),
         other => Err(Failure::unexpected(&other)),
     }
 }
@@ -159,7 +159,7 @@ pub(super) async fn archive_many(caller: &Caller<'_>) -> Result<Response, Failur
     let each = ids.into_iter().map(|id| archive_one(caller, id));
     // Asked for together, so that they are committed together instead of one sync after the other.
     let results = futures_util::future::join_all(each).await;
-    json(StatusCode::OK, &ArchivedMany { results })
+    Ok(json(StatusCode::OK, &ArchivedMany { results }))
 }
 
 async fn archive_one(caller: &Caller<'_>, id: SessionId) -> ArchiveResult {

@@ -2,14 +2,14 @@
 
 use http::StatusCode;
 
-use super::{caller::Caller, environments, error::Failure, json, sessions};
+use super::{caller::Caller, environments, json, sessions};
 use crate::{
     api::common::Response,
     domain::work::Stage,
     wire::web::{Counts, EnvironmentStatus, ServerStatus, SessionStatus},
 };
 
-pub(super) fn show(caller: &Caller<'_>) -> Result<Response, Failure> {
+pub(super) fn show(caller: &Caller<'_>) -> Response {
     let relay = &caller.house.relay;
     let status = ServerStatus {
         version: caller.house.settings.version.clone(),

@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 use super::{
     house::{House, Template},
     http::Target,
-    raw::{GROUP_COMMIT, ONE_COMMIT},
+    raw::Disk,
     report::Report,
     samples::Samples,
 };
@@ -24,9 +24,11 @@ pub(crate) async fn measure(
     house: &mut House<'_>,
     connections: usize,
     duration: Duration,
+    disk: Option<&mut Disk>,
     report: &mut Report,
 ) -> Result<(), CtlError> {
     let session = house.session().await?;
+    let before = house.tail().await?;
     let mut ready = Vec::with_capacity(connections);
     for _ in 0..connections {
         ready.push((house.target.connect().await?, Template::new(house.target, session, 1)?));
@@ -65,13 +67,19 @@ pub(crate) async fn measure(
         all.failures += done.failures;
     }
     let elapsed = start.elapsed();
-    let (limit, name) = match connections {
-        1 => (report.per_second(ONE_COMMIT, 1), ONE_COMMIT),
-        _ => (report.per_second(GROUP_COMMIT, connections), "raw group commit"),
+    // The limit is measured right after, at the batch size that the server reached: a disk changes by the minute.
+    let limit = match disk {
+        Some(disk) => {
+            let batch = house.batch_since(before).await?.unwrap_or(connections).max(1);
+            Some((batch, disk.commits(batch, report)?))
+        }
+        None => None,
     };
     let count = all.times.len() as u64;
     let row = report.add("append over HTTP", connections, count, elapsed, all.times);
     row.failures = all.failures;
-    row.against(name, limit);
+    if let Some((batch, per_second)) = limit {
+        row.against(format!("raw commits of {batch}"), per_second);
+    }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
+use serde_json::json;
 
 use super::{house::House, http::Connection, report::Report, samples::Samples};
 use crate::{
@@ -33,8 +34,9 @@ struct Data {
 }
 
 pub(crate) async fn measure(house: &mut House<'_>, report: &mut Report) -> Result<(), CtlError> {
-    let body = r#"{"machine_name":"rcsctl bench","directory":"/","branch":"main","git_repo_url":null,"max_sessions":1,"metadata":{"worker_type":"bench"}}"#;
-    let runner: Registered = house.json("POST", "/v1/environments/bridge", body).await?;
+    let body = json!({"machine_name": "rcsctl bench", "directory": "/", "branch": "main", "git_repo_url": null,
+        "max_sessions": 1, "metadata": {"worker_type": "bench"}});
+    let runner: Registered = house.json("POST", "/v1/environments/bridge", &body.to_string()).await?;
     let environment = runner.environment_id;
     let measured = rounds(house, &runner, report).await;
     house.done("DELETE", &format!("/v1/environments/bridge/{environment}"), "").await?;

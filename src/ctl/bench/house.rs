@@ -1,11 +1,13 @@
 //! What the benchmark sets up at the server and takes down again: sessions, runners, and messages to fill them with.
 
 use serde::Deserialize;
+use serde_json::json;
 
 use super::http::{Answer, Connection, Target};
 use crate::{
     ctl::{CtlError, client::fresh_id, error::Kind},
-    domain::SessionId,
+    domain::{SessionId, limits},
+    wire::web::{AuditCommits, ServerStatus},
 };
 
 /// A guest's things at a server.
@@ -42,6 +44,31 @@ impl<'a> House<'a> {
     pub(crate) async fn latest(&mut self, session: SessionId) -> Result<u64, CtlError> {
         let shown: Shown = self.json("GET", &format!("/api/v1/sessions/{session}"), "").await?;
         Ok(shown.latest)
+    }
+
+    /// The last position of the journal.
+    pub(crate) async fn tail(&mut self) -> Result<u64, CtlError> {
+        let status: ServerStatus = self.json("GET", "/api/v1/status", "").await?;
+        Ok(status.tail)
+    }
+
+    /// Records per commit, on average, after a position; `None` if the key may not see that.
+    pub(crate) async fn batch_since(&mut self, before: u64) -> Result<Option<usize>, CtlError> {
+        let (mut from, mut commits) = (before + 1, 0);
+        loop {
+            let path = format!("/api/v1/audit/commits?from={from}&limit={}", limits::PAGE_ITEMS_MAX);
+            let page: AuditCommits = match self.json("GET", &path, "").await {
+                Ok(page) => page,
+                Err(error) if error.kind == Kind::Unauthorised => return Ok(None),
+                Err(error) => return Err(error),
+            };
+            if page.commits.is_empty() || page.next <= from {
+                let records = (from - before - 1 + commits / 2).checked_div(commits);
+                return Ok(records.and_then(|records| usize::try_from(records).ok()));
+            }
+            commits += page.commits.len() as u64;
+            from = page.next;
+        }
     }
 
     /// A call of the setting up, which must succeed.
@@ -132,9 +159,16 @@ fn message() -> Result<String, CtlError> {
     let salt = fresh_id()?.as_simple().to_string();
     let (a, b) = (&salt[..8], &salt[8..12]);
     let uuid = format!("{a}-{b}-4{}{MARK}{NUMBER}", &salt[13..16]);
-    Ok(format!(
-        r#"{{"type":"assistant","message":{{"id":"msg_bench","type":"message","role":"assistant","model":"bench","content":[{{"type":"text","text":"The quick brown fox jumps over the lazy dog."}}]}},"parent_tool_use_id":null,"session_id":"93fa0000-0000-4000-8000-000000000000","uuid":"{uuid}"}}"#
-    ))
+    let words = "The quick brown fox jumps over the lazy dog.";
+    let message = json!({
+        "type": "assistant",
+        "message": {"id": "msg_bench", "type": "message", "role": "assistant", "model": "bench",
+                    "content": [{"type": "text", "text": words}]},
+        "parent_tool_use_id": null,
+        "session_id": "93fa0000-0000-4000-8000-000000000000",
+        "uuid": uuid,
+    });
+    Ok(message.to_string())
 }
 
 #[cfg(test)]

@@ -70,11 +70,19 @@ impl Bench {
         let mut report = Report::default();
         // One thread: the server needs the others.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        match disk {
-            Some(disk) => raw::measure(&disk, &self.connections, duration, &mut report)?,
+        let mut disk = match disk {
+            Some(directory) => Some(raw::Disk::open(directory, duration)?),
+            None => None,
+        };
+        match &mut disk {
+            Some(disk) => {
+                output::note("measuring the disk ...");
+                disk.sync(&mut report)?;
+                disk.commits(1, &mut report)?;
+            }
             None => output::note("no disk to compare with: name one with --disk"),
         }
-        runtime.block_on(self.measure(&target, duration, &mut report))?;
+        runtime.block_on(self.measure(&target, duration, disk.as_mut(), &mut report))?;
         report.print(&mut context.out)?;
         match report.failures() {
             0 => Ok(()),
@@ -82,9 +90,15 @@ impl Bench {
         }
     }
 
-    async fn measure(&self, target: &Target, duration: Duration, report: &mut Report) -> Result<(), CtlError> {
+    async fn measure(
+        &self,
+        target: &Target,
+        duration: Duration,
+        disk: Option<&mut raw::Disk>,
+        report: &mut Report,
+    ) -> Result<(), CtlError> {
         let mut house = house::House::new(target).await?;
-        let measured = self.measure_in(&mut house, duration, report).await;
+        let measured = self.measure_in(&mut house, duration, disk, report).await;
         // What was measured is worth more than a tidy end.
         if let Err(error) = house.clear().await {
             error.lines().iter().for_each(|line| output::note(line));
@@ -96,12 +110,13 @@ impl Bench {
         &self,
         house: &mut house::House<'_>,
         duration: Duration,
+        mut disk: Option<&mut raw::Disk>,
         report: &mut Report,
     ) -> Result<(), CtlError> {
         if self.only.contains(&Part::Append) {
             for connections in &self.connections {
                 output::note(&format!("appending over {connections} connections ..."));
-                append::measure(house, *connections, duration, report).await?;
+                append::measure(house, *connections, duration, disk.as_deref_mut(), report).await?;
             }
         }
         if self.only.contains(&Part::Dispatch) {

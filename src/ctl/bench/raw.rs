@@ -10,7 +10,7 @@ use std::{
 use redb::{Database, TableDefinition};
 
 use super::{report::Report, samples::Samples};
-use crate::ctl::{CtlError, output};
+use crate::ctl::CtlError;
 
 /// One record in the journal, about: a message of 300 bytes with what we add.
 const RECORD: [u8; 512] = [0x5a; 512];
@@ -18,27 +18,34 @@ const TABLE: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("events");
 
 /// How the limit of a group commit is called, for those who are held against it.
 pub(crate) const GROUP_COMMIT: &str = "raw redb group commit, records";
-/// How the limit of one commit is called.
-pub(crate) const ONE_COMMIT: &str = "raw redb commit of one record";
 
-/// Measures in a directory, once per batch size.
-pub(crate) fn measure(
-    directory: &Path,
-    batches: &[usize],
+/// The disk under the server, with a database of our own on it.
+#[derive(Debug)]
+pub(crate) struct Disk {
+    directory: PathBuf,
+    db: Database,
+    next: u64,
     duration: Duration,
-    report: &mut Report,
-) -> Result<(), CtlError> {
-    output::note(&format!("measuring the disk under {} ...", directory.display()));
-    let short = duration.min(Duration::from_secs(2));
-    sync(directory, short, report)?;
-    let scratch = Scratch::new(directory, "redb")?;
-    let db = Database::create(&scratch.path).map_err(CtlError::failed)?;
-    let mut next = 0;
-    commits(&db, 1, short, &mut next, ONE_COMMIT, report)?;
-    for batch in batches.iter().filter(|batch| **batch > 0) {
-        commits(&db, *batch, short, &mut next, GROUP_COMMIT, report)?;
+    _scratch: Scratch,
+}
+
+impl Disk {
+    /// Makes the database in a directory; each measurement will take `duration`.
+    pub(crate) fn open(directory: PathBuf, duration: Duration) -> Result<Self, CtlError> {
+        let scratch = Scratch::new(&directory, "redb")?;
+        let db = Database::create(&scratch.path).map_err(CtlError::failed)?;
+        Ok(Self { directory, db, next: 0, duration, _scratch: scratch })
     }
-    Ok(())
+
+    /// What a sync alone takes.
+    pub(crate) fn sync(&self, report: &mut Report) -> Result<(), CtlError> {
+        sync(&self.directory, self.duration, report)
+    }
+
+    /// Records per second in commits of this size.
+    pub(crate) fn commits(&mut self, batch: usize, report: &mut Report) -> Result<f64, CtlError> {
+        commits(&self.db, batch, self.duration, &mut self.next, report)
+    }
 }
 
 fn sync(directory: &Path, duration: Duration, report: &mut Report) -> Result<(), CtlError> {
@@ -62,9 +69,8 @@ fn commits(
     batch: usize,
     duration: Duration,
     next: &mut u64,
-    what: &str,
     report: &mut Report,
-) -> Result<(), CtlError> {
+) -> Result<f64, CtlError> {
     let mut times = Samples::default();
     let mut records = 0;
     let start = Instant::now();
@@ -83,8 +89,7 @@ fn commits(
         records += batch as u64;
         times.add(before.elapsed());
     }
-    report.add(what, batch, records, start.elapsed(), times);
-    Ok(())
+    Ok(report.add(GROUP_COMMIT, batch, records, start.elapsed(), times).per_second)
 }
 
 /// A file that is gone afterwards.

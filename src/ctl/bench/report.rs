@@ -68,11 +68,6 @@ impl Report {
         &mut self.rows[last]
     }
 
-    /// The rate that was measured for this.
-    pub(crate) fn per_second(&self, what: &str, width: usize) -> Option<f64> {
-        self.rows.iter().find(|row| row.what == what && row.width == width).map(|row| row.per_second)
-    }
-
     /// Everything that went wrong.
     pub(crate) fn failures(&self) -> u64 {
         self.rows.iter().map(|row| row.failures).sum()
@@ -105,12 +100,9 @@ impl Report {
 }
 
 impl Row {
-    /// Holds the row against a limit, if that was measured.
-    pub(crate) fn against(&mut self, what: &str, limit: Option<f64>) {
-        self.limit = limit.filter(|limit| *limit > 0.0).map(|limit| Limit {
-            what: what.to_owned(),
-            per_second: limit,
-            share: self.per_second / limit,
-        });
+    /// Holds the row against a limit.
+    pub(crate) fn against(&mut self, what: String, per_second: f64) {
+        let share = if per_second > 0.0 { self.per_second / per_second } else { 0.0 };
+        self.limit = Some(Limit { what, per_second, share });
     }
 }

@@ -27,7 +27,7 @@ use crate::{
 /// Between two attempts to connect, at most.
 const RETRY_MAX: Duration = Duration::from_secs(10);
 /// A server that is gone for so long is not restarting.
-const GIVE_UP: Duration = Duration::from_secs(300);
+const GIVE_UP: Duration = Duration::from_mins(5);
 
 /// See [`Session::Tail`](super::Session::Tail).
 #[derive(Debug, Args)]

@@ -110,9 +110,12 @@ impl<'a> WorkSecret<'a> {
 
     /// Base64url of its JSON, as the client decodes it.
     pub fn encode(&self) -> String {
-        let json = serde_json::to_vec(self).expect("a struct of text and booleans always becomes JSON");
-        URL_SAFE_NO_PAD.encode(json)
+        URL_SAFE_NO_PAD.encode(json(self))
     }
+}
+
+fn json(secret: &WorkSecret<'_>) -> Vec<u8> {
+    serde_json::to_vec(secret).expect("a struct of text and booleans always becomes JSON")
 }
 
 /// The answer to a work heartbeat. The client logs it.

@@ -290,8 +290,8 @@ fn answers(peek: &Peek<'_>) -> Option<Says> {
         request_id: Option<&'a RawValue>,
         #[serde(rename = "requestId", borrow)]
         request_id_camel: Option<&'a RawValue>,
-        #[serde(borrow)]
-        response: Option<&'a RawValue>,
+        #[serde(rename = "response", borrow)]
+        inner: Option<&'a RawValue>,
     }
     #[derive(Deserialize)]
     struct Inner<'a> {
@@ -302,7 +302,7 @@ fn answers(peek: &Peek<'_>) -> Option<Says> {
     }
     let outer: Response<'_> = object(peek.response)?;
     let request = request_id(outer.request_id, outer.request_id_camel)?;
-    let inner: Option<Inner<'_>> = object(outer.response);
+    let inner: Option<Inner<'_>> = object(outer.inner);
     let behavior = inner.as_ref().and_then(|inner| text(inner.behavior));
     if let Some(behavior) = behavior {
         return Some(Says::Mirrors { request, allow: behavior == "allow" });

@@ -1,5 +1,7 @@
 //! Every sort of message that real workers were seen to send, and what could be made up to confuse us.
 
+use std::fmt::Write as _;
+
 use super::*;
 
 fn raw(json: &str) -> &RawValue {
@@ -18,9 +20,8 @@ fn said_of(json: &str) -> Said {
 }
 
 fn ask(input: &str) -> Asks {
-    let json = format!(
-        r#"{{"type":"control_request","request_id":"r","request":{{"subtype":"can_use_tool","tool_name":"T","input":{input}}}}}"#
-    );
+    let request = format!(r#"{{"subtype":"can_use_tool","tool_name":"T","input":{input}}}"#);
+    let json = format!(r#"{{"type":"control_request","request_id":"r","request":{request}}}"#);
     match says(&json) {
         Says::Asks(asks) => asks,
         other => panic!("asks nothing: {other:?}"),
@@ -33,7 +34,7 @@ fn captured_messages_mean_what_they_mean() {
     for line in include_str!("../../../fixtures/bridge/worker_messages.jsonl").lines() {
         let Classified { uuid, says } = classify(raw(line)).expect("a captured message");
         let start: String = line.chars().take(100).collect();
-        page.push_str(&format!("{start}\n  {uuid:?}\n  {says:?}\n"));
+        writeln!(page, "{start}\n  {uuid:?}\n  {says:?}").expect("a string takes everything");
     }
     insta::assert_snapshot!(page);
 }

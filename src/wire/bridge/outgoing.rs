@@ -51,7 +51,8 @@ struct UserMessage<'a> {
 struct Response<'a> {
     subtype: &'static str,
     request_id: &'a str,
-    response: Answer<'a>,
+    #[serde(rename = "response")]
+    answer: Answer<'a>,
 }
 
 #[derive(Serialize)]
@@ -103,14 +104,14 @@ pub fn permission_answer(
     updated_permissions: Option<&RawValue>,
     tool_use_id: Option<&str>,
 ) -> String {
-    let response = if allow {
+    let answer = if allow {
         let input = updated_input.or(Some(empty_object()));
         Answer::Allow { input, permissions: updated_permissions, tool_use: tool_use_id }
     } else {
         let message = message.map(str::trim).filter(|words| !words.is_empty()).unwrap_or("Denied by the user.");
         Answer::Deny { message, interrupt: false, tool_use: tool_use_id }
     };
-    line(&Message::ControlResponse { response: Response { subtype: "success", request_id, response } })
+    line(&Message::ControlResponse { response: Response { subtype: "success", request_id, answer } })
 }
 
 /// A change of course.

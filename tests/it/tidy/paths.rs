@@ -4,14 +4,14 @@ use super::source::{line_of, words};
 
 /// A path and the line it stands on. `crate::{a::b, c}` is two.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Mention {
+pub(super) struct Mention {
     pub line: usize,
     /// Without the root.
     pub segments: Vec<String>,
 }
 
 /// Every path from this root.
-pub fn paths(code: &str, root: &str) -> Vec<Mention> {
+pub(super) fn paths(code: &str, root: &str) -> Vec<Mention> {
     let mut found = Vec::new();
     for at in words(code, root) {
         // `a::crate::b` is no path from the root, and `super::super` is read from its first word.

@@ -24,7 +24,7 @@ const FLOORS: &[(&str, &[&str])] = &[
 ];
 
 /// The words that name protocols.
-pub const PROTOCOLS: &[&str] = &["acp", "bridge", "gateway", "llm", "remote", "streams"];
+pub(super) const PROTOCOLS: &[&str] = &["acp", "bridge", "gateway", "llm", "remote", "streams"];
 
 const FILE_LINES_MAX: usize = 500;
 const FILE_LINES_MIN: usize = 30;
@@ -47,7 +47,7 @@ const IMPURE_STD: &[&str] = &["fs", "net", "env", "process", "thread", "io", "os
 const IMPURE_WORDS: &[&str] = &["SystemTime", "Instant", "RandomState"];
 
 /// Everything that is wrong, as `path:line: what`.
-pub fn tidy(sources: &[Source]) -> Vec<String> {
+pub(super) fn tidy(sources: &[Source]) -> Vec<String> {
     let mut findings = Vec::new();
     for source in sources {
         let for_tests = source.path.starts_with("tests/") || is_for_tests(source, sources);

@@ -4,7 +4,7 @@
 
 /// One file, seen three ways. All three have the same lines.
 #[derive(Debug)]
-pub struct Source {
+pub(super) struct Source {
     /// From the root of the repository, with `/`.
     pub path: String,
     /// As it is.
@@ -18,20 +18,20 @@ pub struct Source {
 }
 
 impl Source {
-    pub fn new(path: &str, text: &str) -> Self {
+    pub(super) fn new(path: &str, text: &str) -> Self {
         let (spoken, code) = (blank(text, false), blank(text, true));
         let shipped = without_tests(&code);
         Self { path: path.to_owned(), text: text.to_owned(), spoken, code, shipped }
     }
 
     /// The modules that lead to this file: `src/api/web/mod.rs` is `api`, `web`.
-    pub fn modules(&self) -> Vec<&str> {
+    pub(super) fn modules(&self) -> Vec<&str> {
         let inner = self.path.trim_start_matches("src/").trim_end_matches(".rs");
         inner.split('/').filter(|part| !matches!(*part, "mod" | "lib" | "main")).collect()
     }
 
     /// The modules that this file declares for tests only.
-    pub fn test_modules(&self) -> Vec<String> {
+    pub(super) fn test_modules(&self) -> Vec<String> {
         let declared = |code: &str| {
             let lines = code.lines().filter_map(|line| line.trim().trim_start_matches("pub ").strip_prefix("mod "));
             lines.filter_map(|rest| rest.strip_suffix(';').map(str::to_owned)).collect::<Vec<_>>()
@@ -42,12 +42,12 @@ impl Source {
 }
 
 /// The line, counted from 1, of a byte offset.
-pub fn line_of(text: &str, offset: usize) -> usize {
+pub(super) fn line_of(text: &str, offset: usize) -> usize {
     text[..offset].matches('\n').count() + 1
 }
 
 /// Every place where the word stands by itself.
-pub fn words<'a>(text: &'a str, word: &'a str) -> impl Iterator<Item = usize> + 'a {
+pub(super) fn words<'a>(text: &'a str, word: &'a str) -> impl Iterator<Item = usize> + 'a {
     let is_part = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
     text.match_indices(word)
         .map(|(at, _)| at)

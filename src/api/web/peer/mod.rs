@@ -57,9 +57,9 @@ async fn respond(house: &Arc<House>, call: &Call, origin: &Origin, path: &[&str]
     allow(caller, endpoint.needs())?;
     match endpoint {
         Endpoint::Bind => sessions::bind(caller),
-        Endpoint::ListEnvironments => sessions::environments(caller),
-        Endpoint::ListSessions => sessions::list(caller),
-        Endpoint::ListSummaries => sessions::summaries(caller),
+        Endpoint::ListEnvironments => Ok(sessions::environments(caller)),
+        Endpoint::ListSessions => Ok(sessions::list(caller)),
+        Endpoint::ListSummaries => Ok(sessions::summaries(caller)),
         Endpoint::CreateSession => sessions::create(caller).await,
         Endpoint::ShowSession(id) => sessions::show(caller, id),
         Endpoint::ReadHistory(id) => events::history(caller, id),

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     api::common::Response,
     domain::{RequestId, Sequence, SessionId, Stream, event::Control, limits},
-    journal::Bounds,
+    relay::Bounds,
     security::Grant,
     wire::web::{
         DecidePermission, Decision, Scope,
@@ -51,12 +51,12 @@ pub(super) async fn post(caller: &Caller<'_>, session: SessionId, usual: &str) -
     let one = Bounds { records_max: 1, bytes_max: 1 };
     let record = caller.house.relay.read(Stream::Session(session), sequence, one)?.into_iter().next();
     let event = record.and_then(|record| render::event(session, &record));
-    json(StatusCode::OK, &PeerPosted { status: "ok".into(), event })
+    Ok(json(StatusCode::OK, &PeerPosted { status: "ok".into(), event }))
 }
 
 pub(super) async fn interrupt(caller: &Caller<'_>, session: SessionId) -> Result<Response, Failure> {
     control::request(caller, session, Control::Interrupt).await?;
-    json(StatusCode::OK, &PeerPosted { status: "ok".into(), event: None })
+    Ok(json(StatusCode::OK, &PeerPosted { status: "ok".into(), event: None }))
 }
 
 /// The body again, now that its type is known.

@@ -28,7 +28,7 @@ pub(super) fn event(session: SessionId, record: &Record) -> Option<PeerEvent> {
     let Drawn { kind, payload, direction } = draw(record)?;
     let id = match &record.event {
         Event::MessageReceived { message: Some(id), .. } | Event::MessagePosted { message: id, .. } => id.to_string(),
-        _ => format!("{session}-{}", record.sequence),
+        _ => format!("{session}.{}", record.sequence),
     };
     let (seq_num, created_at) = (record.sequence.0, record.at.0);
     Some(PeerEvent { id, session_id: session, kind, payload, direction, seq_num, created_at })
@@ -47,35 +47,35 @@ fn draw(record: &Record) -> Option<Drawn> {
             let named = serde_json::from_str::<Typed>(raw.get()).ok().and_then(|typed| typed.kind);
             inbound(&named.unwrap_or_else(|| fallback(*kind).to_owned()), &raw)
         }
-        Event::PermissionRequested(_) => inbound("control_request", &*payload(record)?),
-        Event::ControlAnswered { .. } => inbound("control_response", &*payload(record)?),
+        Event::PermissionRequested(_) => inbound("control_request", &payload(record)?),
+        Event::ControlAnswered { .. } => inbound("control_response", &payload(record)?),
         Event::PermissionCancelled { request, .. } => inbound(
             "control_cancel_request",
-            &*to_raw(&json!({"type": "control_cancel_request", "request_id": request}))?,
+            &to_raw(&json!({"type": "control_cancel_request", "request_id": request}))?,
         ),
         Event::MessagePosted { message, .. } => {
             let said: Said = serde_json::from_slice(&record.payload).ok()?;
             let sent = Sent { kind: "user", uuid: message.to_string(), content: &said.content, message: &said };
-            outbound("user", &*to_raw(&sent)?)
+            outbound("user", &to_raw(&sent)?)
         }
         Event::PermissionDecided(decided) => decision(record, decided),
-        Event::ControlRequested { request, control, .. } => match control {
-            Control::Interrupt => outbound("interrupt", &*to_raw(&json!({"action": "interrupt"}))?),
-            _ => {
-                let raw = json!({"type": "control_request", "request_id": request, "request": control});
-                outbound("control_request", &*to_raw(&raw)?)
-            }
-        },
-        Event::StatusChanged { status, .. } => plain("session_status", json!({"status": peer_status(*status)})),
-        Event::SessionArchived { .. } => plain("session_status", json!({"status": "archived"})),
+        Event::ControlRequested { control: Control::Interrupt, .. } => {
+            outbound("interrupt", &to_raw(&json!({"action": "interrupt"}))?)
+        }
+        Event::ControlRequested { request, control, .. } => {
+            let raw = json!({"type": "control_request", "request_id": request, "request": control});
+            outbound("control_request", &to_raw(&raw)?)
+        }
+        Event::StatusChanged { status, .. } => plain("session_status", &json!({"status": peer_status(*status)})),
+        Event::SessionArchived { .. } => plain("session_status", &json!({"status": "archived"})),
         Event::MetadataPatched { .. } => {
             let patch: Value = serde_json::from_slice(&record.payload).ok()?;
             match patch.get("automation_state")? {
                 Value::Null => {
                     let off = json!({"enabled": false, "phase": null, "next_tick_at": null, "sleep_until": null});
-                    plain("automation_state", off)
+                    plain("automation_state", &off)
                 }
-                state => plain("automation_state", state.clone()),
+                state => plain("automation_state", state),
             }
         }
         _ => None,
@@ -85,7 +85,7 @@ fn draw(record: &Record) -> Option<Drawn> {
 /// Ours goes out; one that the worker made itself, at its terminal, came in.
 fn decision(record: &Record, decided: &PermissionDecided) -> Option<Drawn> {
     if matches!(record.actor, Actor::Worker(_)) && !record.payload.is_empty() {
-        return inbound("control_response", &*payload(record)?);
+        return inbound("control_response", &payload(record)?);
     }
     let mut raw = json!({
         "type": "permission_response",
@@ -97,7 +97,7 @@ fn decision(record: &Record, decided: &PermissionDecided) -> Option<Drawn> {
     }
     let extras: Extras = serde_json::from_slice(&record.payload).unwrap_or_default();
     let raw = Decided { raw, extras };
-    let mut drawn = outbound("permission_response", &*to_raw(&raw)?)?;
+    let mut drawn = outbound("permission_response", &to_raw(&raw)?)?;
     // The stock page reads the verdict beside `raw`, not within.
     drawn.payload = to_raw(&Beside { content: "", raw: &raw, inner: &raw })?;
     Some(drawn)
@@ -169,8 +169,8 @@ fn outbound(kind: &str, raw: &RawValue) -> Option<Drawn> {
     wrap(kind, raw, PeerDirection::Outbound)
 }
 
-fn plain(kind: &str, payload: Value) -> Option<Drawn> {
-    Some(Drawn { kind: kind.into(), payload: to_raw(&payload)?, direction: PeerDirection::Inbound })
+fn plain(kind: &str, payload: &Value) -> Option<Drawn> {
+    Some(Drawn { kind: kind.into(), payload: to_raw(payload)?, direction: PeerDirection::Inbound })
 }
 
 fn wrap(kind: &str, raw: &RawValue, direction: PeerDirection) -> Option<Drawn> {

@@ -28,28 +28,27 @@ pub(super) fn bind(caller: &Caller<'_>) -> Result<Response, Failure> {
     let owner = caller.house.owner_of(session_id);
     caller.may(Grant::SessionRead, owner).map_err(|denied| Failure::denied(denied, session_id))?;
     owner.ok_or_else(|| Failure::absent(session_id))?;
-    json(StatusCode::OK, &PeerBound { ok: true, session_id })
+    Ok(json(StatusCode::OK, &PeerBound { ok: true, session_id }))
 }
 
 /// Those that are there. The stock server has no pages, so this is bounded to the newest.
-pub(super) fn environments(caller: &Caller<'_>) -> Result<Response, Failure> {
+pub(super) fn environments(caller: &Caller<'_>) -> Response {
     let scope = caller.principal.scope();
     let world = caller.house.relay.world();
     let online = world.environments().filter(|found| environments::status(found) == EnvironmentStatus::Online);
     let mut found: Vec<&environment::Environment> =
         online.filter(|found| scope.includes(found.particulars.owner)).collect();
     found.sort_unstable_by_key(|found| std::cmp::Reverse((found.registered_at, found.particulars.environment)));
-    let shown: Vec<PeerEnvironment> =
-        found.into_iter().take(limits::PAGE_ITEMS_MAX).map(|found| shown_environment(found)).collect();
+    let shown: Vec<PeerEnvironment> = found.into_iter().take(limits::PAGE_ITEMS_MAX).map(shown_environment).collect();
     drop(world);
     json(StatusCode::OK, &shown)
 }
 
-pub(super) fn list(caller: &Caller<'_>) -> Result<Response, Failure> {
+pub(super) fn list(caller: &Caller<'_>) -> Response {
     json(StatusCode::OK, &newest(caller, shown))
 }
 
-pub(super) fn summaries(caller: &Caller<'_>) -> Result<Response, Failure> {
+pub(super) fn summaries(caller: &Caller<'_>) -> Response {
     let summary = |found: &session::Session| PeerSessionSummary {
         id: found.id,
         title: found.title.clone(),
@@ -72,7 +71,7 @@ fn newest<T>(caller: &Caller<'_>, shown: impl Fn(&session::Session) -> T) -> Vec
 
 pub(super) fn show(caller: &Caller<'_>, id: SessionId) -> Result<Response, Failure> {
     let found = caller.house.relay.world().session(id).map(shown);
-    json(StatusCode::OK, &found.ok_or_else(|| Failure::absent(id))?)
+    Ok(json(StatusCode::OK, &found.ok_or_else(|| Failure::absent(id))?))
 }
 
 pub(super) async fn create(caller: &Caller<'_>) -> Result<Response, Failure> {

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::say;
 use crate::harness::{ALICE, Client, MALLORY, Server, Sse};
 
 /// A terminal's own session, and its worker's client with the epoch it was given.
@@ -12,13 +13,6 @@ async fn terminal(server: &Server) -> (String, Client, u64) {
     let given = alice.post(&format!("/v1/code/sessions/{session}/bridge"), json!({})).await.expect(200);
     let worker = Client::new(server, given["worker_jwt"].as_str().expect("a token"));
     (session, worker, given["worker_epoch"].as_u64().expect("an epoch"))
-}
-
-async fn say(server: &Server, session: &str, uuid: &str, content: &str) {
-    let event = json!({"type": "user", "uuid": uuid, "message": {"role": "user", "content": content}});
-    let body = json!({ "events": [event] });
-    let answer = Client::new(server, ALICE).post(&format!("/v1/sessions/{session}/events"), body).await;
-    assert!(answer.status < 300, "{answer:?}");
 }
 
 async fn next(stream: &mut Sse) -> Value {

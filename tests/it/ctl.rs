@@ -1,0 +1,178 @@
+//! `rcsctl` against a real server: what an operator types, and what scripts see.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Command, Stdio},
+};
+
+use serde_json::{Value, json};
+
+use crate::harness::{ALICE, Client, MALLORY, Server, rcsctl, text};
+
+/// Runs a command that must succeed and returns what it printed.
+#[track_caller]
+fn done(server: &Server, key: &str, arguments: &[&str]) -> String {
+    let (code, out, error) = rcsctl(arguments, Some((&server.url, key)));
+    assert_eq!(code, Some(0), "{arguments:?}: {error}");
+    out
+}
+
+/// Runs a command that must fail and returns its exit code and its complaint.
+fn failed(server: &Server, key: &str, arguments: &[&str]) -> (i32, String) {
+    let (code, out, error) = rcsctl(arguments, Some((&server.url, key)));
+    assert_ne!(code, Some(0), "{arguments:?}: {out}");
+    (code.expect("an exit code"), error)
+}
+
+fn lines(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
+}
+
+/// A session with a worker's question in it.
+async fn asking(server: &Server, request: &str) -> String {
+    let session = done(server, ALICE, &["session", "create", "--title", "ask me", "--prompt", "make a file"]);
+    let session = session.trim().to_owned();
+    let question = json!({"events": [{"type": "control_request", "request_id": request, "request": {
+        "subtype": "can_use_tool", "tool_name": "Bash", "input": {"command": "touch \u{1b}[31ma"},
+        "tool_use_id": "toolu_1"}}]});
+    let client = Client::new(server, ALICE);
+    let answer = client.post(&format!("/v2/session_ingress/session/{session}/events"), question).await;
+    assert!(answer.status < 300, "{} {}", answer.status, answer.text);
+    session
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_from_creation_to_archive() {
+    let server = Server::start();
+    let session = done(&server, ALICE, &["session", "create", "--title", "a title", "--prompt", "one"]);
+    let session = session.trim();
+    done(&server, ALICE, &["session", "send", session, "two"]);
+    done(&server, ALICE, &["session", "rename", session, "another title"]);
+    done(&server, ALICE, &["session", "mode", session, "plan"]);
+    assert!(done(&server, ALICE, &["session", "list"]).contains("another title"));
+    assert!(done(&server, ALICE, &["session", "show", session]).contains("waiting for the worker"));
+    assert!(done(&server, ALICE, &["status"]).contains("1 (0 working"));
+    let replay = done(&server, ALICE, &["session", "replay", session]);
+    assert!(
+        replay.contains("| one") && replay.contains("| two") && replay.contains("permission mode plan"),
+        "{replay}"
+    );
+    let some = lines(&done(&server, ALICE, &["--json", "session", "replay", session, "--from", "2", "--to", "3"]));
+    assert_eq!(some.iter().map(|event| event["sequence"].as_u64()).collect::<Vec<_>>(), [Some(2), Some(3)]);
+    let export = lines(&done(&server, ALICE, &["session", "export", session]));
+    assert_eq!(export.iter().filter(|event| event["kind"] == "message_posted").count(), 2);
+
+    let (code, error) = failed(&server, ALICE, &["session", "interrupt", session]);
+    assert_eq!(code, 5, "{error}");
+    assert_eq!(failed(&server, ALICE, &["session", "mode", session, "nonsense"]).0, 2);
+    assert_eq!(failed(&server, MALLORY, &["session", "show", session]).0, 3, "what is not yours is not there");
+    assert_eq!(failed(&server, "wrong", &["session", "list"]).0, 4);
+    done(&server, ALICE, &["session", "archive", session]);
+    done(&server, ALICE, &["session", "archive", session]);
+    assert_eq!(failed(&server, ALICE, &["session", "send", session, "three"]).0, 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_permission_has_one_winner_and_the_loser_is_told_who() {
+    let server = Server::start();
+    let session = asking(&server, "r1").await;
+    let pending = done(&server, ALICE, &["permission", "list"]);
+    assert!(pending.contains("r1") && pending.contains("touch \\x1b[31ma"), "{pending}");
+    done(&server, ALICE, &["permission", "deny", &session, "r1", "-m", "use b"]);
+    done(&server, ALICE, &["permission", "deny", &session, "r1", "-m", "use b"]);
+    let (code, error) = failed(&server, ALICE, &["permission", "allow", &session, "r1"]);
+    assert_eq!(code, 5);
+    assert!(error.contains("deny by key") && error.contains("use b"), "{error}");
+    let replay = done(&server, ALICE, &["session", "replay", &session]);
+    assert!(replay.contains("DENIED question") && !replay.contains('\u{1b}'), "{replay}");
+    assert!(done(&server, ALICE, &["permission", "list"]).contains("nobody waits"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tail_goes_on_where_it_was_when_the_server_comes_back() {
+    let mut server = Server::start();
+    let session = done(&server, ALICE, &["session", "create", "--prompt", "one"]).trim().to_owned();
+    let mut tail = Command::new(env!("CARGO_BIN_EXE_rcsctl"))
+        .args(["--json", "session", "tail", &session])
+        .env("RCS_SERVER", &server.url)
+        .env("RCS_API_KEY", ALICE)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("rcsctl starts");
+    let mut shown = BufReader::new(tail.stdout.take().expect("piped")).lines();
+    let mut next = || -> Value {
+        let line = shown.next().expect("another line").expect("text");
+        serde_json::from_str(&line).expect("a line of JSON")
+    };
+    assert_eq!((next()["sequence"].clone(), next()["sequence"].clone()), (json!(1), json!(2)));
+    server.kill_and_restart();
+    done(&server, ALICE, &["session", "send", &session, "two"]);
+    let event = next();
+    assert_eq!((&event["sequence"], &event["payload"]["content"]), (&json!(3), &json!("two")));
+    tail.kill().expect("killed");
+    tail.wait().expect("reaped");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_are_made_listed_and_revoked() {
+    let server = Server::start();
+    let admin = server.admin_key();
+    let secret = done(&server, &admin, &["key", "create", "phone", "--role", "viewer", "--expires", "1d"]);
+    let secret = secret.trim();
+    done(&server, secret, &["session", "list"]);
+    let (code, _) = failed(&server, secret, &["session", "create"]);
+    assert_eq!(code, 4, "a viewer makes nothing");
+    let listed = done(&server, &admin, &["--json", "key", "list"]);
+    assert!(!listed.contains(secret), "a secret is shown once");
+    let listed = lines(&listed);
+    let id = listed.iter().find(|key| key["name"] == "phone").and_then(|key| key["id"].as_str()).expect("is listed");
+    done(&server, &admin, &["key", "revoke", id]);
+    assert_eq!(failed(&server, secret, &["session", "list"]).0, 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_journal_is_looked_after_when_the_server_is_stopped() {
+    let mut server = Server::start();
+    let session = asking(&server, "r1").await;
+    assert!(done(&server, &server.admin_key(), &["audit", "verify"]).starts_with("clean"));
+    let online = lines(&done(&server, &server.admin_key(), &["audit", "export"]));
+    let journal = server.journal();
+    let file = text(&journal);
+    assert_eq!(rcsctl(&["audit", "verify", "--file", file], None).0, Some(6), "the server has it");
+    assert!(server.stop().success());
+
+    let (code, offline, error) = rcsctl(&["audit", "export", "--file", file], None);
+    assert_eq!(code, Some(0), "{error}");
+    let offline = lines(&offline);
+    assert_eq!(offline[..online.len()], online, "both ways tell the same");
+    let (code, replay, _) = rcsctl(&["session", "replay", &session, "--file", file], None);
+    assert!(code == Some(0) && replay.contains("asks permission to use Bash"), "{replay}");
+    let copy = journal.with_file_name("copy.redb");
+    assert_eq!(rcsctl(&["db", "backup", "--file", file, text(&copy)], None).0, Some(0));
+    assert_eq!(rcsctl(&["audit", "verify", "--file", text(&copy)], None).0, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_load_generator_measures_and_leaves_nothing_open() {
+    let server = Server::start();
+    let admin = server.admin_key();
+    let data = server.data.clone();
+    let small =
+        ["--seconds", "1", "--connections", "2", "--subscribers", "3", "--history", "1500", "--disk", text(&data)];
+    let mut arguments = vec!["--json", "bench"];
+    arguments.extend(small);
+    let rows = lines(&done(&server, &admin, &arguments));
+    for what in [
+        "append over HTTP",
+        "queued work to a waiting poll",
+        "append seen by every follower",
+        "history in pages, events",
+    ] {
+        let row = rows.iter().find(|row| row["what"] == what).unwrap_or_else(|| panic!("{what}: {rows:#?}"));
+        assert_eq!(row["failures"], 0, "{row}");
+        assert!(row["per_second"].as_f64().is_some_and(|rate| rate > 0.0), "{row}");
+    }
+    assert!(done(&server, &admin, &["session", "list"]).contains("there are no such sessions"));
+    assert!(done(&server, &admin, &["env", "list"]).lines().all(|line| !line.contains("online")));
+}
