@@ -44,6 +44,9 @@ pub enum Failure {
     Random(#[from] NoRandomness),
     #[error("session {0} is already archived")]
     AlreadyArchived(SessionId),
+    /// Nothing will come any more for the worker of this session.
+    #[error("session {0} is archived: there is nothing more to follow")]
+    Over(SessionId),
     #[error("{what} holds {count} entries; send at most {max} at once")]
     TooMany { what: &'static str, count: usize, max: usize },
     /// A fault of ours: a command had the outcome of another one.
@@ -86,6 +89,8 @@ impl Failure {
             }
             Self::Unknown(_) => (StatusCode::UNAUTHORIZED, "authentication_error"),
             Self::Denied(_) => (StatusCode::FORBIDDEN, "permission_error"),
+            // Not 410: the client would ask again for ten minutes, and its agent wait for a conversation that is over.
+            Self::Over(_) => (StatusCode::NOT_FOUND, "session_archived"),
             Self::AlreadyArchived(_) => (StatusCode::CONFLICT, "already_archived"),
             Self::TooMany { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "request_too_large"),
             Self::Random(_) => return (StatusCode::SERVICE_UNAVAILABLE, "overloaded_error", Some(BUSY_RETRY_SECONDS)),

@@ -33,6 +33,8 @@ const OPENED: &[u8] = b": connected\n\n";
 const KEEPALIVE: &[u8] = b": keepalive\n\n";
 /// ccb comes back by itself; others are told when.
 const GOODBYE: &[u8] = b"retry: 1000\n: the server is shutting down\n\n";
+const TROUBLE: &[u8] = b"retry: 1000\n: the stream broke; connect again\n\n";
+const OVER: &[u8] = b": the session is archived\n\n";
 /// ccb sends both when it resumes.
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
@@ -56,10 +58,11 @@ async fn open(house: &Arc<House>, call: &Call, speaker: &Speaker, session: Sessi
     if *closing.borrow() {
         return Err(RelayError::Closing.into());
     }
-    // A worker that was superseded must not push its successor off the session. ccb takes 409 here for a reason to try
-    // again later, 401 for a reason to take the session back, and 403 or 404 for its end.
+    // A worker that was superseded must not push its successor off the session. ccb takes 409 or 410 here for a reason
+    // to try again later, 401 for a reason to take the session back, and 403 or 404 for its end.
     match house.relay.world().session(session) {
         None => return Err(Refusal::NoSession(session).into()),
+        Some(found) if found.archived_at.is_some() => return Err(Failure::Over(session)),
         Some(found) => check_epoch(found, epoch)?,
     }
     // In this order: the one before may still be writing a control request, and stops before it or has recorded it by
@@ -218,13 +221,17 @@ impl Follow {
         }
     }
 
-    /// Ends the stream. The worker connects again from where it was.
+    /// Ends the stream. The worker connects again from where it was, and is told then if the session is over.
     fn end(&mut self, error: &RelayError, piece: &mut Vec<u8>) {
         self.state = State::Ended;
-        if !matches!(error, RelayError::Closing) {
-            tracing::warn!(session = %self.session, %error, "a worker's stream ended early");
+        match error {
+            RelayError::Closing => piece.extend_from_slice(GOODBYE),
+            RelayError::Refused(Refusal::Archived(_)) => piece.extend_from_slice(OVER),
+            error => {
+                tracing::warn!(session = %self.session, %error, "a worker's stream ended early");
+                piece.extend_from_slice(TROUBLE);
+            }
         }
-        piece.extend_from_slice(GOODBYE);
     }
 }
 

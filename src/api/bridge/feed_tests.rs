@@ -63,6 +63,27 @@ async fn renewing_the_token_while_events_are_on_their_way_does_not_end_the_sessi
     assert_eq!(stale.status, StatusCode::CONFLICT);
 }
 
+/// What the user saw: a session that was archived in the browser went on at the machine. Its agent kept the runner's only
+/// place, since nothing told it that nobody would write to it any more.
+#[tokio::test]
+async fn the_agent_of_an_archived_session_is_sent_home() {
+    let bench = Bench::open().await;
+    let session = bench.session().await;
+    let (jwt, _) = bench.bridge(session).await;
+    let mut stream = bench.stream(session, &jwt, None).await;
+    bench.prompt(session, 1, &json!("the last prompt")).await;
+    wire(bench.post(&format!("/v1/sessions/{session}/archive"), ALICE, json!({})).await);
+    assert_eq!(stream.event().await["payload"]["message"]["content"], "the last prompt");
+    while let Some(frame) = stream.frame().await {
+        assert!(frame.starts_with(':'), "nothing comes after the archive: {frame:?}");
+    }
+    for after in ["", "?from_sequence_num=1"] {
+        let answer = bench.get(&worker(session, &format!("/events/stream{after}")), &jwt).await;
+        // The only kind of status that ends this client's attempts.
+        assert_eq!(answer.expect(404)["error"]["type"], "session_archived");
+    }
+}
+
 #[tokio::test]
 async fn a_resumed_stream_goes_on_after_what_the_worker_has() {
     let bench = Bench::open().await;

@@ -11,14 +11,15 @@ use super::translate::{self, Outgoing};
 use crate::{
     api::common::House,
     domain::{
-        MessageId, Refusal, Sequence, SessionId, Stream,
+        Event, MessageId, Record, Refusal, Sequence, SessionId, Stream,
         command::DeliveryRef,
         outbox::{Item, Outbox},
     },
     relay::{RelayError, Subscription},
 };
 
-/// The items for one connection of a session's worker.
+/// The items for one connection of a session's worker. An archived session has none: its cursor ends with
+/// [`Refusal::Archived`] behind what was posted before, so that no worker waits for a conversation that is over.
 #[derive(Debug)]
 pub(super) struct Outflow {
     house: Arc<House>,
@@ -41,6 +42,9 @@ impl Outflow {
         let (waiting, latest) = {
             let world = house.relay.world();
             let found = world.session(session).ok_or(Refusal::NoSession(session))?;
+            if found.archived_at.is_some() {
+                return Err(Refusal::Archived(session).into());
+            }
             let after = after.filter(|after| *after <= found.latest).unwrap_or(Sequence::ZERO);
             (due_after(&found.outbox, after), found.latest)
         };
@@ -56,9 +60,7 @@ impl Outflow {
                 return Ok(outgoing);
             }
             let record = self.coming.next().await?;
-            if translate::is_outgoing(&record.event)
-                && let Some(outgoing) = self.draw(record.sequence)?
-            {
+            if let Some(outgoing) = self.came(&record)? {
                 return Ok(outgoing);
             }
         }
@@ -74,13 +76,19 @@ impl Outflow {
             }
         }
         while let Some(record) = self.coming.ready()? {
-            if translate::is_outgoing(&record.event)
-                && let Some(outgoing) = self.draw(record.sequence)?
-            {
+            if let Some(outgoing) = self.came(&record)? {
                 return Ok(Some(outgoing));
             }
         }
         Ok(None)
+    }
+
+    fn came(&self, record: &Record) -> Result<Option<Outgoing>, RelayError> {
+        match record.event {
+            Event::SessionArchived { .. } => Err(Refusal::Archived(self.session).into()),
+            ref event if translate::is_outgoing(event) => self.draw(record.sequence),
+            _ => Ok(None),
+        }
     }
 
     fn draw(&self, sequence: Sequence) -> Result<Option<Outgoing>, RelayError> {

@@ -25,7 +25,7 @@ use crate::{
         identity::Unknown,
         socket::{Frame, Gone, Socket, code},
     },
-    domain::{Actor, Command, Event, Record, Sequence, SessionId, Stream, limits, session::check_epoch},
+    domain::{Actor, Command, Record, Refusal, Sequence, SessionId, Stream, limits, session::check_epoch},
     relay::{Connection, Lease, RelayError, Subscription},
     security::{Denied, Principal, api_key::Rejected},
     wire::bridge::KEEP_ALIVE,
@@ -103,10 +103,6 @@ async fn serve(house: &Arc<House>, principal: &Principal, session: SessionId, so
         Ok(opened) => opened,
         Err(error) => return Some(trouble(session, &error)),
     };
-    // From here on the changes tell; before, it was looked at once.
-    if house.relay.world().session(session).is_none_or(|found| found.archived_at.is_some()) {
-        return Some(ARCHIVED);
-    }
     let now = Instant::now();
     let line = Line {
         house,
@@ -129,7 +125,7 @@ struct Line<'a> {
     session: SessionId,
     connection: Connection,
     outflow: Outflow,
-    /// All that happens to the session: shows when it is archived, and that its worker posts.
+    /// All that happens to the session: shows that its worker posts.
     changes: Subscription,
     closing: watch::Receiver<bool>,
     heard_at: Instant,
@@ -163,7 +159,10 @@ impl Line<'_> {
                 Next::Ends(goodbye) => Err(Some(goodbye)),
                 Next::Heard(frame) => self.heard(frame).await,
                 Next::Send(Ok(outgoing)) => self.send(outgoing, socket).await,
-                Next::Happened(Ok(record)) => self.happened(&record),
+                Next::Happened(Ok(record)) => {
+                    self.happened(&record);
+                    Ok(())
+                }
                 Next::Send(Err(error)) | Next::Happened(Err(error)) => Err(Some(trouble(self.session, &error))),
                 Next::Tick => self.keep_alive(socket).await,
             };
@@ -189,11 +188,10 @@ impl Line<'_> {
     }
 
     /// A worker writes by POST, so a connection on which nothing is heard may be in perfect health.
-    fn happened(&mut self, record: &Record) -> Result<(), Option<Goodbye>> {
+    fn happened(&mut self, record: &Record) {
         if record.actor == self.principal.actor() {
             self.heard_at = Instant::now();
         }
-        if matches!(record.event, Event::SessionArchived { .. }) { Err(Some(ARCHIVED)) } else { Ok(()) }
     }
 
     /// Cuts off only who was asked and did not answer: a client that sends no pings of its own answers ours.
@@ -254,10 +252,13 @@ impl Line<'_> {
     }
 }
 
-/// The client comes back and goes on from what it has confirmed.
+/// Unless the session is over, the client comes back and goes on from what it has confirmed.
 fn trouble(session: SessionId, error: &RelayError) -> Goodbye {
-    if matches!(error, RelayError::Closing) {
-        return SHUTDOWN;
+    match error {
+        RelayError::Closing => return SHUTDOWN,
+        RelayError::Refused(Refusal::Archived(_)) => return ARCHIVED,
+        RelayError::Refused(Refusal::NoSession(_)) => return NO_SESSION,
+        _ => {}
     }
     tracing::warn!(%session, %error, "a worker's connection ended early");
     TROUBLE
