@@ -19,11 +19,10 @@ use uuid::Uuid;
 use crate::{
     api::common::{Call, House, Response, Settings, identity::message_key},
     domain::{
-        Actor, Command, EnvironmentId, Epoch, KeyId, MessageId, Outcome, OwnerId, SessionId, Timestamp,
+        Actor, Command, EnvironmentId, KeyId, MessageId, Outcome, OwnerId, SessionId, Timestamp,
         command::{Incoming, Meaning, Said},
         event::{EnvironmentRegistered, KeyCreated, MessageKind, PermissionRequested, Role},
     },
-    journal::memory::MemoryJournal,
     relay::{Options, Relay},
     security::{SigningKeys, Throttle, ThrottleConfig, digest::secret_digest},
 };
@@ -91,7 +90,7 @@ impl Bench {
         let clock = Arc::new(AtomicU64::new(1_767_323_045_000));
         let read = Arc::clone(&clock);
         let options = Options { clock: Arc::new(move || Timestamp(read.load(Ordering::SeqCst))), ..Options::default() };
-        let (relay, _writer) = Relay::start(Box::new(MemoryJournal::new(Epoch(7))), options).expect("a relay");
+        let relay = Relay::in_memory_with(options);
         let mut settings = Settings {
             base_url: "http://rcs.test".into(),
             version: "1.2.3".into(),
