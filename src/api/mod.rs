@@ -73,7 +73,8 @@ async fn answer(house: Arc<House>, call: Call, roof: Roof) -> Response {
     let mut response = answering.instrument(span).await;
     let status = response.status();
     // Paths carry ids and no secrets; queries may carry what people type, so they stay out of the log.
-    tracing::debug!(room = room.name(), %method, path, status = status.as_u16(), ms = started.elapsed().as_millis(), "answered");
+    let (status_code, ms) = (status.as_u16(), started.elapsed().as_millis());
+    tracing::debug!(room = room.name(), %method, path, status = status_code, ms, "answered");
     count(room, status);
     if let Some(id) = name.and_then(|id| HeaderValue::from_str(&id).ok()) {
         response.headers_mut().insert("x-request-id", id);

@@ -298,17 +298,23 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_history_keeps_the_invariants_and_replays_to_the_same_world(steps in prop::collection::vec(commands(), 1..120)) {
+    fn any_history_keeps_the_invariants_and_replays_to_the_same_world(
+        steps in prop::collection::vec(commands(), 1..120),
+    ) {
         let mut bench = Bench::default();
         for n in 0..3 {
             let work = WorkId::from_uuid(Uuid::from_u128(u128::from(n)));
-            bench.submit(Actor::System, Command::RegisterEnvironment { particulars: registration(n, 0, 1), reattach: None }).expect("new");
-            bench.submit(Actor::System, Command::CreateSession { particulars: creation(n, 0, Some(n)), work, prompt: None }).expect("new");
+            let particulars = registration(n, 0, 1);
+            let register = Command::RegisterEnvironment { particulars, reattach: None };
+            bench.submit(Actor::System, register).expect("new");
+            let create = Command::CreateSession { particulars: creation(n, 0, Some(n)), work, prompt: None };
+            bench.submit(Actor::System, create).expect("new");
         }
         for (later, command) in steps {
             bench.now = bench.now.plus_ms(later);
             let actor = if later % 3 == 0 { Actor::Worker(session(0)) } else { Actor::System };
-            let archived: Vec<SessionId> = bench.world.sessions().filter(|s| s.archived_at.is_some()).map(|s| s.id).collect();
+            let archived = bench.world.sessions().filter(|session| session.archived_at.is_some());
+            let archived: Vec<SessionId> = archived.map(|session| session.id).collect();
             // A worker's late question about an archived session is kept, and is the one way to have it open.
             let late = matches!(&command, Command::Receive { session, .. } if archived.contains(session));
             if !late {
@@ -326,7 +332,8 @@ proptest! {
             apply(&mut facts, record);
         }
         for (stream, tail) in &bench.tails {
-            let at = bench.log.iter().rev().find(|record| record.stream == *stream).map_or(Timestamp(0), |record| record.at);
+            let last = bench.log.iter().rev().find(|record| record.stream == *stream);
+            let at = last.map_or(Timestamp(0), |record| record.at);
             facts.observe_tail(*stream, *tail, at);
         }
         prop_assert_eq!(&facts, &bench.world, "what start-up reads is enough");

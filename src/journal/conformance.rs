@@ -286,7 +286,8 @@ promises! { ($)
         let mut scribe = Scribe::default();
         for round in 0..5_u128 {
             let mut batch = scribe.talk(stream(1 + round % 2), 3);
-            batch.push(scribe.next(stream(1), fact(round), b"", Some(key(7, 7 + u64::try_from(round).expect("small")))));
+            let unique = key(7, 7 + u64::try_from(round).expect("small"));
+            batch.push(scribe.next(stream(1), fact(round), b"", Some(unique)));
             subject.write(&batch);
             subject.check(&scribe, 2, |_| 0);
             subject.journal().checkpoint().expect("checkpoints");
@@ -326,7 +327,8 @@ promises! { ($)
         assert_eq!(reader.commits(Position(0), 99).expect("reads"), made);
         for (skip, commit) in made.iter().enumerate() {
             for position in commit.first.0..=commit.last.0 {
-                assert_eq!(reader.commits(Position(position), 2).expect("reads"), made[skip..].iter().take(2).copied().collect::<Vec<_>>());
+                let expected: Vec<_> = made[skip..].iter().take(2).copied().collect();
+                assert_eq!(reader.commits(Position(position), 2).expect("reads"), expected);
             }
             assert_eq!(commit.at, scribe.written[usize::try_from(commit.last.0).expect("small") - 1].at);
         }

@@ -58,7 +58,7 @@ pub enum JournalError {
     )]
     TooLarge { position: Position, bytes: usize, bytes_max: usize },
     /// Another process has the file.
-    #[error("{} is in use by another process: stop it first, or work on a copy made by `rcsctl db backup`", path.display())]
+    #[error("{} is in use by another process: stop that one first, or ask it over the network", path.display())]
     InUse { path: PathBuf },
     /// The file is of a later release, or not a journal at all.
     #[error("{} cannot be read by this release: {reason}", path.display())]

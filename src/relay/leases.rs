@@ -34,13 +34,32 @@ impl Lease {
             Self::Environment(environment) => Command::EnvironmentLost { environment },
         }
     }
+}
 
-    /// How long it lasts after the last sign of life.
-    const fn lasting(self) -> Duration {
-        Duration::from_millis(match self {
-            Self::Worker(_) => limits::WORKER_LEASE_MS,
-            Self::Environment(_) => limits::ENVIRONMENT_LEASE_MS,
-        })
+/// How long a lease lasts after the last sign of life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
+    /// Of a worker that only heartbeats.
+    pub worker: Duration,
+    /// Of a runner without a connected worker, which only polls.
+    pub environment: Duration,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self {
+            worker: Duration::from_millis(limits::WORKER_LEASE_MS),
+            environment: Duration::from_millis(limits::ENVIRONMENT_LEASE_MS),
+        }
+    }
+}
+
+impl Terms {
+    const fn of(self, lease: Lease) -> Duration {
+        match lease {
+            Lease::Worker(_) => self.worker,
+            Lease::Environment(_) => self.environment,
+        }
     }
 }
 
@@ -51,22 +70,23 @@ struct Term {
 
 /// All leases in force.
 pub(super) struct Leases {
+    lasting: Terms,
     terms: Mutex<HashMap<Lease, Term>>,
 }
 
 impl Leases {
     /// Everybody who was there when the log ended gets a grace time: nobody is dead because the server was.
-    pub(super) fn of(world: &World) -> Self {
+    pub(super) fn of(world: &World, lasting: Terms) -> Self {
         let until = Instant::now() + Duration::from_millis(limits::RESTART_GRACE_MS);
         let workers = world.sessions().filter(|session| session.worker.online).map(|found| Lease::Worker(found.id));
         let environments = world.environments().filter(|found| found.online);
         let environments = environments.map(|found| Lease::Environment(found.particulars.environment));
         let terms = workers.chain(environments).map(|lease| (lease, Term { holders: 0, until })).collect();
-        Self { terms: Mutex::new(terms) }
+        Self { lasting, terms: Mutex::new(terms) }
     }
 
-    fn extend(&self, lease: Lease, lasting: Duration, hold: bool) {
-        let until = Instant::now() + lasting;
+    fn extend(&self, lease: Lease, hold: bool) {
+        let until = Instant::now() + self.lasting.of(lease);
         let mut terms = lock(&self.terms);
         let term = terms.entry(lease).or_insert(Term { holders: 0, until });
         term.until = term.until.max(until);
@@ -110,11 +130,12 @@ impl fmt::Debug for Held {
 impl Drop for Held {
     fn drop(&mut self) {
         for lease in self.leases.into_iter().flatten() {
+            let leases = &self.relay.shared.leases;
             let grace = match lease {
                 Lease::Worker(_) => Duration::from_millis(limits::WORKER_GRACE_MS),
-                Lease::Environment(_) => lease.lasting(),
+                Lease::Environment(_) => leases.lasting.environment,
             };
-            self.relay.shared.leases.release(lease, grace);
+            leases.release(lease, grace);
         }
     }
 }
@@ -124,7 +145,7 @@ impl Relay {
     /// [`Relay::announce`].
     pub fn renew(&self, lease: Lease) -> bool {
         for lease in self.with_environment(lease).into_iter().flatten() {
-            self.shared.leases.extend(lease, lease.lasting(), false);
+            self.shared.leases.extend(lease, false);
         }
         let world = self.world();
         match lease {
@@ -149,7 +170,7 @@ impl Relay {
     pub(super) fn hold(&self, lease: Lease) -> Held {
         let leases = self.with_environment(lease);
         for lease in leases.into_iter().flatten() {
-            self.shared.leases.extend(lease, lease.lasting(), true);
+            self.shared.leases.extend(lease, true);
         }
         Held { relay: self.clone(), leases }
     }

@@ -34,7 +34,7 @@ mod tests;
 mod writer;
 
 pub use connections::Connection;
-pub use leases::{Held, Lease};
+pub use leases::{Held, Lease, Terms};
 pub use retention::Retention;
 pub use subscription::Subscription;
 pub use writer::CommitReport;
@@ -93,6 +93,7 @@ pub type Observer = Arc<dyn Fn(&CommitReport) + Send + Sync>;
 pub struct Options {
     pub clock: Clock,
     pub observer: Observer,
+    pub leases: Terms,
 }
 
 impl fmt::Debug for Options {
@@ -103,7 +104,7 @@ impl fmt::Debug for Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { clock: Arc::new(system_time), observer: Arc::new(|_| {}) }
+        Self { clock: Arc::new(system_time), observer: Arc::new(|_| {}), leases: Terms::default() }
     }
 }
 
@@ -158,7 +159,7 @@ impl Relay {
         let reader = journal.reader();
         let world = replay::rebuild(reader.as_ref())?;
         let (queue, jobs) = mpsc::channel(limits::WRITER_QUEUE_MAX);
-        let leases = leases::Leases::of(&world);
+        let leases = leases::Leases::of(&world, options.leases);
         let shared = Arc::new(Shared {
             world: RwLock::new(world.clone()),
             hubs: hub::Hubs::new(Arc::clone(&reader)),

@@ -21,7 +21,7 @@ use crate::{
     domain::limits,
     journal::{JournalError, redb::RedbJournal},
     paths::DataDirectory,
-    relay::{Observer, Options, Relay, RelayError, WriterHandle},
+    relay::{Observer, Options, Relay, RelayError, Terms, WriterHandle},
     security::{
         ApiKey, NoRandomness, SigningKeys, Throttle, ThrottleConfig, TrustedProxies, private_file::PrivateFileError,
         signing::SigningError,
@@ -45,6 +45,7 @@ pub struct Start {
     pub api_keys: Vec<ApiKey>,
     pub settings: Settings,
     pub throttle: ThrottleConfig,
+    pub leases: Terms,
     pub trusted_proxies: TrustedProxies,
     pub observer: Observer,
     /// The recorder of this process; `None` where a server runs inside another program.
@@ -99,7 +100,7 @@ impl Server {
         let address = listener.local_addr().map_err(listening)?;
         let signing = Arc::new(SigningKeys::open(&start.data.signing_keys())?);
         let journal = RedbJournal::open_or_create(start.data.journal())?;
-        let options = Options { observer: Arc::clone(&start.observer), ..Options::default() };
+        let options = Options { observer: Arc::clone(&start.observer), leases: start.leases, ..Options::default() };
         let (relay, writer) = Relay::start(Box::new(journal), options).map_err(StartError::Replay)?;
         keys::configure(&relay, &start.api_keys).await?;
         let admin_key = keys::ensure_admin(&relay, &start.data.admin_key()).await?;

@@ -16,7 +16,7 @@ use crate::{
     api::common::Settings,
     config::{Config, ConfigError, Options},
     domain::limits,
-    relay::CommitReport,
+    relay::{CommitReport, Terms},
     security::ThrottleConfig,
     telemetry::{self, Metrics},
 };
@@ -84,13 +84,16 @@ fn start(config: Config, metrics: Metrics) -> Start {
             sse_keepalive: std::time::Duration::from_millis(limits::SSE_KEEPALIVE_MS),
             jwt_lifetime: config.token_lifetime,
             ws_keepalive: config.socket_keepalive_interval,
-            ws_idle: config.socket_idle_timeout,
+            // Silent for the idle time, and pings unanswered for as long again.
+            ws_idle: config.socket_idle_timeout * 2,
             cors_origins: origins,
         },
         listen: config.bind,
         data: config.data,
         api_keys: config.api_keys,
         throttle: ThrottleConfig::default(),
+        // A heartbeat may be lost, and the next one be late; three in a row are a sign.
+        leases: Terms { worker: config.heartbeat_interval * 3, environment: config.disconnect_timeout },
         trusted_proxies: config.trusted_proxies,
         observer: Arc::new(observe),
         metrics: Some(metrics),

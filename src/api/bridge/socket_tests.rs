@@ -286,3 +286,33 @@ async fn what_comes_over_the_socket_is_kept_like_what_is_posted() {
     let received = records.iter().filter(|record| record.event.kind() == "message_received").count();
     assert_eq!(received, 1);
 }
+
+/// A worker that reconnects while somebody switches the model: an old and a new socket are open for a moment.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_control_request_that_meets_a_reconnect_is_written_at_most_once() {
+    let wire = Wire::open().await;
+    let mut total = 0;
+    for round in 0..60 {
+        let request = format!("ctl-{round:03}");
+        let mut old = wire.connect().await;
+        let reading = tokio::spawn(async move {
+            let mut frames = String::new();
+            loop {
+                match old.frame().await {
+                    Message::Text(text) => frames.push_str(&text),
+                    Message::Close(_) => return frames,
+                    _ => {}
+                }
+            }
+        });
+        let model = Control::SetModel { model: "x".into() };
+        let ((), mut new) = tokio::join!(wire.bench.control(wire.session, &request, model), wire.connect());
+        let mut written = reading.await.expect("read").matches(&request).count();
+        written += new.sent().await.iter().filter(|line| line["request_id"] == request.as_str()).count();
+        assert!(written <= 1, "round {round}: written {written} times");
+        total += written;
+        wire.ingest(json!({"type": "control_response", "response": {"subtype": "success", "request_id": request}}))
+            .await;
+    }
+    assert!(total > 30, "only {total} of 60 were written: this proves nothing");
+}

@@ -1,4 +1,7 @@
 //! Numbers that look random and are the same for the same seed, on every machine and in every release.
+//!
+//! Our own, because the generators of libraries may change between releases, and a seed in a bug report must go on
+//! meaning the same crash. May know nothing of disks or journals.
 
 /// `SplitMix64`.
 #[derive(Debug, Clone)]
@@ -21,7 +24,7 @@ impl Dice {
         low + self.roll() % (high - low + 1)
     }
 
-    /// True in so many of a hundred cases.
+    /// True in so many of a hundred cases; never for 0, always for 100.
     pub(super) const fn percent(&mut self, chance: u64) -> bool {
         self.roll() % 100 < chance
     }
