@@ -96,9 +96,9 @@ impl Bench {
             version: "1.2.3".into(),
             poll_timeout: Duration::from_secs(8),
             sse_keepalive: Duration::from_secs(15),
-            jwt_lifetime: Duration::from_secs(3_600),
+            jwt_lifetime: Duration::from_hours(1),
             ws_keepalive: Duration::from_secs(20),
-            ws_idle: Duration::from_secs(60),
+            ws_idle: Duration::from_mins(1),
             cors_origins: vec!["https://phone.test".into()],
         };
         change(&mut settings);

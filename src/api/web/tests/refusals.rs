@@ -123,7 +123,7 @@ async fn other_media_types_are_refused_where_json_is_meant() {
 
 #[tokio::test]
 async fn too_often_says_when_to_come_back() {
-    let hourly = Rate { interval: std::time::Duration::from_secs(3_600), burst: 2 };
+    let hourly = Rate { interval: std::time::Duration::from_hours(1), burst: 2 };
     let config = ThrottleConfig { registration: hourly, login: hourly, ingestion: hourly, ..ThrottleConfig::default() };
     let bench = Bench::with(|_| {}, config).await;
     let session = bench.session("one").await;
