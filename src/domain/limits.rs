@@ -5,6 +5,11 @@
 
 /// A request body. ccb batches up to 10 MB of worker events in one POST.
 pub const BODY_BYTES_MAX: usize = 10 * 1024 * 1024;
+/// What is read and thrown away of a body that is too large, so that its sender hears the answer: a connection closed
+/// under a client that still sends is a reset to it, and the answer is lost. Four times what is allowed.
+pub const REFUSED_BODY_BYTES_MAX: usize = 4 * BODY_BYTES_MAX;
+/// How long that may take.
+pub const REFUSED_BODY_MS: u64 = 5_000;
 /// A WebSocket message from a client; larger ones close the socket with 1009. Same as a body, so that what can be
 /// posted can be sent.
 pub const SOCKET_MESSAGE_BYTES_MAX: usize = BODY_BYTES_MAX;

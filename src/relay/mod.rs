@@ -179,8 +179,14 @@ impl Relay {
 
     /// A relay over a journal that is gone with it: what tests of the floors above stand on.
     #[cfg(test)]
-    pub(crate) fn in_memory(options: Options) -> Self {
-        let journal = crate::journal::memory::MemoryJournal::new(Epoch(7));
+    pub(crate) fn in_memory() -> Self {
+        Self::in_memory_with(Options::default())
+    }
+
+    /// The same by a clock of the test's own.
+    #[cfg(test)]
+    pub(crate) fn in_memory_with(options: Options) -> Self {
+        let journal = crate::journal::memory::MemoryJournal::new(Epoch(1));
         let (relay, _writer) = Self::start(Box::new(journal), options).expect("an empty journal starts");
         relay
     }

@@ -133,6 +133,7 @@ pub(crate) struct Client {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub status: u16,
+    pub headers: reqwest::header::HeaderMap,
     pub text: String,
 }
 
@@ -167,7 +168,8 @@ impl Client {
             request = request.json(body);
         }
         let response = request.timeout(Duration::from_secs(30)).send().await?;
-        Ok(Answer { status: response.status().as_u16(), text: response.text().await? })
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Ok(Answer { status, headers, text: response.text().await? })
     }
 
     pub(crate) async fn send<'a>(&'a self, method: &'a str, path: &'a str, body: Option<&'a Value>) -> Answer {

@@ -7,3 +7,4 @@ mod ctl;
 mod harness;
 mod kill;
 mod tidy;
+mod web;

@@ -16,7 +16,7 @@ use crate::{
         command::Prompt,
         event::{Control, KeyCreated, Role},
     },
-    relay::{Options, Relay, page_bounds},
+    relay::{Relay, page_bounds},
     security::{SigningKeys, Throttle, ThrottleConfig, dedupe_key, digest::secret_digest, fingerprint},
 };
 
@@ -55,7 +55,7 @@ impl Bench {
     pub(super) async fn with(change: impl FnOnce(&mut Settings)) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let signing = SigningKeys::open(&directory.path().join("signing.key")).expect("keys");
-        let relay = Relay::in_memory(Options::default());
+        let relay = Relay::in_memory();
         let mut settings = Settings {
             base_url: "http://localhost:3000".into(),
             version: "test".into(),

@@ -1,6 +1,6 @@
 //! The front door: one filter for requests, one for sockets. Everything behind it is plain functions.
 
-use std::{convert::Infallible, net::IpAddr, sync::Arc};
+use std::{convert::Infallible, net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::{Stream, StreamExt as _};
@@ -91,21 +91,26 @@ const fn body_problem(status: StatusCode) -> &'static str {
     }
 }
 
-/// Reads a body up to the limit. What a client announces as too long is refused before it is sent.
+/// Reads a body up to the limit. What a client announces as too long and waits with is refused before it is sent.
 async fn read_body<S, B>(headers: &HeaderMap, body: S) -> Result<Bytes, StatusCode>
 where
     S: Stream<Item = Result<B, warp::Error>>,
     B: Buf,
 {
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    let mut body = std::pin::pin!(body);
     if announced.is_some_and(|length| length > limits::BODY_BYTES_MAX) {
+        if !headers.contains_key(header::EXPECT) {
+            hear_out(body).await;
+        }
         return Err(StatusCode::PAYLOAD_TOO_LARGE);
     }
-    let mut body = std::pin::pin!(body);
     let mut whole = BytesMut::new();
     while let Some(piece) = body.next().await {
         let mut piece = piece.map_err(|_| StatusCode::BAD_REQUEST)?;
         if whole.len() + piece.remaining() > limits::BODY_BYTES_MAX {
+            drop(whole);
+            hear_out(body).await;
             return Err(StatusCode::PAYLOAD_TOO_LARGE);
         }
         if whole.is_empty() && announced == Some(piece.remaining()) {
@@ -120,4 +125,23 @@ where
         }
     }
     Ok(whole.freeze())
+}
+
+/// Reads on for a while without keeping anything: see [`limits::REFUSED_BODY_BYTES_MAX`].
+async fn hear_out<S, B>(mut body: std::pin::Pin<&mut S>)
+where
+    S: Stream<Item = Result<B, warp::Error>>,
+    B: Buf,
+{
+    let rest = async {
+        let mut heard = 0;
+        while let Some(Ok(piece)) = body.next().await {
+            heard += piece.remaining();
+            if heard > limits::REFUSED_BODY_BYTES_MAX {
+                return;
+            }
+        }
+    };
+    // Whoever takes longer gets a reset.
+    let _ended = tokio::time::timeout(Duration::from_millis(limits::REFUSED_BODY_MS), rest).await;
 }

@@ -115,3 +115,95 @@ fn problem(status: StatusCode, detail: &str) -> Response {
     let body = json!({"type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail});
     reply::json_as(status, "application/problem+json", &body)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http::HeaderMap;
+    use http_body_util::BodyExt as _;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{
+        api::common::Settings,
+        domain::{
+            Actor, Command, KeyId, OwnerId,
+            event::{KeyCreated, Role},
+        },
+        relay::Relay,
+        security::{SigningKeys, Throttle, ThrottleConfig, digest::secret_digest},
+    };
+
+    async fn house(directory: &std::path::Path) -> Arc<House> {
+        let relay = Relay::in_memory();
+        for (number, name, role) in [(1, "admin", Role::Admin), (2, "member", Role::Member)] {
+            let id = Uuid::from_u128(number);
+            let created = KeyCreated {
+                key: KeyId::from_uuid(id),
+                owner: OwnerId::from_uuid(id),
+                name: name.into(),
+                role,
+                digest: secret_digest(name),
+                expires_at: None,
+                configured: false,
+            };
+            relay.submit(Actor::System, Command::CreateKey(created)).await.expect("a key");
+        }
+        let settings = Settings {
+            base_url: "http://rcs.test".into(),
+            version: "1.2.3".into(),
+            poll_timeout: Duration::ZERO,
+            sse_keepalive: Duration::ZERO,
+            jwt_lifetime: Duration::ZERO,
+            ws_keepalive: Duration::ZERO,
+            ws_idle: Duration::ZERO,
+            cors_origins: Vec::new(),
+        };
+        let signing = Arc::new(SigningKeys::open(&directory.join("signing.key")).expect("keys"));
+        let throttle = Throttle::new(ThrottleConfig::default());
+        Arc::new(House { relay, signing, throttle, settings, metrics: Arc::new(|| "rcs_sessions 1\n".into()) })
+    }
+
+    async fn get(house: &Arc<House>, path: &str, peer: &str, token: &str) -> (u16, String) {
+        let mut headers = HeaderMap::new();
+        if !token.is_empty() {
+            headers.insert(header::AUTHORIZATION, format!("Bearer {token}").parse().expect("a header"));
+        }
+        let peer = peer.parse().ok();
+        let call = Call { method: Method::GET, path: path.into(), query: None, headers, peer, body: Bytes::new() };
+        let response = answer(Arc::clone(house), call).await;
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await.expect("a body").to_bytes();
+        (status, String::from_utf8(body.to_vec()).expect("text"))
+    }
+
+    #[tokio::test]
+    async fn numbers_are_for_this_machine_and_for_operators() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let house = house(directory.path()).await;
+        for (peer, token, expected) in [
+            ("127.0.0.1", "", 200),
+            ("::ffff:127.0.0.1", "", 200),
+            ("192.0.2.1", "", 401),
+            ("", "", 401),
+            ("192.0.2.1", "guess", 401),
+            ("192.0.2.1", "member", 403),
+            ("192.0.2.1", "admin", 200),
+        ] {
+            assert_eq!(get(&house, "/metrics", peer, token).await.0, expected, "{peer} {token}");
+        }
+        assert_eq!(get(&house, "/metrics", "127.0.0.1", "").await.1, "rcs_sessions 1\n");
+        assert_eq!(get(&house, "/health/more", "127.0.0.1", "").await.0, 404);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_closes_is_alive_and_not_ready() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let house = house(directory.path()).await;
+        assert_eq!(get(&house, "/ready", "", "").await, (200, r#"{"status":"ready"}"#.into()));
+        house.relay.close().await;
+        assert_eq!(get(&house, "/ready", "", "").await, (503, r#"{"status":"closing"}"#.into()));
+        assert_eq!(get(&house, "/health", "", "").await, (200, r#"{"status":"ok","version":"1.2.3"}"#.into()));
+    }
+}

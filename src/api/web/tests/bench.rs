@@ -90,7 +90,7 @@ impl Bench {
         let clock = Arc::new(AtomicU64::new(1_767_323_045_000));
         let read = Arc::clone(&clock);
         let options = Options { clock: Arc::new(move || Timestamp(read.load(Ordering::SeqCst))), ..Options::default() };
-        let relay = Relay::in_memory(options);
+        let relay = Relay::in_memory_with(options);
         let mut settings = Settings {
             base_url: "http://rcs.test".into(),
             version: "1.2.3".into(),

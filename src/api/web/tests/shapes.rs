@@ -151,7 +151,7 @@ async fn events_read_back_as_what_was_written() {
     let control = Control::SetModel { model: "opus".into() };
     bench.submit(Actor::System, Command::RequestControl { session, request, control }).await;
     let page = bench.get(&format!("{path}/events"), ALICE).await;
-    assert_eq!(page.header("rcs-epoch"), "0000000000000007");
+    assert_eq!(page.header("rcs-epoch"), "0000000000000001");
     let page = page.expect(200);
     let typed: wire::EventPage = serde_json::from_value(page.clone()).expect("the type reads what the room writes");
     assert_eq!(serde_json::to_value(&typed).expect("JSON"), page);
