@@ -1,7 +1,7 @@
 //! Where results go: tables and text for people, one JSON value per line for scripts.
 //!
 //! Everything a command prints on stdout passes here, so that a closed pipe, `--json`, and colour are decided once.
-//! Text that comes from others must have passed [`terminal`](super::terminal) or be given to a method that says it
+//! Text that comes from others must have passed [`terminal`] or be given to a method that says it
 //! does that.
 
 use std::{

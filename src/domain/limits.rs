@@ -21,6 +21,8 @@ pub const OVERSIZE_TEXT_BYTES_MAX: usize = 64 * 1024;
 pub const HEADER_BYTES_MAX: usize = 32 * 1024;
 /// All headers of a request must arrive within this time: a client that dribbles holds a connection.
 pub const HEADER_READ_MS: u64 = 15_000;
+/// A body must arrive within this time: 10 MiB over a slow phone link take 40 s; a client that dribbles holds memory.
+pub const BODY_READ_MS: u64 = 60_000;
 /// Connections of all kinds. 10,000 idle streams are a design goal; beyond this, file descriptors and memory run out.
 pub const CONNECTIONS_MAX: usize = 32_768;
 /// A request path with its query.

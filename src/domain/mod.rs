@@ -1,6 +1,6 @@
 //! What can happen. Pure: no clock, no I/O, no randomness; those come in as values.
 //!
-//! [`decide`] looks at the [`World`] and turns a [`Command`] into records or a [`Refusal`]; [`apply`] folds a record
+//! [`decide()`] looks at the [`World`] and turns a [`Command`] into records or a [`Refusal`]; [`apply`] folds a record
 //! into the world and cannot fail. Nothing else changes a world, so replaying the journal rebuilds it.
 
 pub mod command;

@@ -11,7 +11,7 @@
 //! * **horizon** is the earliest sequence of a stream that can still be read. Reading below it is a
 //!   [`JournalError::Gap`], never an empty answer and never a later record.
 //! * **epoch** names this numbering. It changes on restore and on truncation, and only then.
-//! * Each batch closes with a link of a SHA-256 chain over its records; [`Journal::verify`] walks it.
+//! * Each batch closes with a link of a SHA-256 chain over its records; [`JournalReader::verify`] walks it.
 //!
 //! Appending needs `&mut`: there is one writer, in the type. Reading needs `&` and may happen on any thread; a read
 //! is a consistent snapshot, bounded in records and bytes, and holds nothing open when it returns.
@@ -100,7 +100,7 @@ pub struct Commit {
     pub link: [u8; 32],
 }
 
-/// What [`Journal::verify`] found.
+/// What [`JournalReader::verify`] found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
     /// Records and commits walked.

@@ -1,6 +1,6 @@
 //! The worker's event stream (v2): `GET /v1/code/sessions/{id}/worker/events/stream`.
 //!
-//! Draws what [`Outflow`](super::outflow::Outflow) hands out and records what was written: a control request before it
+//! Draws what [`Outflow`] hands out and records what was written: a control request before it
 //! is written (a worker would carry it out twice), everything else when the server took the frame. May not know which
 //! items there are, nor what they say.
 

@@ -63,8 +63,8 @@ async fn renewing_the_token_while_events_are_on_their_way_does_not_end_the_sessi
     assert_eq!(stale.status, StatusCode::CONFLICT);
 }
 
-/// What the user saw: a session that was archived in the browser went on at the machine. Its agent kept the runner's only
-/// place, since nothing told it that nobody would write to it any more.
+/// What the user saw: a session that was archived in the browser went on at the machine. Its agent kept the runner's
+/// only place, since nothing told it that nobody would write to it any more.
 #[tokio::test]
 async fn the_agent_of_an_archived_session_is_sent_home() {
     let bench = Bench::open().await;

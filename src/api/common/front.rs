@@ -87,6 +87,7 @@ fn refuse(status: StatusCode) -> Response {
 const fn body_problem(status: StatusCode) -> &'static str {
     match status {
         StatusCode::PAYLOAD_TOO_LARGE => "the body is larger than 10 MiB; send it in parts",
+        StatusCode::REQUEST_TIMEOUT => "the body took longer than a minute; send it faster or in parts",
         _ => "the body ended before it was complete",
     }
 }
@@ -106,7 +107,10 @@ where
         return Err(StatusCode::PAYLOAD_TOO_LARGE);
     }
     let mut whole = BytesMut::new();
-    while let Some(piece) = body.next().await {
+    let until = tokio::time::Instant::now() + Duration::from_millis(limits::BODY_READ_MS);
+    while let Some(piece) =
+        tokio::time::timeout_at(until, body.next()).await.map_err(|_| StatusCode::REQUEST_TIMEOUT)?
+    {
         let mut piece = piece.map_err(|_| StatusCode::BAD_REQUEST)?;
         if whole.len() + piece.remaining() > limits::BODY_BYTES_MAX {
             drop(whole);
