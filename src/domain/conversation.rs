@@ -21,6 +21,9 @@ use super::{
     world::World,
 };
 
+/// What resets the model: a wish, and no name of one.
+const DEFAULT_MODEL: &str = "default";
+
 pub(super) fn post(
     world: &World,
     context: &Context<'_>,
@@ -106,6 +109,19 @@ impl Envelope {
     }
 }
 
+/// The mode and the model after a worker's "done": what it named, else what it was asked for. Children name them,
+/// terminals say no more than "done".
+fn in_force(asked: Option<&Control>, mode: Option<String>, model: Option<String>) -> (Option<String>, Option<String>) {
+    match asked {
+        Some(Control::SetPermissionMode { mode: wanted }) => (mode.or_else(|| Some(wanted.clone())), model),
+        // Which model the default is, the next turn tells.
+        Some(Control::SetModel { model: wanted }) if wanted != DEFAULT_MODEL => {
+            (mode, model.or_else(|| Some(wanted.clone())))
+        }
+        _ => (mode, model),
+    }
+}
+
 /// One batch of a worker's messages, as it is turned into records.
 struct Turn<'a> {
     session: &'a Session,
@@ -141,15 +157,8 @@ impl Turn<'_> {
                 }
             }
             Meaning::Answers { request, ok, mode, model } => {
-                // A worker that says yes has what was asked for; few repeat it in their answer.
                 let asked = self.session.outbox.control(&request).map(|(_, control)| control);
-                let (mode, model) = match asked {
-                    Some(Control::SetModel { model: asked }) if ok => (mode, model.or_else(|| Some(asked.clone()))),
-                    Some(Control::SetPermissionMode { mode: asked }) if ok => {
-                        (mode.or_else(|| Some(asked.clone())), model)
-                    }
-                    _ => (mode, model),
-                };
+                let (mode, model) = in_force(asked.filter(|_| ok), mode, model);
                 self.drafts.extend(session::confirmations(self.session, mode, model));
                 let event = match asked {
                     Some(_) => Event::ControlAnswered { session: id, request, ok },

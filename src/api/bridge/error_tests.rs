@@ -32,6 +32,7 @@ fn all() -> Vec<Failure> {
         Denied::Token { grant: Grant::SessionWrite }.into(),
         RetryAfter { seconds: 2 }.into(),
         NoRandomness.into(),
+        Failure::Over(session()),
         Failure::AlreadyArchived(session()),
         Failure::TooMany { what: "events", count: 5_000, max: 1_000 },
         Failure::Unexpected,

@@ -317,3 +317,28 @@ async fn a_control_request_is_answered_once() {
     assert_eq!(due(&bench, session), Vec::<Value>::new());
     assert_eq!(bench.house.relay.world().session(session).expect("there").mode.as_deref(), Some("plan"));
 }
+
+/// What the user saw: after a change of mode at a terminal the browser went on to show the mode before. A child names
+/// the mode in its answer; a terminal says that it is done, and nothing else.
+#[tokio::test]
+async fn the_mode_and_the_model_that_a_terminal_took_are_shown() {
+    let bench = Bench::open().await;
+    let session = bench.session().await;
+    let shown = || {
+        let world = bench.house.relay.world();
+        let found = world.session(session).expect("there");
+        (found.mode.clone(), found.model.clone())
+    };
+    let changes = [
+        ("c1", Control::SetPermissionMode { mode: "acceptEdits".into() }, "success"),
+        ("c2", Control::SetPermissionMode { mode: "bypassPermissions".into() }, "error"),
+        ("c3", Control::SetModel { model: "opus".into() }, "success"),
+        ("c4", Control::SetModel { model: "default".into() }, "success"),
+    ];
+    for (request, control, subtype) in changes {
+        bench.control(session, request, control).await;
+        let answer = json!({"type": "control_response", "response": {"subtype": subtype, "request_id": request}});
+        ingest(&bench, session, vec![answer]).await;
+    }
+    assert_eq!(shown(), (Some("acceptEdits".into()), Some("opus".into())));
+}
