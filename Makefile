@@ -20,7 +20,7 @@ e2e: ## the long runs against the real server
 	RCS_KILLS=$${RCS_KILLS:-1000} cargo test --test it -- kill:: --nocapture
 
 bench: ## the budgets, each beside the raw limit measured in the same run
-	cargo run --release --bin rcsctl -- bench
+	cargo bench --bench budgets
 
 # Each door between the floors is tried by itself: an import through a closed one is a compile error.
 check: ## compile every combination of features that is meant to stand alone

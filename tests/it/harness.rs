@@ -100,6 +100,12 @@ impl Server {
         self.launch();
     }
 
+    /// The process, for what the system knows of it.
+    #[allow(dead_code, reason = "the benchmarks ask for it")]
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.as_ref().expect("running").id()
+    }
+
     /// The key that the server generated for its operator.
     pub(crate) fn admin_key(&self) -> String {
         std::fs::read_to_string(self.data.join("admin.key")).expect("an admin key").trim().to_owned()
