@@ -192,8 +192,11 @@ impl Turn<'_> {
     fn said(&mut self, envelope: Envelope, said: Said) {
         let Said { message, kind, ephemeral, status, mode, model, tool_results } = said;
         self.drafts.push(envelope.seal(Event::MessageReceived { message, kind, ephemeral }));
+        // A child names its model when it begins a turn, and echoes the prompt when the first answer is whole: until
+        // then this is all that shows that it works. Without a prompt on its way it has merely come back.
+        let begins = kind == MessageKind::System && model.is_some() && self.session.outbox.has_prompt();
         self.drafts.extend(session::confirmations(self.session, mode, model));
-        self.status = status.or(self.status);
+        self.status = status.or(begins.then_some(Status::Working)).or(self.status);
         let over = kind == MessageKind::Result;
         if over || !tool_results.is_empty() {
             self.settle_answers(|tool_use| over || tool_results.iter().any(|id| id == tool_use));
@@ -327,10 +330,9 @@ pub(super) fn request_control(
     if interrupt && !found.worker.online {
         return Err(Refusal::WorkerOffline(id));
     }
-    let event = Event::ControlRequested { session: id, request: request.clone(), control };
-    let mut drafts = vec![found.draft(event)];
-    if interrupt {
-        drafts.extend(permission::deny_all(found));
-    }
-    Ok(Decided { drafts, outcome: Outcome::Requested { request, sequence: Sequence::ZERO } })
+    // The answers first: a REPL that is interrupted forgets who asked, leaves its question on the screen, and waits there.
+    let mut drafts: Vec<Draft> = if interrupt { permission::deny_all(found).collect() } else { Vec::new() };
+    let sequence = drafts.iter().fold(found.latest, |place, _| place.next()).next();
+    drafts.push(found.draft(Event::ControlRequested { session: id, request: request.clone(), control }));
+    Ok(Decided { drafts, outcome: Outcome::Requested { request, sequence } })
 }

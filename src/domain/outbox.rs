@@ -78,6 +78,11 @@ impl Outbox {
         self.items().find(|(_, item)| matches!(item, Item::Prompt { message, .. } if *message == id))
     }
 
+    /// Whether a prompt waits, or was delivered and is not confirmed.
+    pub fn has_prompt(&self) -> bool {
+        self.items.values().any(|item| matches!(item, Item::Prompt { .. }))
+    }
+
     /// The unanswered control request with this id.
     pub fn control(&self, id: &RequestId) -> Option<(Sequence, &Control)> {
         self.items().find_map(|(sequence, item)| match item {

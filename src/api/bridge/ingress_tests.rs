@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     domain::{
-        Actor, Command, Event, Record, Sequence, SessionId, Stream,
+        Actor, Command, Event, Outcome, Record, Sequence, SessionId, Stream,
         command::Answer,
         event::{Control, Fingerprint, Rule, Status, Verdict},
     },
@@ -341,4 +341,44 @@ async fn the_mode_and_the_model_that_a_terminal_took_are_shown() {
         ingest(&bench, session, vec![answer]).await;
     }
     assert_eq!(shown(), (Some("acceptEdits".into()), Some("opus".into())));
+}
+
+/// What the user saw: a session stood as idle for as long as its agent thought about a prompt. A child echoes the prompt
+/// when its first answer is whole; before that it only says what it begins the turn with.
+#[tokio::test]
+async fn an_agent_that_begins_a_turn_is_seen_to_work_before_its_first_words_are_whole() {
+    let bench = Bench::open().await;
+    let session = bench.session().await;
+    let init = |number| {
+        let uuid = uuid(number);
+        json!({"type": "system", "subtype": "init", "permissionMode": "default", "model": "m", "uuid": uuid})
+    };
+    ingest(&bench, session, vec![init(1)]).await;
+    assert_eq!(status(&bench, session), Status::Idle, "it connected, and nothing was asked of it");
+    let message = bench.prompt(session, 1, &json!("think hard")).await;
+    ingest(&bench, session, vec![init(2)]).await;
+    assert_eq!(status(&bench, session), Status::Working);
+    let echo = json!({"type": "user", "uuid": message.to_string(), "isReplay": true,
+        "message": {"role": "user", "content": "think hard"}});
+    ingest(&bench, session, vec![echo, json!({"type": "result", "uuid": uuid(3)})]).await;
+    ingest(&bench, session, vec![init(4)]).await;
+    assert_eq!(status(&bench, session), Status::Idle);
+}
+
+/// What the user saw: a terminal that was interrupted while it asked something never answered again. The interrupt made it
+/// forget who had asked, so that the denial behind it found nobody, and the question stayed on its screen.
+#[tokio::test]
+async fn an_interrupted_terminal_hears_the_answer_to_its_question_first() {
+    let bench = Bench::open().await;
+    let session = bench.session().await;
+    ingest(&bench, session, vec![asks("r1", "ls"), asks("r2", "touch x")]).await;
+    let command = Command::RequestControl { session, request: "c1".parse().expect("id"), control: Control::Interrupt };
+    let Ok(Outcome::Requested { sequence, .. }) = bench.house.relay.submit(Actor::System, command).await else {
+        panic!("requested")
+    };
+    let sent: Vec<_> = due(&bench, session).into_iter().map(|line| line["type"].clone()).collect();
+    assert_eq!(sent, ["control_response", "control_response", "control_request"]);
+    let records = history(&bench, session);
+    let interrupt = records.iter().find(|record| record.sequence == sequence).expect("there");
+    assert_eq!(interrupt.event.kind(), "control_requested", "the place that the caller is told is the request's own");
 }
