@@ -59,10 +59,16 @@ pub(super) fn open(house: Arc<House>, call: &Call, ws: warp::ws::Ws, session: Se
     if *house.relay.closing().borrow() {
         return Failure::from(RelayError::Closing).into_response();
     }
+    // Here and not once the upgrade is through: of two upgrades the later request is the newer connection, whichever
+    // task runs first.
+    let admitted = admitted.map(|principal| {
+        let connection = house.relay.connect_as(session, epoch_of(&principal));
+        (principal, connection)
+    });
     let response = ws.on_upgrade(move |socket| async move {
         let mut socket = Socket::new(socket);
         let goodbye = match admitted {
-            Ok(principal) => serve(&house, &principal, session, &mut socket).await,
+            Ok((principal, connection)) => serve(&house, &principal, session, connection, &mut socket).await,
             Err(goodbye) => Some(goodbye),
         };
         if let Some(Goodbye { code, reason }) = goodbye {
@@ -89,10 +95,15 @@ fn admit(house: &House, principal: Principal, session: SessionId) -> Result<Prin
 }
 
 /// Serves a connection to its end. Without a goodbye it is gone already.
-async fn serve(house: &Arc<House>, principal: &Principal, session: SessionId, socket: &mut Socket) -> Option<Goodbye> {
-    // In this order: the connection before may still be writing a control request, and has recorded it or stops before
-    // it by the time that the items are looked at.
-    let connection = house.relay.connect_as(session, epoch_of(principal));
+async fn serve(
+    house: &Arc<House>,
+    principal: &Principal,
+    session: SessionId,
+    connection: Connection,
+    socket: &mut Socket,
+) -> Option<Goodbye> {
+    // The connection took over before: the one it replaced may still be writing a control request, and has recorded it
+    // or stops before it by the time that the items are looked at.
     house.relay.announce(Lease::Worker(session)).await;
     let opened = Outflow::open(house, session, None).and_then(|outflow| {
         let stream = Stream::Session(session);
