@@ -330,7 +330,8 @@ pub(super) fn request_control(
     if interrupt && !found.worker.online {
         return Err(Refusal::WorkerOffline(id));
     }
-    // The answers first: a REPL that is interrupted forgets who asked, leaves its question on the screen, and waits there.
+    // The answers first: a REPL that is interrupted forgets who asked, leaves its question on the screen, and waits
+    // there.
     let mut drafts: Vec<Draft> = if interrupt { permission::deny_all(found).collect() } else { Vec::new() };
     let sequence = drafts.iter().fold(found.latest, |place, _| place.next()).next();
     drafts.push(found.draft(Event::ControlRequested { session: id, request: request.clone(), control }));

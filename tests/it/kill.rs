@@ -14,7 +14,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
+use tokio::{sync::watch, task::JoinSet};
 use uuid::Uuid;
 
 use crate::harness::{ALICE, Client, Server, Sse, rcsctl, text};
@@ -41,8 +41,24 @@ fn message_id(writer: usize, number: u64) -> Uuid {
     Uuid::from_u128((0x4000_8000 << 64) | ((writer as u128) << 96) | u128::from(number))
 }
 
+/// Whether the server runs: clients that find it gone wait for this instead of spinning.
+type Up = watch::Receiver<bool>;
+
+async fn back(up: &mut Up) {
+    // It may be up already: the connection broke before the signal came.
+    tokio::task::yield_now().await;
+    up.wait_for(|up| *up).await.expect("the test goes on");
+}
+
 /// Posts numbered messages, each until it is acknowledged, and returns how many were.
-async fn write(client: Client, session: String, writer: usize, stop: Arc<AtomicBool>, acked: Arc<AtomicU64>) -> u64 {
+async fn write(
+    client: Client,
+    session: String,
+    writer: usize,
+    stop: Arc<AtomicBool>,
+    acked: Arc<AtomicU64>,
+    mut up: Up,
+) -> u64 {
     let path = format!("/v2/session_ingress/session/{session}/events");
     let mut number = 0;
     while !stop.load(Ordering::Relaxed) {
@@ -59,7 +75,7 @@ async fn write(client: Client, session: String, writer: usize, stop: Arc<AtomicB
                 Ok(answer) if answer.status < 300 => break,
                 Ok(answer) => assert!(matches!(answer.status, 429 | 503), "{} {}", answer.status, answer.text),
                 // The server is down; the retry with the same ids must not double anything.
-                Err(_) => tokio::task::yield_now().await,
+                Err(_) => back(&mut up).await,
             }
         }
         number += batch;
@@ -69,7 +85,7 @@ async fn write(client: Client, session: String, writer: usize, stop: Arc<AtomicB
 }
 
 /// Follows a session over all restarts and returns everything it saw.
-async fn follow(client: Client, session: String, until: tokio::sync::watch::Receiver<Option<u64>>) -> Vec<Value> {
+async fn follow(client: Client, session: String, until: watch::Receiver<Option<u64>>, mut up: Up) -> Vec<Value> {
     let mut seen: Vec<Value> = Vec::new();
     let last = |seen: &Vec<Value>| seen.last().map_or(0, |event| event["sequence"].as_u64().expect("sequence"));
     loop {
@@ -78,7 +94,7 @@ async fn follow(client: Client, session: String, until: tokio::sync::watch::Rece
         }
         let path = format!("/api/v1/sessions/{session}/events?after={}", last(&seen));
         let Ok(mut stream) = Sse::open(&client, &path).await else {
-            tokio::task::yield_now().await;
+            back(&mut up).await;
             continue;
         };
         let mut until = until.clone();
@@ -123,12 +139,24 @@ fn check_session(history: &[Value], seen: &[Value], acked: &HashMap<usize, u64>)
     }
 }
 
+/// Kills of one server's life. A journal that grew through a thousand kills would spend the run on being verified.
+const KILLS_PER_LIFE: u64 = 50;
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_or_repeated_when_the_server_is_killed_again_and_again() {
     let kills = setting("RCS_KILLS", 50);
     let seed = setting("RCS_SEED", u64::from(std::process::id()));
     println!("RCS_SEED={seed} RCS_KILLS={kills}");
     let mut dice = Dice(seed);
+    let mut messages = 0;
+    for life in 0..kills.div_ceil(KILLS_PER_LIFE) {
+        messages += live(KILLS_PER_LIFE.min(kills - life * KILLS_PER_LIFE), &mut dice).await;
+    }
+    println!("{messages} messages acknowledged over {kills} kills");
+}
+
+/// One server from its first start over so many kills, checked at the end. Returns how many messages it acknowledged.
+async fn live(kills: u64, dice: &mut Dice) -> u64 {
     let mut server = Server::start();
     let client = Client::new(&server, ALICE);
     let (environment, _) = client.register(8).await;
@@ -145,17 +173,25 @@ async fn nothing_acknowledged_is_lost_or_repeated_when_the_server_is_killed_agai
     let stop = Arc::new(AtomicBool::new(false));
     let progress = Arc::new(AtomicU64::new(0));
     let mut untils = Vec::new();
+    let up = watch::Sender::new(true);
     let mut writers = JoinSet::new();
     let mut followers = JoinSet::new();
     for (index, session) in sessions.iter().enumerate() {
         for lane in 0..WRITERS_PER_SESSION {
             let writer = index * WRITERS_PER_SESSION + lane;
-            let task = write(client.clone(), session.clone(), writer, Arc::clone(&stop), Arc::clone(&progress));
+            let task = write(
+                client.clone(),
+                session.clone(),
+                writer,
+                Arc::clone(&stop),
+                Arc::clone(&progress),
+                up.subscribe(),
+            );
             writers.spawn(async move { (index, writer, task.await) });
         }
-        let (sender, receiver) = tokio::sync::watch::channel(None);
+        let (sender, receiver) = watch::channel(None);
         untils.push(sender);
-        let task = follow(client.clone(), session.clone(), receiver);
+        let task = follow(client.clone(), session.clone(), receiver, up.subscribe());
         followers.spawn(async move { (index, task.await) });
     }
 
@@ -163,10 +199,12 @@ async fn nothing_acknowledged_is_lost_or_repeated_when_the_server_is_killed_agai
         // Not a synchronisation: the moment of the kill is what is varied.
         tokio::time::sleep(Duration::from_millis(20 + dice.roll(200))).await;
         let before = progress.load(Ordering::Relaxed);
+        up.send_replace(false);
         server.kill();
         let (code, out, error) = rcsctl(&["audit", "verify", "--file", text(&server.journal())], None);
         assert_eq!(code, Some(0), "round {round}: {out}{error}");
         server.launch();
+        up.send_replace(true);
         // The next round kills a server that has work: at least one message was acknowledged since.
         while progress.load(Ordering::Relaxed) == before {
             tokio::task::yield_now().await;
@@ -191,5 +229,5 @@ async fn nothing_acknowledged_is_lost_or_repeated_when_the_server_is_killed_agai
         let (index, seen) = done.expect("a follower's own assertions");
         check_session(&client.history(&sessions[index], 0).await, &seen, &acked[&index]);
     }
-    println!("{} messages acknowledged over {kills} kills", progress.load(Ordering::Relaxed));
+    progress.load(Ordering::Relaxed)
 }

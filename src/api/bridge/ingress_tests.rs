@@ -343,8 +343,8 @@ async fn the_mode_and_the_model_that_a_terminal_took_are_shown() {
     assert_eq!(shown(), (Some("acceptEdits".into()), Some("opus".into())));
 }
 
-/// What the user saw: a session stood as idle for as long as its agent thought about a prompt. A child echoes the prompt
-/// when its first answer is whole; before that it only says what it begins the turn with.
+/// What the user saw: a session stood as idle for as long as its agent thought about a prompt. A child echoes the
+/// prompt when its first answer is whole; before that it only says what it begins the turn with.
 #[tokio::test]
 async fn an_agent_that_begins_a_turn_is_seen_to_work_before_its_first_words_are_whole() {
     let bench = Bench::open().await;
@@ -365,8 +365,8 @@ async fn an_agent_that_begins_a_turn_is_seen_to_work_before_its_first_words_are_
     assert_eq!(status(&bench, session), Status::Idle);
 }
 
-/// What the user saw: a terminal that was interrupted while it asked something never answered again. The interrupt made it
-/// forget who had asked, so that the denial behind it found nobody, and the question stayed on its screen.
+/// What the user saw: a terminal that was interrupted while it asked something never answered again. The interrupt
+/// made it forget who had asked, so that the denial behind it found nobody, and the question stayed on its screen.
 #[tokio::test]
 async fn an_interrupted_terminal_hears_the_answer_to_its_question_first() {
     let bench = Bench::open().await;
