@@ -150,7 +150,7 @@ impl Writer {
         let decided = decide(&self.ahead, &context, command)?;
         let mut first = Sequence::ZERO;
         for (index, draft) in decided.drafts.into_iter().enumerate() {
-            let sequence = self.take(now, actor, draft)?;
+            let sequence = self.take(now, actor, draft);
             if index == 0 {
                 first = sequence;
             }
@@ -158,7 +158,7 @@ impl Writer {
         let outcome = decided.outcome.placed(first);
         if let Some(Idempotency { owner, key, fingerprint }) = idempotency {
             let event = Event::CommandDone { fingerprint, outcome: outcome.clone() };
-            self.take(now, actor, Draft::new(Stream::Ledger(owner), event).with_key(Some(key)))?;
+            self.take(now, actor, Draft::new(Stream::Ledger(owner), event).with_key(Some(key)));
         }
         Ok(outcome)
     }
@@ -189,12 +189,16 @@ impl Writer {
         self.shared.reader.find(stream, key)
     }
 
-    /// Numbers a draft and applies it to the world ahead.
-    fn take(&mut self, at: Timestamp, actor: Actor, draft: Draft) -> Result<Sequence, JournalError> {
+    /// Numbers a draft and applies it to the world ahead. Cannot fail: half of a command must not be in the batch, so a
+    /// journal that does not tell its tails ends the process like one that does not commit.
+    fn take(&mut self, at: Timestamp, actor: Actor, draft: Draft) -> Sequence {
         let Draft { stream, key, event, payload } = draft;
         let before = match self.tails.get(&stream) {
             Some(tail) => *tail,
-            None => self.shared.reader.stream_tail(stream)?.map_or(Sequence::ZERO, |tail| tail.latest),
+            None => match self.shared.reader.stream_tail(stream) {
+                Ok(tail) => tail.map_or(Sequence::ZERO, |tail| tail.latest),
+                Err(error) => fail(&error),
+            },
         };
         let sequence = before.next();
         self.tails.insert(stream, sequence);
@@ -206,7 +210,7 @@ impl Writer {
         let record = Record { position: self.position, stream, sequence, at, actor, key, event, payload };
         apply(&mut self.ahead, &record);
         self.batch.records.push(Arc::new(record));
-        Ok(sequence)
+        sequence
     }
 
     fn commit(&mut self, started: Instant) {

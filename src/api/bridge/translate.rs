@@ -11,9 +11,9 @@ use serde_json::value::RawValue;
 
 use super::outflow::event_id;
 use crate::{
-    api::common::{BadRequest, House},
+    api::common::{BadRequest, House, identity::message_key},
     domain::{
-        DedupeKey, Event, MessageId, Record, RequestId, Sequence, SessionId, Stream, Timestamp,
+        Event, MessageId, Record, RequestId, Sequence, SessionId, Stream, Timestamp,
         command::{Incoming, Meaning, Prompt, Said},
         event::{self, MessageKind, PermissionDecided, PermissionRequested, Status, Verdict},
         limits,
@@ -56,11 +56,6 @@ struct Extras<'a> {
     updated_input: Option<&'a RawValue>,
     #[serde(borrow, default)]
     updated_permissions: Option<&'a RawValue>,
-}
-
-/// The key under which a message is recorded once, whoever sends it: a prompt's echo is known by it.
-pub(super) fn message_key(message: MessageId) -> DedupeKey {
-    dedupe_key("message", message.to_string().as_bytes())
 }
 
 /// A prompt from its parts, as they are in a request of a room's client.
