@@ -35,6 +35,8 @@ pub struct Session {
     /// What the agent is doing, as far as its worker told. An open question outranks it; see [`Session::status`].
     pub(super) reported: Status,
     pub worker: Worker,
+    /// Under which id of its own the agent has it, once it said so.
+    pub bound: Option<Bound>,
     /// The worker's merged metadata.
     pub metadata: Map<String, Value>,
     pub outbox: Outbox,
@@ -44,6 +46,14 @@ pub struct Session {
     pub latest: Sequence,
     /// When that was.
     pub active_at: Timestamp,
+}
+
+/// How the agent calls a conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bound {
+    pub foreign: String,
+    /// Where the record stands that holds what the agent said of it.
+    pub sequence: Sequence,
 }
 
 /// The process that runs the agent.
@@ -90,6 +100,9 @@ impl Session {
             Event::ModeConfirmed { mode, .. } => self.mode = Some(mode.clone()),
             Event::ModelConfirmed { model, .. } => self.model = Some(model.clone()),
             Event::RuleAdded { rule, .. } => self.rules.push(rule.clone()),
+            Event::SessionBound { foreign, .. } => {
+                self.bound = Some(Bound { foreign: foreign.clone(), sequence: record.sequence });
+            }
             _ => {
                 self.outbox.apply(record);
                 self.permissions.apply(record);
@@ -218,10 +231,24 @@ pub(super) fn worker_lost(world: &World, session: SessionId) -> Result<Decided, 
     if !found.worker.online {
         return Ok(Decided::nothing(Outcome::Unchanged));
     }
+    Ok(Decided { drafts: offline(found), outcome: Outcome::Done })
+}
+
+/// The record of a worker that came.
+pub(super) fn online(found: &Session) -> Draft {
+    found.draft(Event::WorkerOnline { session: found.id })
+}
+
+/// The records of a worker that went; none if it was not there.
+pub(super) fn offline(found: &Session) -> Vec<Draft> {
+    let session = found.id;
+    if !found.worker.online {
+        return Vec::new();
+    }
     let dropped = |request| found.draft(Event::ControlDropped { session, request });
     let mut drafts = vec![found.draft(Event::WorkerOffline { session })];
     drafts.extend(found.outbox.lapsing().map(dropped));
-    Ok(Decided { drafts, outcome: Outcome::Done })
+    drafts
 }
 
 /// A worker of an older epoch was superseded; one that names none (v1) is whoever holds a token of the session. One of
@@ -294,6 +321,7 @@ pub(super) fn apply_created(world: &mut World, record: &Record) {
         model: None,
         reported: Status::Idle,
         worker: Worker::default(),
+        bound: None,
         metadata: Map::new(),
         outbox: Outbox::default(),
         permissions: Permissions::default(),

@@ -98,6 +98,7 @@ fn registration(n: u8, of: u8, max_sessions: u32) -> EnvironmentRegistered {
         git_repo_url: None,
         max_sessions,
         worker_type: "claude_code".into(),
+        group: None,
     }
 }
 

@@ -28,6 +28,7 @@ mod hand;
 mod handover;
 mod hub;
 mod leases;
+mod links;
 pub mod replay;
 mod retention;
 mod subscription;
@@ -38,6 +39,7 @@ mod writer;
 pub use committer::CommitReport;
 pub use connections::Connection;
 pub use leases::{Held, Lease, Terms};
+pub use links::{Heard, Link, NoAnswer, Question};
 pub use retention::Retention;
 pub use subscription::Subscription;
 
@@ -136,6 +138,7 @@ struct Shared {
     hubs: hub::Hubs,
     leases: leases::Leases,
     connections: connections::Connections,
+    links: links::Links,
     clock: Clock,
     queue: mpsc::Sender<writer::Job>,
     closing: watch::Sender<bool>,
@@ -170,6 +173,7 @@ impl Relay {
             hubs: hub::Hubs::new(Arc::clone(&reader)),
             leases,
             connections: connections::Connections::default(),
+            links: links::Links::default(),
             clock: options.clock,
             queue,
             closing: watch::Sender::new(false),
