@@ -11,6 +11,7 @@ use warp::{Filter as _, filters::BoxedFilter};
 
 use self::common::{Call, House, Response, front, reply};
 
+pub mod acp;
 pub mod bridge;
 pub mod common;
 pub mod ops;
@@ -19,6 +20,7 @@ pub mod web;
 /// The rooms, by what their paths begin with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Room {
+    Acp,
     Bridge,
     Web,
     Ops,
@@ -29,6 +31,9 @@ enum Room {
 impl Room {
     fn of(call: &Call) -> Self {
         match call.segments().as_slice() {
+            // One path, two kinds of runners: each room knows its own.
+            ["v1", "environments", "bridge"] if acp::is_registration(call) => Self::Acp,
+            ["acp", ..] => Self::Acp,
             ["v1" | "v2", ..] | ["api", "oauth", ..] => Self::Bridge,
             ["api", "v1", ..] | ["web", ..] => Self::Web,
             ["health" | "ready" | "metrics"] => Self::Ops,
@@ -38,6 +43,7 @@ impl Room {
 
     const fn name(self) -> &'static str {
         match self {
+            Self::Acp => "acp",
             Self::Bridge => "bridge",
             Self::Web => "web",
             Self::Ops => "ops",
@@ -64,6 +70,7 @@ async fn answer(house: Arc<House>, call: Call, roof: Roof) -> Response {
     let span = tracing::debug_span!("request", room = room.name(), request_id = name.as_deref());
     let answering = async {
         match room {
+            Room::Acp => acp::answer(house, call).await,
             Room::Bridge => bridge::answer(house, call).await,
             Room::Web => web::answer(house, call).await,
             Room::Ops => ops::answer(house, call).await,
@@ -85,6 +92,7 @@ async fn answer(house: Arc<House>, call: Call, roof: Roof) -> Response {
 fn open_socket(house: Arc<House>, call: Call, ws: warp::ws::Ws) -> Response {
     let room = Room::of(&call);
     let response = match room {
+        Room::Acp => acp::open_socket(house, call, ws),
         Room::Bridge => bridge::open_socket(house, call, ws),
         Room::Web => web::open_socket(house, call, ws),
         Room::Ops | Room::Roof => reply::empty(StatusCode::NOT_FOUND),

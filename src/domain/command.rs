@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     envelope::{DedupeKey, Sequence, Timestamp},
     event::{
-        AgentReported, Control, EnvironmentRegistered, Fingerprint, KeyCreated, MessageKind, PermissionRequested, Rule, SecretDigest,
-        SessionCreated, Status, Verdict,
+        AgentReported, Control, EnvironmentRegistered, Fingerprint, KeyCreated, MessageKind, PermissionRequested, Rule,
+        SecretDigest, SessionCreated, Status, Verdict,
     },
     id::{EnvironmentId, FileId, KeyId, MessageId, OwnerId, RequestId, SessionId, WorkId},
 };

@@ -180,6 +180,9 @@ pub const AGENT_CANCEL_MS: u64 = 30_000;
 pub const AGENT_SILENCE_MS: u64 = 330_000;
 /// Frames of an agent that are recorded by one command, if they are there already.
 pub const AGENT_FRAMES_MAX: usize = 64;
+/// A conversation that the agent tells from its beginning, until it is known that it told all of it. What is beyond is
+/// left out.
+pub const AGENT_HISTORY_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Viewers of one agent at once. Each is a socket and a cursor.
 pub const AGENT_VIEWERS_MAX: usize = 256;
 /// How often a group's event stream looks for what is new: its readers are programs that poll otherwise.

@@ -24,6 +24,9 @@ use crate::domain::{Actor, Command, EnvironmentId, limits};
 pub(super) struct Links {
     count: AtomicU64,
     current: Mutex<HashMap<EnvironmentId, Current>>,
+    /// Held by whoever is about to take a line.
+    arrival: tokio::sync::Mutex<()>,
+    viewers: Mutex<HashMap<EnvironmentId, usize>>,
 }
 
 struct Current {
@@ -113,6 +116,30 @@ impl Drop for Link {
     }
 }
 
+/// A viewer's place. Dropping it leaves it.
+pub struct Viewing {
+    relay: Relay,
+    environment: EnvironmentId,
+}
+
+impl fmt::Debug for Viewing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Viewing").field("environment", &self.environment).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Viewing {
+    fn drop(&mut self) {
+        let mut viewers = lock(&self.relay.shared.links.viewers);
+        if let Some(count) = viewers.get_mut(&self.environment) {
+            *count -= 1;
+            if *count == 0 {
+                viewers.remove(&self.environment);
+            }
+        }
+    }
+}
+
 impl Relay {
     /// Makes a new line the one to this agent.
     pub fn link(&self, environment: EnvironmentId) -> Link {
@@ -126,6 +153,22 @@ impl Relay {
         }
         let held = self.hold(Lease::Environment(environment));
         Link { relay: self.clone(), environment, id, asks, replaced, _held: held }
+    }
+
+    /// Waits for the right to take a line: while it is held nobody else takes one.
+    pub async fn arrival(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.shared.links.arrival.lock().await
+    }
+
+    /// A viewer's place at this agent, if there is one left.
+    pub fn view(&self, environment: EnvironmentId) -> Option<Viewing> {
+        let mut viewers = lock(&self.shared.links.viewers);
+        let count = viewers.entry(environment).or_default();
+        if *count >= limits::AGENT_VIEWERS_MAX {
+            return None;
+        }
+        *count += 1;
+        Some(Viewing { relay: self.clone(), environment })
     }
 
     /// Whether somebody holds a line to this agent at this moment.

@@ -39,7 +39,7 @@ mod writer;
 pub use committer::CommitReport;
 pub use connections::Connection;
 pub use leases::{Held, Lease, Terms};
-pub use links::{Heard, Link, NoAnswer, Question};
+pub use links::{Heard, Link, NoAnswer, Question, Viewing};
 pub use retention::Retention;
 pub use subscription::Subscription;
 

@@ -1,9 +1,11 @@
 //! What rooms share: the call, the reply, streams, sockets, and the house they all stand in.
 
 pub mod call;
+pub mod credential;
 pub mod front;
 pub mod house;
 pub mod identity;
+pub mod origin;
 pub mod reply;
 pub mod socket;
 pub mod stream;

@@ -1,13 +1,15 @@
-//! Pages in browsers: whose may call, and what their browsers want to hear about it.
-//!
-//! A request without `Origin` is no page's. One with it may change something, or open a socket, only from our own
-//! origin or a configured one. Reading is left to the browser, which shows an answer to configured origins only.
+//! Pages in browsers: what their browsers want to hear about whose may call. Reading is left to the browser, which shows
+//! an answer to configured origins only.
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
 use super::error::Failure;
 use crate::{
-    api::common::{Call, Response, Settings, reply::empty},
+    api::common::{
+        Response,
+        origin::{ForeignOrigin, Origin},
+        reply::empty,
+    },
     wire::web::ProblemKind,
 };
 
@@ -17,48 +19,22 @@ const METHODS: &str = "GET, POST, PATCH, DELETE";
 const REQUEST_HEADERS: &str = "authorization, content-type, idempotency-key, last-event-id, x-request-id";
 const RESPONSE_HEADERS: &str = "rcs-epoch, retry-after, x-request-id";
 
-/// Whose page a call comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Origin {
-    /// No page's: a program's.
-    Absent,
-    /// Our own page's.
-    Own,
-    /// A page's that the operator lets in.
-    Configured(HeaderValue),
-    Foreign(String),
+impl From<ForeignOrigin> for Failure {
+    fn from(error: ForeignOrigin) -> Self {
+        Self::new(ProblemKind::ForeignOrigin, error.to_string())
+    }
 }
 
-impl Origin {
-    pub(super) fn of(settings: &Settings, call: &Call) -> Self {
-        let Some(value) = call.headers.get(header::ORIGIN) else { return Self::Absent };
-        let Ok(origin) = value.to_str() else { return Self::Foreign("an unreadable origin".into()) };
-        if settings.cors_origins.iter().any(|allowed| same(allowed, origin)) {
-            return Self::Configured(value.clone());
-        }
-        let host = call.header(header::HOST);
-        let is_host = |(_, authority): (&str, &str)| host.is_some_and(|host| host.eq_ignore_ascii_case(authority));
-        if same(&settings.base_url, origin) || origin.split_once("://").is_some_and(is_host) {
-            return Self::Own;
-        }
-        Self::Foreign(origin.chars().take(200).collect())
-    }
-
-    /// Whether a page of this origin may change something or open a socket.
-    pub(super) fn may_act(&self) -> Result<(), Failure> {
-        match self {
-            Self::Absent | Self::Own | Self::Configured(_) => Ok(()),
-            Self::Foreign(origin) => Err(Failure::new(
-                ProblemKind::ForeignOrigin,
-                format!(
-                    "pages of {origin} may not call this server: add the origin to RCS_WEB_CORS_ORIGINS to let them"
-                ),
-            )),
-        }
-    }
-
+/// What browsers ask of a server, and are told.
+pub(super) trait Cors {
     /// The answer to a browser that asks before it calls.
-    pub(super) fn preflight(&self) -> Result<Response, Failure> {
+    fn preflight(&self) -> Result<Response, Failure>;
+    /// Tells the browser that a page of a configured origin may read the answer.
+    fn mark(&self, headers: &mut HeaderMap);
+}
+
+impl Cors for Origin {
+    fn preflight(&self) -> Result<Response, Failure> {
         self.may_act()?;
         let mut response = empty(StatusCode::NO_CONTENT);
         if let Self::Configured(_) = self {
@@ -70,8 +46,7 @@ impl Origin {
         Ok(response)
     }
 
-    /// Tells the browser that a page of a configured origin may read the answer.
-    pub(super) fn mark(&self, headers: &mut HeaderMap) {
+    fn mark(&self, headers: &mut HeaderMap) {
         headers.insert(header::VARY, HeaderValue::from_static("origin"));
         if let Self::Configured(origin) = self {
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
@@ -83,54 +58,4 @@ impl Origin {
 /// Whether a method may change something.
 pub(super) fn acts(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
-}
-
-/// Whether a URL is of this origin. A path behind it does not matter.
-fn same(url: &str, origin: &str) -> bool {
-    let end = url.find("://").map_or(0, |scheme| scheme + 3);
-    let host_end = url[end..].find('/').map_or(url.len(), |slash| end + slash);
-    url[..host_end].eq_ignore_ascii_case(origin)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use bytes::Bytes;
-
-    use super::*;
-
-    fn origin(origin: Option<&str>, host: &str) -> Origin {
-        let settings = Settings {
-            base_url: "https://rcs.example.com/base".into(),
-            version: String::new(),
-            poll_timeout: Duration::ZERO,
-            sse_keepalive: Duration::ZERO,
-            jwt_lifetime: Duration::ZERO,
-            ws_keepalive: Duration::ZERO,
-            ws_idle: Duration::ZERO,
-            cors_origins: vec!["https://phone.example.com".into()],
-        };
-        let mut headers = HeaderMap::new();
-        headers.insert(header::HOST, host.parse().expect("a header"));
-        if let Some(origin) = origin {
-            headers.insert(header::ORIGIN, origin.parse().expect("a header"));
-        }
-        let call =
-            Call { method: Method::POST, path: "/".into(), query: None, headers, peer: None, body: Bytes::new() };
-        Origin::of(&settings, &call)
-    }
-
-    #[test]
-    fn programs_our_own_pages_and_configured_ones_may_act() {
-        assert_eq!(origin(None, "127.0.0.1:3000"), Origin::Absent);
-        assert_eq!(origin(Some("https://rcs.example.com"), "internal:3000"), Origin::Own);
-        assert_eq!(origin(Some("http://127.0.0.1:3000"), "127.0.0.1:3000"), Origin::Own);
-        assert!(matches!(origin(Some("https://PHONE.example.com"), "x"), Origin::Configured(_)));
-        for foreign in ["null", "https://evil.example", "http://127.0.0.1:3001", "https://rcs.example.com.evil"] {
-            let found = origin(Some(foreign), "127.0.0.1:3000");
-            assert_eq!(found, Origin::Foreign(foreign.into()));
-            assert!(found.may_act().is_err());
-        }
-    }
 }

@@ -115,6 +115,15 @@ fn is_twin(one: &Environment, actor: Actor, particulars: &EnvironmentRegistered)
         && !one.deregistered
 }
 
+/// The agents that a newcomer may be, whether they hold a line or not. One that was here before is nobody else.
+pub fn twins(world: &World, id: EnvironmentId) -> Vec<EnvironmentId> {
+    let found = world.environment(world.agent_id(id));
+    let newcomer = found.and_then(|found| found.agent.as_ref().filter(|agent| !agent.identified).zip(Some(found)));
+    let Some((agent, found)) = newcomer else { return Vec::new() };
+    let twins = world.environments.values().filter(|one| is_twin(one, agent.registered_by, &found.particulars));
+    twins.map(|one| one.particulars.environment).collect()
+}
+
 /// Agents that this one may have been and that hold no line, in id order.
 fn away<'a>(
     world: &'a World,
@@ -237,12 +246,7 @@ pub(super) fn identify(
     Ok(Decided { drafts, outcome: Outcome::Agent { environment, session } })
 }
 
-pub(super) fn report(
-    world: &World,
-    report: AgentReported,
-    payload: Bytes,
-    notice: &Bytes,
-) -> Result<Decided, Refusal> {
+pub(super) fn report(world: &World, report: AgentReported, payload: Bytes, notice: &Bytes) -> Result<Decided, Refusal> {
     let id = report.environment;
     let (found, agent) = find(world, id)?;
     let runs = agent.program.is_some();

@@ -67,11 +67,23 @@ fn urgent(session: &Session, turn: Option<SessionId>) -> Option<Step> {
         Item::Control { request, control: Control::Interrupt, delivered: false } => Some((sequence, request.clone())),
         _ => None,
     };
+    // A link has a word for one of them: the others are answered without it.
+    let other = |(sequence, item): (Sequence, &Item)| match item {
+        Item::Control {
+            request,
+            control: Control::SetPermissionMode { .. } | Control::SetMaxThinkingTokens { .. },
+            delivered: false,
+        } => Some((sequence, request.clone())),
+        _ => None,
+    };
     let stopped = session.outbox.items().find_map(stop);
     let answer = session.outbox.items().find(|(_, item)| matches!(item, Item::Answer { .. }));
     if let Some((sequence, _)) = answer {
         let moot = stopped.as_ref().is_some_and(|(stop, _)| sequence < *stop);
         return Some(Step::Answer { session: session.id, sequence, moot });
+    }
+    if let Some((sequence, request)) = session.outbox.items().find_map(other) {
+        return Some(Step::Control { session: session.id, request, sequence });
     }
     let (sequence, request) = stopped?;
     Some(Step::Stop { session: session.id, request, sequence, running: turn == Some(session.id) })

@@ -12,10 +12,10 @@ use super::{
     allow,
     caller::Caller,
     error::Failure,
-    origin::{self, Origin},
+    origin::{self, Cors as _},
 };
 use crate::{
-    api::common::{Call, House, Response, reply},
+    api::common::{Call, House, Response, origin::Origin, reply},
     wire::web::{
         ProblemKind,
         peer::{PeerError, PeerErrorBody},

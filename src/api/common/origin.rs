@@ -1,0 +1,101 @@
+//! Pages in browsers: whose may call.
+//!
+//! A request without `Origin` is no page's. One with it may change something, or open a socket, only from our own
+//! origin or a configured one.
+
+use http::{HeaderValue, header};
+
+use super::{Call, Settings};
+
+/// Whose page a call comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// No page's: a program's.
+    Absent,
+    /// Our own page's.
+    Own,
+    /// A page's that the operator lets in.
+    Configured(HeaderValue),
+    Foreign(String),
+}
+
+/// A page of another site called.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("pages of {0} may not call this server: add the origin to RCS_WEB_CORS_ORIGINS to let them")]
+pub struct ForeignOrigin(pub String);
+
+impl Origin {
+    /// Whose page it is.
+    pub fn of(settings: &Settings, call: &Call) -> Self {
+        let Some(value) = call.headers.get(header::ORIGIN) else { return Self::Absent };
+        let Ok(origin) = value.to_str() else { return Self::Foreign("an unreadable origin".into()) };
+        if settings.cors_origins.iter().any(|allowed| same(allowed, origin)) {
+            return Self::Configured(value.clone());
+        }
+        let host = call.header(header::HOST);
+        let is_host = |(_, authority): (&str, &str)| host.is_some_and(|host| host.eq_ignore_ascii_case(authority));
+        if same(&settings.base_url, origin) || origin.split_once("://").is_some_and(is_host) {
+            return Self::Own;
+        }
+        Self::Foreign(origin.chars().take(200).collect())
+    }
+
+    /// Whether a page of this origin may change something or open a socket.
+    pub fn may_act(&self) -> Result<(), ForeignOrigin> {
+        match self {
+            Self::Absent | Self::Own | Self::Configured(_) => Ok(()),
+            Self::Foreign(origin) => Err(ForeignOrigin(origin.clone())),
+        }
+    }
+}
+
+/// Whether a URL is of this origin. A path behind it does not matter.
+fn same(url: &str, origin: &str) -> bool {
+    let end = url.find("://").map_or(0, |scheme| scheme + 3);
+    let host_end = url[end..].find('/').map_or(url.len(), |slash| end + slash);
+    url[..host_end].eq_ignore_ascii_case(origin)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use http::{HeaderMap, Method};
+
+    use super::*;
+
+    fn origin(origin: Option<&str>, host: &str) -> Origin {
+        let settings = Settings {
+            base_url: "https://rcs.example.com/base".into(),
+            version: String::new(),
+            poll_timeout: Duration::ZERO,
+            sse_keepalive: Duration::ZERO,
+            jwt_lifetime: Duration::ZERO,
+            ws_keepalive: Duration::ZERO,
+            ws_idle: Duration::ZERO,
+            cors_origins: vec!["https://phone.example.com".into()],
+        };
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, host.parse().expect("a header"));
+        if let Some(origin) = origin {
+            headers.insert(header::ORIGIN, origin.parse().expect("a header"));
+        }
+        let call =
+            Call { method: Method::POST, path: "/".into(), query: None, headers, peer: None, body: Bytes::new() };
+        Origin::of(&settings, &call)
+    }
+
+    #[test]
+    fn programs_our_own_pages_and_configured_ones_may_act() {
+        assert_eq!(origin(None, "127.0.0.1:3000"), Origin::Absent);
+        assert_eq!(origin(Some("https://rcs.example.com"), "internal:3000"), Origin::Own);
+        assert_eq!(origin(Some("http://127.0.0.1:3000"), "127.0.0.1:3000"), Origin::Own);
+        assert!(matches!(origin(Some("https://PHONE.example.com"), "x"), Origin::Configured(_)));
+        for foreign in ["null", "https://evil.example", "http://127.0.0.1:3001", "https://rcs.example.com.evil"] {
+            let found = origin(Some(foreign), "127.0.0.1:3000");
+            assert_eq!(found, Origin::Foreign(foreign.into()));
+            assert!(found.may_act().is_err());
+        }
+    }
+}
