@@ -60,8 +60,9 @@ async fn answer(house: Arc<House>, call: Call, roof: Roof) -> Response {
     let room = Room::of(&call);
     let started = Instant::now();
     let name = request_id(&house, &call);
-    let (method, path) = (call.method.clone(), call.path.clone());
-    let span = tracing::debug_span!("request", room = room.name(), request_id = name.as_deref());
+    // Paths carry ids and no secrets; queries may carry what people type, so they stay out of the log.
+    let asked = tracing::enabled!(tracing::Level::DEBUG).then(|| (call.method.clone(), call.path.clone()));
+    let span = tracing::debug_span!("request", room = room.name(), request_id = name);
     let answering = async {
         match room {
             Room::Bridge => bridge::answer(house, call).await,
@@ -72,11 +73,12 @@ async fn answer(house: Arc<House>, call: Call, roof: Roof) -> Response {
     };
     let mut response = answering.instrument(span).await;
     let status = response.status();
-    // Paths carry ids and no secrets; queries may carry what people type, so they stay out of the log.
-    let (status_code, ms) = (status.as_u16(), started.elapsed().as_millis());
-    tracing::debug!(room = room.name(), %method, path, status = status_code, ms, "answered");
+    if let Some((method, path)) = asked {
+        let (status_code, ms) = (status.as_u16(), started.elapsed().as_millis());
+        tracing::debug!(room = room.name(), %method, path, status = status_code, ms, "answered");
+    }
     count(room, status);
-    if let Some(id) = name.and_then(|id| HeaderValue::from_str(&id).ok()) {
+    if let Ok(id) = HeaderValue::from_str(&name) {
         response.headers_mut().insert("x-request-id", id);
     }
     response
@@ -94,13 +96,9 @@ fn open_socket(house: Arc<House>, call: Call, ws: warp::ws::Ws) -> Response {
 }
 
 /// The caller's own id for the request, if it is one that can be printed, else a fresh one.
-fn request_id(house: &House, call: &Call) -> Option<String> {
+fn request_id(house: &House, call: &Call) -> String {
     let sane = |id: &&str| id.len() <= 64 && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
-    match call.header("x-request-id").filter(sane) {
-        Some(given) => Some(given.to_owned()),
-        // Without randomness the request goes on unnamed; whatever needs a fresh id says so itself.
-        None => house.fresh().ok().map(|id| id.as_simple().to_string()),
-    }
+    call.header("x-request-id").filter(sane).map_or_else(|| house.names.next(), ToOwned::to_owned)
 }
 
 fn count(room: Room, status: StatusCode) {

@@ -16,7 +16,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use crate::{
     api::{
         self,
-        common::{House, Settings},
+        common::{House, RequestNames, Settings},
     },
     domain::limits,
     journal::{JournalError, redb::RedbJournal},
@@ -114,6 +114,7 @@ impl Server {
             throttle: Throttle::new(start.throttle),
             settings,
             metrics: gauges::render(relay.clone(), start.metrics),
+            names: RequestNames::since(relay.now()),
         });
         let door = Door { trusted_proxies: start.trusted_proxies };
         let serving = listen::serve(listener, door, api::corridor(Arc::clone(&house), ui::answer), relay.closing());
@@ -130,7 +131,7 @@ impl Server {
     /// [`limits::SHUTDOWN_MS`].
     pub async fn stop(self) {
         let Self { relay, writer, tasks, .. } = self;
-        relay.close().await;
+        relay.close();
         for task in tasks {
             // A task that panicked has ended too.
             let _ended = task.await;
