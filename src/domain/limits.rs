@@ -117,6 +117,15 @@ pub const JOURNAL_CACHE_BYTES_MAX: usize = 32 * 1024 * 1024;
 pub const KEYS_CACHED_MAX: usize = 1_000_000;
 /// Bytes in one commit of a copy (backup, restore): bounds the memory a copy takes beside a running server.
 pub const COPY_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Room that a backup made beside a running server must leave on its disk: two batches and what the database adds to
+/// them. A disk that is full ends the server.
+pub const BACKUP_SPARE_BYTES: u64 = 256 * 1024 * 1024;
+/// One piece of a backup on its way to whoever asked for it; two are in memory.
+pub const BACKUP_PIECE_BYTES: usize = 256 * 1024;
+/// A backup whose reader takes no piece for so long is given up: it holds disk space, and nobody else gets one.
+pub const BACKUP_STALL_MS: u64 = 60_000;
+/// Who wants a backup while another one is on its way is told to wait so long.
+pub const BACKUP_RETRY_SECONDS: u64 = 10;
 /// Commits checked through one read transaction of `verify`, so that it pins no pages for long.
 pub const AUDIT_COMMITS_MAX: usize = 256;
 /// Records kept in memory for the live readers of one stream. A reader that falls behind reads the journal.

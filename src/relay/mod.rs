@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::{
     domain::{
@@ -22,6 +22,7 @@ use crate::{
     journal::{Journal, JournalReader, StreamTail},
 };
 
+mod backup;
 mod connections;
 mod handover;
 mod hub;
@@ -33,6 +34,7 @@ mod subscription;
 mod tests;
 mod writer;
 
+pub use backup::{Backup, BackupError};
 pub use connections::Connection;
 pub use leases::{Held, Lease, Terms};
 pub use retention::Retention;
@@ -136,6 +138,8 @@ struct Shared {
     connections: connections::Connections,
     clock: Clock,
     queue: mpsc::Sender<writer::Job>,
+    /// One backup at a time.
+    backups: Arc<Semaphore>,
     closing: watch::Sender<bool>,
 }
 
@@ -167,6 +171,7 @@ impl Relay {
             connections: connections::Connections::default(),
             clock: options.clock,
             queue,
+            backups: Arc::new(Semaphore::new(1)),
             closing: watch::Sender::new(false),
             reader,
         });

@@ -91,8 +91,8 @@ impl Call {
         self.query(name).map(parse).transpose()
     }
 
-    /// The body as a JSON object, which may borrow from it. An empty body reads as `{}`; a declared media type other than
-    /// JSON is refused, and so is a list: the parser would take its items for the members' values, in order.
+    /// The body as a JSON object, which may borrow from it. An empty body reads as `{}`; a declared media type other
+    /// than JSON is refused, and so is a list: the parser would take its items for the members' values, in order.
     pub fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, BadRequest> {
         let given = self.header(header::CONTENT_TYPE).unwrap_or("application/json");
         let essence = given.split(';').next().unwrap_or_default().trim();
