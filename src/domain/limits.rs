@@ -153,6 +153,10 @@ pub const RESTART_GRACE_MS: u64 = 60_000;
 pub const STOP_SETTLE_MS: u64 = 3_000;
 /// How often the retention policy is applied. Ages are counted in days, so an hour is soon enough.
 pub const RETENTION_INTERVAL_MS: u64 = 3_600_000;
+/// The longest age that may be configured for words: a century. Beyond it, keep them for ever.
+pub const RETENTION_DAYS_MAX: u64 = 36_525;
+/// The fewest events of a session that retention may be told to keep: a turn has hundreds.
+pub const RETENTION_EVENTS_MIN: u64 = 100;
 /// A key's last use is recorded at most this often.
 pub const KEY_USE_INTERVAL_MS: u64 = 3_600_000;
 /// A worker's report of itself waits so long for a busy writer. ccb tries its first one once, for 10 s, and a failure

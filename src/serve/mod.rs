@@ -21,7 +21,7 @@ use crate::{
     domain::limits,
     journal::{JournalError, redb::RedbJournal},
     paths::DataDirectory,
-    relay::{Observer, Options, Relay, RelayError, Terms, WriterHandle},
+    relay::{Observer, Options, Relay, RelayError, Retention, Terms, WriterHandle},
     security::{
         ApiKey, NoRandomness, SigningKeys, Throttle, ThrottleConfig, TrustedProxies, private_file::PrivateFileError,
         signing::SigningError,
@@ -46,6 +46,7 @@ pub struct Start {
     pub settings: Settings,
     pub throttle: ThrottleConfig,
     pub leases: Terms,
+    pub retention: Retention,
     pub trusted_proxies: TrustedProxies,
     pub observer: Observer,
     /// The recorder of this process; `None` where a server runs inside another program.
@@ -117,10 +118,11 @@ impl Server {
         });
         let door = Door { trusted_proxies: start.trusted_proxies };
         let serving = listen::serve(listener, door, api::corridor(Arc::clone(&house), ui::answer), relay.closing());
-        let timers = relay.clone();
+        let (timers, forgetting) = (relay.clone(), relay.clone());
         let tasks = vec![
             tokio::spawn(serving),
             tokio::spawn(async move { timers.run_timers().await }),
+            tokio::spawn(async move { forgetting.run_retention(start.retention).await }),
             tokio::spawn(prune(house)),
         ];
         Ok(Self { address, admin_key, relay, writer, tasks })

@@ -7,5 +7,6 @@ mod bridge;
 mod ctl;
 mod harness;
 mod kill;
+mod retention;
 mod tidy;
 mod web;
