@@ -157,6 +157,8 @@ pub const RETENTION_INTERVAL_MS: u64 = 3_600_000;
 pub const RETENTION_DAYS_MAX: u64 = 36_525;
 /// The fewest events of a session that retention may be told to keep: a turn has hundreds.
 pub const RETENTION_EVENTS_MIN: u64 = 100;
+/// How often measured times are folded into their buckets. Until then each takes 8 bytes: some MB at full speed.
+pub const METRICS_FOLD_MS: u64 = 1_000;
 /// A key's last use is recorded at most this often.
 pub const KEY_USE_INTERVAL_MS: u64 = 3_600_000;
 /// A worker's report of itself waits so long for a busy writer. ccb tries its first one once, for 10 s, and a failure

@@ -7,7 +7,10 @@
 
 use std::{
     fmt,
-    sync::{Arc, RwLock, RwLockReadGuard},
+    sync::{
+        Arc, RwLock, RwLockReadGuard,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -142,6 +145,8 @@ struct Shared {
     queue: mpsc::Sender<writer::Job>,
     /// One backup at a time.
     backups: Arc<Semaphore>,
+    /// Commands that found the queue full.
+    refused: AtomicU64,
     closing: watch::Sender<bool>,
 }
 
@@ -177,6 +182,7 @@ impl Relay {
             clock: options.clock,
             queue,
             backups: Arc::new(Semaphore::new(1)),
+            refused: AtomicU64::new(0),
             closing: watch::Sender::new(false),
             reader,
         });
@@ -229,7 +235,10 @@ impl Relay {
         let (reply, outcome) = oneshot::channel();
         let submission = writer::Submission { actor, command, idempotency, reply };
         self.shared.queue.try_send(writer::Job::Submit(Box::new(submission))).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => RelayError::Busy { waiting: limits::WRITER_QUEUE_MAX },
+            mpsc::error::TrySendError::Full(_) => {
+                self.shared.refused.fetch_add(1, Ordering::Relaxed);
+                RelayError::Busy { waiting: limits::WRITER_QUEUE_MAX }
+            }
             mpsc::error::TrySendError::Closed(_) => RelayError::Closing,
         })?;
         outcome.await.unwrap_or(Err(RelayError::Closing))
@@ -282,6 +291,11 @@ impl Relay {
     /// Commands that wait for the writer.
     pub fn queue_depth(&self) -> usize {
         self.shared.queue.max_capacity() - self.shared.queue.capacity()
+    }
+
+    /// Commands that were turned away because the queue was full, since the start.
+    pub fn refused(&self) -> u64 {
+        self.shared.refused.load(Ordering::Relaxed)
     }
 
     /// Streams that somebody follows.

@@ -207,6 +207,7 @@ async fn a_full_queue_says_busy_instead_of_growing() {
         }
     };
     assert!(matches!(busy, Err(RelayError::Busy { .. })));
+    assert_eq!(relay.refused(), 1);
     gate.set(false);
     while let Some(outcome) = waiting.join_next().await {
         outcome.expect("ran").expect("what was taken is done");

@@ -109,13 +109,9 @@ impl Server {
         if settings.base_url.is_empty() {
             settings.base_url = format!("http://{address}");
         }
-        let house = Arc::new(House {
-            relay: relay.clone(),
-            signing,
-            throttle: Throttle::new(start.throttle),
-            settings,
-            metrics: gauges::render(relay.clone(), start.metrics),
-        });
+        let throttle = Throttle::new(start.throttle);
+        let metrics = gauges::render(relay.clone(), throttle.refusals(), start.metrics.clone());
+        let house = Arc::new(House { relay: relay.clone(), signing, throttle, settings, metrics });
         let door = Door { trusted_proxies: start.trusted_proxies };
         let serving = listen::serve(listener, door, api::corridor(Arc::clone(&house), ui::answer), relay.closing());
         let (timers, forgetting) = (relay.clone(), relay.clone());
@@ -123,7 +119,7 @@ impl Server {
             tokio::spawn(serving),
             tokio::spawn(async move { timers.run_timers().await }),
             tokio::spawn(async move { forgetting.run_retention(start.retention).await }),
-            tokio::spawn(prune(house)),
+            tokio::spawn(prune(house, start.metrics)),
         ];
         Ok(Self { address, admin_key, relay, writer, tasks })
     }
@@ -144,13 +140,15 @@ impl Server {
     }
 }
 
-/// Forgets callers that were quiet for long, until the server closes.
-async fn prune(house: Arc<House>) {
+/// Forgets callers that were quiet for long, and folds what was measured, until the server closes.
+async fn prune(house: Arc<House>, metrics: Option<Metrics>) {
     let mut closing = house.relay.closing();
     let mut ticks = tokio::time::interval(Duration::from_millis(limits::THROTTLE_PRUNE_MS));
+    let mut folds = tokio::time::interval(Duration::from_millis(limits::METRICS_FOLD_MS));
     loop {
         tokio::select! {
             _ = ticks.tick() => house.throttle.prune(),
+            _ = folds.tick() => metrics.iter().for_each(Metrics::fold),
             _ = closing.wait_for(|closing| *closing) => return,
         }
     }

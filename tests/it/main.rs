@@ -7,6 +7,7 @@ mod bridge;
 mod ctl;
 mod harness;
 mod kill;
+mod metrics;
 mod retention;
 mod tidy;
 mod web;
