@@ -5,11 +5,12 @@
 
 use std::{sync::Arc, time::Instant};
 
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, Method, StatusCode, header};
 use tracing::Instrument as _;
 use warp::{Filter as _, filters::BoxedFilter};
 
 use self::common::{Call, House, Response, front, reply};
+use crate::telemetry;
 
 pub mod bridge;
 pub mod common;
@@ -59,7 +60,7 @@ pub fn corridor(house: Arc<House>, roof: Roof) -> BoxedFilter<(Response,)> {
 async fn answer(house: Arc<House>, call: Call, roof: Roof) -> Response {
     let room = Room::of(&call);
     let started = Instant::now();
-    let name = request_id(&house, &call);
+    let (name, method_class) = (request_id(&house, &call), class_of_method(&call.method));
     // Paths carry ids and no secrets; queries may carry what people type, so they stay out of the log.
     let asked = tracing::enabled!(tracing::Level::DEBUG).then(|| (call.method.clone(), call.path.clone()));
     let span = tracing::debug_span!("request", room = room.name(), request_id = name);
@@ -78,6 +79,12 @@ async fn answer(house: Arc<House>, call: Call, roof: Roof) -> Response {
         tracing::debug!(room = room.name(), %method, path, status = status_code, ms, "answered");
     }
     count(room, status);
+    if !is_held(&response) {
+        let seconds = started.elapsed().as_secs_f64();
+        let (room, status) = (room.name(), class_of_status(status));
+        metrics::histogram!(telemetry::REQUEST_SECONDS, "room" => room, "method" => method_class, "status" => status)
+            .record(seconds);
+    }
     if let Ok(id) = HeaderValue::from_str(&name) {
         response.headers_mut().insert("x-request-id", id);
     }
@@ -102,12 +109,33 @@ fn request_id(house: &House, call: &Call) -> String {
 }
 
 fn count(room: Room, status: StatusCode) {
-    let class = match status.as_u16() {
+    let status = class_of_status(status);
+    metrics::counter!(telemetry::REQUESTS, "room" => room.name(), "status" => status).increment(1);
+}
+
+/// Whether the time until this answer says nothing of the server: it goes on for as long as somebody reads it, or was
+/// held back until there was something to say.
+fn is_held(response: &Response) -> bool {
+    let media_type = response.headers().get(header::CONTENT_TYPE);
+    let is_stream = media_type.is_some_and(|media_type| media_type == "text/event-stream");
+    is_stream || response.extensions().get::<reply::Held>().is_some()
+}
+
+const fn class_of_status(status: StatusCode) -> &'static str {
+    match status.as_u16() {
         100..=199 => "1xx",
         200..=299 => "2xx",
         300..=399 => "3xx",
         400..=499 => "4xx",
         _ => "5xx",
-    };
-    metrics::counter!("rcs_requests_total", "room" => room.name(), "status" => class).increment(1);
+    }
+}
+
+/// Anybody can make up a method; these are the classes there are.
+fn class_of_method(method: &Method) -> &'static str {
+    match *method {
+        Method::GET | Method::HEAD => "read",
+        Method::POST | Method::PUT | Method::PATCH | Method::DELETE => "write",
+        _ => "other",
+    }
 }

@@ -118,6 +118,15 @@ pub const JOURNAL_AHEAD_BYTES: u64 = 1024 * 1024;
 pub const KEYS_CACHED_MAX: usize = 1_000_000;
 /// Bytes in one commit of a copy (backup, restore): bounds the memory a copy takes beside a running server.
 pub const COPY_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Room that a backup made beside a running server must leave on its disk: two batches and what the database adds to
+/// them. A disk that is full ends the server.
+pub const BACKUP_SPARE_BYTES: u64 = 256 * 1024 * 1024;
+/// One piece of a backup on its way to whoever asked for it; two are in memory.
+pub const BACKUP_PIECE_BYTES: usize = 256 * 1024;
+/// A backup whose reader takes no piece for so long is given up: it holds disk space, and nobody else gets one.
+pub const BACKUP_STALL_MS: u64 = 60_000;
+/// Who wants a backup while another one is on its way is told to wait so long.
+pub const BACKUP_RETRY_SECONDS: u64 = 10;
 /// Commits checked through one read transaction of `verify`, so that it pins no pages for long.
 pub const AUDIT_COMMITS_MAX: usize = 256;
 /// Records kept in memory for the live readers of one stream. A reader that falls behind reads the journal.
@@ -145,6 +154,12 @@ pub const RESTART_GRACE_MS: u64 = 60_000;
 pub const STOP_SETTLE_MS: u64 = 3_000;
 /// How often the retention policy is applied. Ages are counted in days, so an hour is soon enough.
 pub const RETENTION_INTERVAL_MS: u64 = 3_600_000;
+/// The longest age that may be configured for words: a century. Beyond it, keep them for ever.
+pub const RETENTION_DAYS_MAX: u64 = 36_525;
+/// The fewest events of a session that retention may be told to keep: a turn has hundreds.
+pub const RETENTION_EVENTS_MIN: u64 = 100;
+/// How often measured times are folded into their buckets. Until then each takes 8 bytes: some MB at full speed.
+pub const METRICS_FOLD_MS: u64 = 1_000;
 /// A key's last use is recorded at most this often.
 pub const KEY_USE_INTERVAL_MS: u64 = 3_600_000;
 /// A worker's report of itself waits so long for a busy writer. ccb tries its first one once, for 10 s, and a failure

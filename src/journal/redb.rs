@@ -33,6 +33,7 @@ use std::{
 
 use ::redb::{Database, ReadableDatabase, ReadableTable, WriteTransaction};
 
+pub(in crate::journal) use self::failure::is_disk_full;
 pub(in crate::journal) use self::live::CheckpointBounds;
 #[cfg(test)]
 pub(in crate::journal) use self::open::begin;

@@ -7,12 +7,15 @@
 
 use std::{
     fmt,
-    sync::{Arc, RwLock, RwLockReadGuard},
+    sync::{
+        Arc, RwLock, RwLockReadGuard,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
     time::Duration,
 };
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::{
     domain::{
@@ -22,6 +25,7 @@ use crate::{
     journal::{Journal, JournalReader, StreamTail},
 };
 
+mod backup;
 mod committer;
 mod connections;
 mod hand;
@@ -35,6 +39,7 @@ mod subscription;
 mod tests;
 mod writer;
 
+pub use backup::{Backup, BackupError};
 pub use committer::CommitReport;
 pub use connections::Connection;
 pub use leases::{Held, Lease, Terms};
@@ -138,6 +143,10 @@ struct Shared {
     connections: connections::Connections,
     clock: Clock,
     writer: writer::Writer,
+    /// One backup at a time.
+    backups: Arc<Semaphore>,
+    /// Commands that found no room in hand.
+    refused: AtomicU64,
     closing: watch::Sender<bool>,
 }
 
@@ -168,6 +177,8 @@ impl Relay {
             connections: connections::Connections::default(),
             clock: options.clock,
             writer: writer::Writer::new(world, reader.tail()),
+            backups: Arc::new(Semaphore::new(1)),
+            refused: AtomicU64::new(0),
             closing: watch::Sender::new(false),
             reader,
         });
@@ -218,7 +229,11 @@ impl Relay {
         }
         let (reply, outcome) = oneshot::channel();
         let submission = writer::Submission { actor, command, idempotency, reply };
-        self.shared.writer.submit(self.shared.reader.as_ref(), self.now(), submission)?;
+        self.shared.writer.submit(self.shared.reader.as_ref(), self.now(), submission).inspect_err(|error| {
+            if matches!(error, RelayError::Busy { .. }) {
+                self.shared.refused.fetch_add(1, Ordering::Relaxed);
+            }
+        })?;
         outcome.await.unwrap_or(Err(RelayError::Closing))
     }
 
@@ -268,6 +283,11 @@ impl Relay {
     /// Commands that wait for the writer.
     pub fn queue_depth(&self) -> usize {
         self.shared.writer.depth()
+    }
+
+    /// Commands that were turned away because too many waited already, since the start.
+    pub fn refused(&self) -> u64 {
+        self.shared.refused.load(Ordering::Relaxed)
     }
 
     /// Streams that somebody follows.

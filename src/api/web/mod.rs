@@ -22,6 +22,7 @@ use super::common::{Call, House, Response, reply};
 use crate::security::grant;
 
 mod audit;
+mod backup;
 mod caller;
 mod control;
 mod decide;
@@ -163,6 +164,8 @@ async fn dispatch(caller: &Caller<'_>, endpoint: Endpoint) -> Result<Response, F
         Endpoint::ReadAudit => audit::read(caller),
         Endpoint::ListCommits => audit::commits(caller),
         Endpoint::VerifyAudit => audit::verify(caller).await,
+
+        Endpoint::Backup => backup::download(caller).await,
 
         Endpoint::ShowStatus => Ok(status::show(caller)),
         Endpoint::Describe => Ok(describe()),
