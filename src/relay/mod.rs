@@ -23,6 +23,7 @@ use crate::{
 };
 
 mod connections;
+mod expiry;
 mod handover;
 mod hub;
 mod leases;
@@ -34,6 +35,7 @@ mod tests;
 mod writer;
 
 pub use connections::Connection;
+pub use expiry::InUse;
 pub use leases::{Held, Lease, Terms};
 pub use retention::Retention;
 pub use subscription::Subscription;
@@ -134,6 +136,7 @@ struct Shared {
     hubs: hub::Hubs,
     leases: leases::Leases,
     connections: connections::Connections,
+    expiry: expiry::Expiry,
     clock: Clock,
     queue: mpsc::Sender<writer::Job>,
     closing: watch::Sender<bool>,
@@ -160,11 +163,13 @@ impl Relay {
         let world = replay::rebuild(reader.as_ref())?;
         let (queue, jobs) = mpsc::channel(limits::WRITER_QUEUE_MAX);
         let leases = leases::Leases::of(&world, options.leases);
+        let expiry = expiry::Expiry::of(&world, (options.clock)());
         let shared = Arc::new(Shared {
             world: RwLock::new(world.clone()),
             hubs: hub::Hubs::new(Arc::clone(&reader)),
             leases,
             connections: connections::Connections::default(),
+            expiry,
             clock: options.clock,
             queue,
             closing: watch::Sender::new(false),

@@ -227,6 +227,7 @@ impl Writer {
                     apply(&mut world, record);
                 }
             }
+            self.shared.expiry.note(&records);
             self.shared.hubs.publish(&records);
             let took = started.elapsed();
             (self.observer)(&CommitReport { commands: replies.len(), records: records.len(), took, append_took });
