@@ -18,6 +18,7 @@ pub mod session;
 pub mod stream;
 #[cfg(test)]
 mod tests;
+pub mod user_stream;
 pub mod work;
 mod world;
 

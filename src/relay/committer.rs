@@ -76,6 +76,7 @@ impl Committer {
                 apply(&mut world, record);
             }
         }
+        self.shared.expiry.note(records);
         self.shared.hubs.publish(records);
         let took = started.unwrap_or(append_started).elapsed();
         (self.observer)(&CommitReport { commands, records: records.len(), took, append_took });

@@ -28,6 +28,7 @@ use crate::{
 mod backup;
 mod committer;
 mod connections;
+mod expiry;
 mod hand;
 mod handover;
 mod hub;
@@ -42,6 +43,7 @@ mod writer;
 pub use backup::{Backup, BackupError};
 pub use committer::CommitReport;
 pub use connections::Connection;
+pub use expiry::InUse;
 pub use leases::{Held, Lease, Terms};
 pub use retention::Retention;
 pub use subscription::Subscription;
@@ -141,6 +143,7 @@ struct Shared {
     hubs: hub::Hubs,
     leases: leases::Leases,
     connections: connections::Connections,
+    expiry: expiry::Expiry,
     clock: Clock,
     writer: writer::Writer,
     /// One backup at a time.
@@ -170,11 +173,13 @@ impl Relay {
         let reader = journal.reader();
         let world = replay::rebuild(reader.as_ref())?;
         let leases = leases::Leases::of(&world, options.leases);
+        let expiry = expiry::Expiry::of(&world, (options.clock)());
         let shared = Arc::new(Shared {
             world: RwLock::new(world.clone()),
             hubs: hub::Hubs::new(Arc::clone(&reader)),
             leases,
             connections: connections::Connections::default(),
+            expiry,
             clock: options.clock,
             writer: writer::Writer::new(world, reader.tail()),
             backups: Arc::new(Semaphore::new(1)),

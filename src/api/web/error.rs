@@ -7,6 +7,7 @@ use crate::{
     api::common::{
         BadRequest, Call, House, Response,
         identity::Unknown,
+        origin::ForeignOrigin,
         reply::{empty, json_as},
     },
     domain::{InvalidId, Outcome, Refusal},
@@ -182,6 +183,12 @@ impl From<Denied> for Failure {
     }
 }
 
+impl From<ForeignOrigin> for Failure {
+    fn from(error: ForeignOrigin) -> Self {
+        Self::new(ProblemKind::ForeignOrigin, error.to_string())
+    }
+}
+
 impl From<RetryAfter> for Failure {
     fn from(wait: RetryAfter) -> Self {
         Problem::new(ProblemKind::TooManyRequests, wait.to_string()).with_retry_after(wait.seconds).into()
@@ -234,6 +241,8 @@ impl Failure {
             Refusal::WorkerOffline(_) => ProblemKind::WorkerOffline,
             Refusal::KeyReused { .. } => ProblemKind::KeyReused,
             Refusal::Full { .. } => ProblemKind::Full,
+            // The room of streams has its own errors; this one never asks for them.
+            Refusal::Stream(_) => ProblemKind::Conflict,
         };
         Self::new(kind, refusal.to_string())
     }
