@@ -63,9 +63,26 @@ pub struct Options {
     #[arg(long, value_name = "ORIGINS")]
     pub web_cors_origins: Option<String>,
 
+    /// What callers without a credential may do with streams of their own namespace: a list of read,append,create,delete;
+    /// on an open address at most read [env: RCS_STREAMS_ANONYMOUS] [default: nothing]
+    #[arg(long, value_name = "RIGHTS")]
+    pub streams_anonymous: Option<String>,
+
     /// The data directory [env: RCS_DATA] [default: $XDG_DATA_HOME/rcs or ~/.local/share/rcs]
     #[arg(long, value_name = "DIRECTORY")]
     pub data: Option<std::path::PathBuf>,
+
+    /// Forget an archived session's words after so many days [env: RCS_RETENTION_ARCHIVED_DAYS] [default: never]
+    #[arg(long, value_name = "DAYS")]
+    pub retention_archived_days: Option<String>,
+
+    /// Forget the words of all sessions, and files, after so many days [env: RCS_RETENTION_DAYS] [default: never]
+    #[arg(long, value_name = "DAYS")]
+    pub retention_days: Option<String>,
+
+    /// Keep so many events of each session, and forget older ones [env: RCS_RETENTION_EVENTS] [default: all]
+    #[arg(long, value_name = "EVENTS")]
+    pub retention_events: Option<String>,
 
     /// What is logged, as `level` or `target=level,...` [env: RCS_LOG] [default: info]
     #[arg(long, value_name = "FILTER")]

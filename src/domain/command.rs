@@ -12,7 +12,8 @@ use super::{
         AgentReported, Control, EnvironmentRegistered, Fingerprint, KeyCreated, MessageKind, PermissionRequested, Rule,
         SecretDigest, SessionCreated, Status, Verdict,
     },
-    id::{EnvironmentId, FileId, KeyId, MessageId, OwnerId, RequestId, SessionId, WorkId},
+    id::{EnvironmentId, FileId, KeyId, MessageId, OwnerId, RequestId, SessionId, UserStreamId, WorkId},
+    user_stream::{Appended, NewUserStream, StreamRefusal, UserAppend},
 };
 
 /// Something asked of the relay.
@@ -108,6 +109,17 @@ pub enum Command {
         media_type: Option<String>,
         chunks: Vec<Bytes>,
     },
+
+    /// Make a user's stream, or confirm that it is there as described.
+    CreateUserStream(NewUserStream),
+    /// Write to it, close it, or both.
+    AppendUserStream(UserAppend),
+    /// Delete it.
+    DeleteUserStream { stream: UserStreamId },
+    /// Delete it if its time is over, having last been read at `used_at`.
+    ExpireUserStream { stream: UserStreamId, used_at: Timestamp },
+    /// Strike it off: the bytes of this deleted stream are gone.
+    ForgetUserStream { stream: UserStreamId },
 }
 
 /// A key from the configuration.
@@ -265,6 +277,10 @@ pub enum Outcome {
     Requested { request: RequestId, sequence: Sequence },
     /// The file is kept.
     File { file: FileId },
+    /// The stream is there.
+    UserStream { stream: UserStreamId, created: bool, tail: u64, closed: bool },
+    /// It was written, or had been.
+    Appended(Appended),
 }
 
 /// A work item handed out.
@@ -307,4 +323,6 @@ pub enum Refusal {
     KeyReused { what: String },
     #[error("{what} is full: at most {max}")]
     Full { what: &'static str, max: usize },
+    #[error(transparent)]
+    Stream(#[from] StreamRefusal),
 }

@@ -11,7 +11,7 @@ use super::{
     event::{Event, FileStored},
     key, permission, session,
     stream::Stream,
-    work,
+    user_stream, work,
     world::World,
 };
 
@@ -155,5 +155,10 @@ pub fn decide(world: &World, context: &Context<'_>, command: Command) -> Result<
             drafts.push(Draft::new(stream, Event::FileStored(stored)));
             Ok(Decided { drafts, outcome: Outcome::File { file } })
         }
+        Command::CreateUserStream(new) => user_stream::create(world, new),
+        Command::AppendUserStream(append) => user_stream::append(world, context, append),
+        Command::DeleteUserStream { stream } => user_stream::delete(world, stream),
+        Command::ExpireUserStream { stream, used_at } => user_stream::expire(world, context, stream, used_at),
+        Command::ForgetUserStream { stream } => Ok(user_stream::forget(world, stream)),
     }
 }

@@ -19,6 +19,7 @@ pub mod session;
 pub mod stream;
 #[cfg(test)]
 mod tests;
+pub mod user_stream;
 pub mod work;
 mod world;
 

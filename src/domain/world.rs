@@ -13,6 +13,7 @@ use super::{
     key::Key,
     session::Session,
     stream::Stream,
+    user_stream::UserStreams,
 };
 
 /// Everything that decisions rest on.
@@ -27,6 +28,7 @@ pub struct World {
     pub(super) aliases: HashMap<EnvironmentId, EnvironmentId>,
     /// Sessions with an open question, so that the list over all sessions costs what it shows.
     pub(super) asking: BTreeSet<SessionId>,
+    pub(super) user_streams: UserStreams,
 }
 
 impl World {
@@ -80,12 +82,21 @@ impl World {
         self.files.get(&id)
     }
 
+    /// The streams that users made.
+    pub fn user_streams(&self) -> &UserStreams {
+        &self.user_streams
+    }
+
     /// Takes over how far a stream got, for records that start-up does not read.
     pub fn observe_tail(&mut self, stream: Stream, latest: Sequence, at: Timestamp) {
-        if let Stream::Session(id) = stream
-            && let Some(session) = self.sessions.get_mut(&id)
-        {
-            session.observe(latest, at);
+        match stream {
+            Stream::Session(id) => {
+                if let Some(session) = self.sessions.get_mut(&id) {
+                    session.observe(latest, at);
+                }
+            }
+            Stream::User(id) => self.user_streams.observe(id, latest, at),
+            _ => {}
         }
     }
 }
@@ -142,6 +153,11 @@ pub fn apply(world: &mut World, record: &Record) {
         Event::FileStored(file) => {
             world.files.insert(file.file, file.clone());
         }
+        Event::UserStreamCreated(_)
+        | Event::UserAppended(_)
+        | Event::UserStreamClosed { .. }
+        | Event::UserStreamDeleted { .. }
+        | Event::UserStreamForgotten { .. } => world.user_streams.apply(record),
         Event::MessageReceived { .. }
         | Event::TranscriptAppended { .. }
         | Event::FileChunk { .. }

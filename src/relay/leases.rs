@@ -200,6 +200,8 @@ impl Relay {
             for lease in self.shared.leases.expired(Instant::now()) {
                 self.tell(lease.lost()).await;
             }
+            self.expire_due().await;
+            self.forget_deleted().await;
         }
     }
 

@@ -4,4 +4,5 @@
 
 pub mod acp;
 pub mod bridge;
+pub mod streams;
 pub mod web;

@@ -42,7 +42,7 @@ use crate::{
     security::{Grant, Principal, grant, throttle::ThrottleKind},
     wire::acp::{
         KEEP_ALIVE, PING, flat_error,
-        link::{Known, Said, Told, read},
+        link::{Known, Malformed, Said, Told, read},
         text,
     },
 };
@@ -200,11 +200,12 @@ async fn meet(
                     Err(failure) => (Err(failure), true),
                 },
                 Ok(Said::KeepAlive) => continue,
-                Ok(_) => {
+                // Dropped without a word, as by every server that links know.
+                Err(Malformed::Frame(_)) => continue,
+                Ok(_) | Err(Malformed::Payload(_)) => {
                     tell(socket, flat_error("Not registered. Send register message first.")).await?;
                     continue;
                 }
-                Err(_) => continue,
             };
             match known {
                 Ok((environment, link)) => {

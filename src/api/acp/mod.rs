@@ -58,11 +58,6 @@ mod steps;
 mod viewer;
 mod wishes;
 
-#[cfg(test)]
-mod bench;
-#[cfg(test)]
-mod tests;
-
 /// Whether a call for the bridge's registration is an agent's.
 pub fn is_registration(call: &Call) -> bool {
     call.method == http::Method::POST && listing::is_agent(&call.body)

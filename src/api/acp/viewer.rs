@@ -264,14 +264,14 @@ impl Viewer<'_> {
         Ok(())
     }
 
-    /// What the running program said of itself, if its agent can be reached.
+    /// What the running program said of itself.
     pub(super) fn status(&self) -> Result<Option<String>, RelayError> {
         let status = {
             let world = self.house.relay.world();
             let agent = world.environment(self.environment).and_then(|found| found.agent.as_ref());
             agent.and_then(|agent| agent.program.as_ref()).map(|program| program.status)
         };
-        let Some(status) = status.filter(|_| self.house.relay.is_linked(self.environment)) else { return Ok(None) };
+        let Some(status) = status else { return Ok(None) };
         let found = record(&self.house, Stream::Environment(self.environment), status)?;
         Ok(found.as_deref().and_then(show::frame))
     }

@@ -96,7 +96,9 @@ impl Viewer<'_> {
 
     /// The program that runs is known from what it said; one that does not is started.
     async fn connect(&mut self) -> Flow {
-        if let Some(status) = self.status()? {
+        if self.house.relay.is_linked(self.environment)
+            && let Some(status) = self.status()?
+        {
             self.connected = true;
             return self.send(status).await;
         }

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::{
-    api::common::{Call, House, Response, Settings},
+    api::common::{Call, House, RequestNames, Response, Settings},
     domain::{
         self, Actor, Command, KeyId, MessageId, Outcome, OwnerId, Sequence, SessionId, WorkId,
         command::Prompt,
@@ -65,6 +65,9 @@ impl Bench {
             ws_keepalive: Duration::from_secs(20),
             ws_idle: Duration::from_mins(1),
             cors_origins: Vec::new(),
+            streams_anonymous: crate::security::AnonymousRights::default(),
+            streams_poll: Duration::from_secs(1),
+            streams_sse: Duration::from_mins(1),
         };
         change(&mut settings);
         for (number, secret) in [(1, ALICE), (2, MALLORY)] {
@@ -81,7 +84,8 @@ impl Bench {
         }
         let throttle = Throttle::new(ThrottleConfig::default());
         let metrics = Arc::new(String::new);
-        let house = Arc::new(House { relay, signing: Arc::new(signing), throttle, settings, metrics });
+        let names = RequestNames::since(relay.now());
+        let house = Arc::new(House { relay, signing: Arc::new(signing), throttle, settings, metrics, names });
         Self { house, _directory: directory }
     }
 

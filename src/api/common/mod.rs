@@ -5,11 +5,13 @@ pub mod credential;
 pub mod front;
 pub mod house;
 pub mod identity;
+pub mod json;
 pub mod origin;
+pub mod render;
 pub mod reply;
 pub mod socket;
 pub mod stream;
 
 pub use call::{BadRequest, Call};
-pub use house::{House, Settings};
+pub use house::{House, RequestNames, Settings};
 pub use reply::Response;

@@ -1,11 +1,31 @@
-//! Pages in browsers: whose may call.
+//! Pages in browsers: whose may call, and what their browsers want to hear about it.
 //!
 //! A request without `Origin` is no page's. One with it may change something, or open a socket, only from our own
-//! origin or a configured one.
+//! origin or a configured one. Reading is left to the browser, which shows an answer to configured origins only.
 
-use http::{HeaderValue, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
-use super::{Call, Settings};
+use super::{
+    call::Call,
+    house::Settings,
+    reply::{Response, empty},
+};
+
+/// How long a browser remembers that it may call: browsers keep it no longer than ten minutes to two hours anyway.
+const PREFLIGHT_SECONDS: &str = "600";
+
+/// What a room lets pages ask and hear, as browsers want it said.
+#[derive(Debug, Clone, Copy)]
+pub struct Pages {
+    pub methods: &'static str,
+    pub request_headers: &'static str,
+    pub response_headers: &'static str,
+}
+
+/// A page of this origin may not do this: 403.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("pages of {0} may not call this server: add the origin to RCS_WEB_CORS_ORIGINS to let them")]
+pub struct ForeignOrigin(pub String);
 
 /// Whose page a call comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,13 +39,7 @@ pub enum Origin {
     Foreign(String),
 }
 
-/// A page of another site called.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("pages of {0} may not call this server: add the origin to RCS_WEB_CORS_ORIGINS to let them")]
-pub struct ForeignOrigin(pub String);
-
 impl Origin {
-    /// Whose page it is.
     pub fn of(settings: &Settings, call: &Call) -> Self {
         let Some(value) = call.headers.get(header::ORIGIN) else { return Self::Absent };
         let Ok(origin) = value.to_str() else { return Self::Foreign("an unreadable origin".into()) };
@@ -47,6 +61,31 @@ impl Origin {
             Self::Foreign(origin) => Err(ForeignOrigin(origin.clone())),
         }
     }
+
+    /// The answer to a browser that asks before it calls. What it may is said by [`mark`](Self::mark); without that, a
+    /// page may nothing.
+    pub fn preflight(&self, pages: &Pages) -> Response {
+        let mut response = empty(StatusCode::NO_CONTENT);
+        let headers = response.headers_mut();
+        headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(pages.methods));
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(pages.request_headers));
+        headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static(PREFLIGHT_SECONDS));
+        response
+    }
+
+    /// Tells the browser that a page of a configured origin may read the answer.
+    pub fn mark(&self, headers: &mut HeaderMap, pages: &Pages) {
+        headers.insert(header::VARY, HeaderValue::from_static("origin"));
+        if let Self::Configured(origin) = self {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+            headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(pages.response_headers));
+        }
+    }
+}
+
+/// Whether a method may change something.
+pub fn acts(method: &Method) -> bool {
+    !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
 /// Whether a URL is of this origin. A path behind it does not matter.
@@ -61,7 +100,6 @@ mod tests {
     use std::time::Duration;
 
     use bytes::Bytes;
-    use http::{HeaderMap, Method};
 
     use super::*;
 
@@ -75,6 +113,9 @@ mod tests {
             ws_keepalive: Duration::ZERO,
             ws_idle: Duration::ZERO,
             cors_origins: vec!["https://phone.example.com".into()],
+            streams_anonymous: crate::security::AnonymousRights::default(),
+            streams_poll: Duration::from_secs(1),
+            streams_sse: Duration::from_mins(1),
         };
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, host.parse().expect("a header"));

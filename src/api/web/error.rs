@@ -7,6 +7,7 @@ use crate::{
     api::common::{
         BadRequest, Call, House, Response,
         identity::Unknown,
+        origin::ForeignOrigin,
         reply::{empty, json_as},
     },
     domain::{InvalidId, Outcome, Refusal},
@@ -152,7 +153,9 @@ impl From<BadRequest> for Failure {
     fn from(error: BadRequest) -> Self {
         let kind = match error {
             BadRequest::MediaType { .. } => ProblemKind::UnsupportedMediaType,
-            BadRequest::Json { .. } | BadRequest::Parameter { .. } => ProblemKind::BadRequest,
+            BadRequest::NoObject { .. } | BadRequest::Json { .. } | BadRequest::Parameter { .. } => {
+                ProblemKind::BadRequest
+            }
         };
         let problem = Problem::new(kind, error.to_string());
         match error.field() {
@@ -177,6 +180,12 @@ impl From<Denied> for Failure {
             Denied::Role { .. } | Denied::Token { .. } => Self::new(ProblemKind::Forbidden, error.to_string()),
             Denied::Foreign => Self::absent("such thing"),
         }
+    }
+}
+
+impl From<ForeignOrigin> for Failure {
+    fn from(error: ForeignOrigin) -> Self {
+        Self::new(ProblemKind::ForeignOrigin, error.to_string())
     }
 }
 
@@ -232,6 +241,8 @@ impl Failure {
             Refusal::WorkerOffline(_) => ProblemKind::WorkerOffline,
             Refusal::KeyReused { .. } => ProblemKind::KeyReused,
             Refusal::Full { .. } => ProblemKind::Full,
+            // The room of streams has its own errors; this one never asks for them.
+            Refusal::Stream(_) => ProblemKind::Conflict,
         };
         Self::new(kind, refusal.to_string())
     }

@@ -16,18 +16,18 @@ use self::{
     caller::Caller,
     endpoint::{Endpoint, Need, NoEndpoint},
     error::{Failure, mark},
-    origin::Cors as _,
 };
 use super::common::{
     Call, House, Response,
     credential::{Credential, NoCredential},
     identity::Unknown,
-    origin::Origin,
+    origin::{self, Origin, Pages},
     reply,
 };
 use crate::security::grant;
 
 mod audit;
+mod backup;
 mod caller;
 mod control;
 mod decide;
@@ -38,7 +38,6 @@ mod events;
 mod files;
 mod keys;
 mod messages;
-mod origin;
 mod page;
 pub mod peer;
 mod permissions;
@@ -53,6 +52,13 @@ mod tests;
 /// The description of `/api/v1`.
 pub const OPENAPI: &str = include_str!("../../../schema/openapi.json");
 
+/// What pages of configured origins may ask and hear.
+const PAGES: Pages = Pages {
+    methods: "GET, POST, PATCH, DELETE",
+    request_headers: "authorization, content-type, idempotency-key, last-event-id, x-request-id",
+    response_headers: "rcs-epoch, retry-after, x-request-id",
+};
+
 /// Answers a request.
 pub async fn answer(house: Arc<House>, call: Call) -> Response {
     let origin = Origin::of(&house.settings, &call);
@@ -64,7 +70,7 @@ pub async fn answer(house: Arc<House>, call: Call) -> Response {
         }
         _ => Failure::no_endpoint(NoEndpoint::NotFound, &call).response(&house),
     };
-    origin.mark(response.headers_mut());
+    origin.mark(response.headers_mut(), &PAGES);
     response
 }
 
@@ -118,7 +124,8 @@ fn allow(caller: &Caller<'_>, need: Need) -> Result<(), Failure> {
 
 async fn respond(house: &Arc<House>, call: &Call, origin: &Origin, path: &[&str]) -> Result<Response, Failure> {
     if call.method == Method::OPTIONS {
-        return origin.preflight();
+        origin.may_act()?;
+        return Ok(origin.preflight(&PAGES));
     }
     if origin::acts(&call.method) {
         origin.may_act()?;
@@ -170,6 +177,8 @@ async fn dispatch(caller: &Caller<'_>, endpoint: Endpoint) -> Result<Response, F
         Endpoint::ReadAudit => audit::read(caller),
         Endpoint::ListCommits => audit::commits(caller),
         Endpoint::VerifyAudit => audit::verify(caller).await,
+
+        Endpoint::Backup => backup::download(caller).await,
 
         Endpoint::ShowStatus => Ok(status::show(caller)),
         Endpoint::Describe => Ok(describe()),

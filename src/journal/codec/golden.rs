@@ -13,8 +13,9 @@ use crate::domain::{
     EnvironmentId, FileId, KeyId, MessageId, OwnerId, RequestId, SessionId, UserStreamId, WorkId,
     command::{Outcome, WorkGrant},
     event::{
-        Control, EnvironmentRegistered, FileStored, Fingerprint, KeyCreated, MessageKind, PermissionDecided,
-        PermissionRequested, Role, Rule, SecretDigest, SessionCreated, Status, Verdict,
+        Control, EnvironmentRegistered, FileStored, Fingerprint, ForkPoint, KeyCreated, Lifetime, MessageKind,
+        PermissionDecided, PermissionRequested, ProducerStamp, Role, Rule, SecretDigest, SessionCreated, Status,
+        UserAppended, UserStreamCreated, Verdict,
     },
 };
 
@@ -143,6 +144,26 @@ fn about_permissions_and_files() -> Vec<Event> {
     ]
 }
 
+fn about_user_streams() -> Vec<Event> {
+    let stream = UserStreamId::from_uuid(UUID);
+    let producer = Some(ProducerStamp { id: "producer-1".into(), epoch: 3, seq: 70_000 });
+    let created = |name: &str, lifetime, fork| {
+        let (name, content_type) = (name.into(), "application/json".into());
+        Event::UserStreamCreated(UserStreamCreated { stream, owner: owner(), name, content_type, lifetime, fork })
+    };
+    let fork = ForkPoint { source: stream, position: 300, part: 2 };
+    vec![
+        created("a/b", Lifetime::Forever, None),
+        created("c", Lifetime::Sliding { seconds: 3_600 }, Some(fork)),
+        created("d", Lifetime::Until { at: Timestamp(1_863_719_200_000) }, None),
+        Event::UserAppended(UserAppended::default()),
+        Event::UserAppended(UserAppended { producer: producer.clone(), stream_seq: Some("0042".into()), closes: true }),
+        Event::UserStreamClosed { producer, stream_seq: None },
+        Event::UserStreamDeleted { stream, expired: true },
+        Event::UserStreamForgotten { stream },
+    ]
+}
+
 /// A record of every kind; streams, actors, keys and payloads take turns.
 pub(super) fn records() -> Vec<Record> {
     let streams = [
@@ -160,7 +181,8 @@ pub(super) fn records() -> Vec<Record> {
         Actor::Worker(SessionId::from_uuid(UUID)),
         Actor::Environment(EnvironmentId::from_uuid(UUID)),
     ];
-    let events = [about_keys_and_environments(), about_sessions(), about_permissions_and_files()].concat();
+    let events =
+        [about_keys_and_environments(), about_sessions(), about_permissions_and_files(), about_user_streams()].concat();
     let turn = |index: usize| Record {
         position: Position(index as u64 + 1),
         stream: streams[index % streams.len()],

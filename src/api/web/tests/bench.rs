@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::{
-    api::common::{Call, House, Response, Settings, identity::message_key},
+    api::common::{Call, House, RequestNames, Response, Settings, identity::message_key},
     domain::{
         Actor, Command, EnvironmentId, KeyId, MessageId, Outcome, OwnerId, SessionId, Timestamp,
         command::{Incoming, Meaning, Said},
@@ -100,6 +100,9 @@ impl Bench {
             ws_keepalive: Duration::from_secs(20),
             ws_idle: Duration::from_mins(1),
             cors_origins: vec!["https://phone.test".into()],
+            streams_anonymous: crate::security::AnonymousRights::default(),
+            streams_poll: Duration::from_secs(1),
+            streams_sse: Duration::from_mins(1),
         };
         change(&mut settings);
         let keys = [
@@ -123,7 +126,8 @@ impl Bench {
         }
         let throttle = Throttle::new(throttle);
         let metrics = Arc::new(|| "rcs_sessions 1\n".to_owned());
-        let house = Arc::new(House { relay, signing: Arc::new(signing), throttle, settings, metrics });
+        let names = RequestNames::since(relay.now());
+        let house = Arc::new(House { relay, signing: Arc::new(signing), throttle, settings, metrics, names });
         Self { house, clock, _directory: directory }
     }
 
