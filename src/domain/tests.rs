@@ -1,6 +1,7 @@
 //! The core against a simple model: any commands in any order, and what must hold after each. [`stories`] has single
 //! histories that people saw go wrong elsewhere.
 
+mod agents;
 mod stories;
 
 use std::collections::{BTreeMap, HashMap};

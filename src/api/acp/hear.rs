@@ -8,7 +8,8 @@ use tokio::time::Instant;
 
 use super::{
     ask::Reply,
-    line::{Errand, Flow, Line},
+    door::{End, Flow, TROUBLE},
+    line::{Errand, Line},
 };
 use crate::{
     domain::{
@@ -19,7 +20,7 @@ use crate::{
     },
     security::dedupe_key,
     wire::acp::{
-        error, flat_error,
+        DISCONNECTED, error, flat_error,
         link::{Asks, Course, Kind, Said, Status, ToolCall, Turned, Update, read},
     },
 };
@@ -230,7 +231,7 @@ impl Line<'_> {
             (Some(Errand::Turn { session, foreign, .. }), Turned::Loaded | Turned::Resumed, _) => {
                 let session = match session {
                     Some(session) => *session,
-                    None => SessionId::from_uuid(self.house.fresh().map_err(|_| super::line::End(None))?),
+                    None => SessionId::from_uuid(self.house.fresh().map_err(|_| End(Some(TROUBLE)))?),
                 };
                 (session, foreign.clone())
             }
@@ -295,7 +296,7 @@ impl Line<'_> {
             fresh: false,
             abilities: Abilities::default(),
         };
-        let payload = Bytes::from_static(crate::wire::acp::DISCONNECTED.as_bytes());
+        let payload = Bytes::from_static(DISCONNECTED.as_bytes());
         let notice = Bytes::from(error("The agent's program ended, and the turn with it."));
         self.submit(Command::ReportAgent { report, payload, notice }).await.map(drop)
     }

@@ -45,6 +45,7 @@ use super::common::{Call, House, Response};
 use crate::{domain::EnvironmentId, security::Principal, security::grant, wire::acp::listing};
 
 mod ask;
+mod door;
 pub mod endpoint;
 mod error;
 mod events;
@@ -76,7 +77,7 @@ pub async fn answer(house: Arc<House>, call: Call) -> Response {
 #[expect(clippy::needless_pass_by_value, reason = "the corridor gives every room its call")]
 pub fn open_socket(house: Arc<House>, call: Call, ws: warp::ws::Ws) -> Response {
     match Endpoint::parse(&call.method, &call.segments()) {
-        Ok(Endpoint::Line) => line::open(house, &call, ws),
+        Ok(Endpoint::Line) => door::open(house, &call, ws),
         Ok(Endpoint::Relay(agent)) => viewer::open(house, &call, ws, agent),
         Ok(_) => Failure::NotFound.into_response(),
         Err(route) => Failure::from(route).into_response(),

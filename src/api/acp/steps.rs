@@ -10,7 +10,8 @@ use tokio::{sync::oneshot, time::Instant};
 
 use super::{
     ask::{Ask, Reply},
-    line::{Asked, End, Errand, Flow, Line, TROUBLE},
+    door::{End, Flow, TROUBLE},
+    line::{Asked, Errand, Line},
     outgoing,
 };
 use crate::{

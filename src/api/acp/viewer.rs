@@ -14,8 +14,8 @@ use tokio::{
 use warp::Reply as _;
 
 use super::{
+    door::{End, Flow, Goodbye, SHUTDOWN, UNAUTHORIZED, admit, text_of},
     error::Failure,
-    line::{End, Flow, Goodbye, SHUTDOWN, UNAUTHORIZED, admit, text_of},
     may_go_on,
     outgoing::record,
     show,

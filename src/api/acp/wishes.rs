@@ -5,12 +5,13 @@
 
 use std::time::Duration;
 
+use serde_json::value::RawValue;
 use tokio::time::timeout;
 use uuid::Builder;
 
 use super::{
     ask::{Ask, Reply},
-    line::Flow,
+    door::Flow,
     outgoing::{Chosen, Content, record},
     viewer::{Arriving, Granted, Viewer, Wish},
 };
@@ -29,13 +30,15 @@ use crate::{
         DISCONNECTED, PONG,
         answer::{Outcome, choices},
         error,
-        viewer::{Refused, Said, Target, read},
+        viewer::{Refused, Said, Target, mode_of, read},
     },
 };
 
 /// What a viewer without a conversation hears.
 const NO_SESSION: &str = "No active session";
 const NO_AGENT: &str = "Agent connection lost";
+/// Modes in which an agent does not ask, in lower case.
+const ASKS_NOTHING: [&str; 3] = ["bypass", "bypasspermissions", "yolo"];
 
 /// Why a wish cannot be granted: words for its viewer.
 type Wished = Result<(), String>;
@@ -57,7 +60,7 @@ impl Viewer<'_> {
                 self.ask(Wish::List, Ask::List(payload.into_owned()));
                 Ok(())
             }
-            Ok(Said::NewSession(payload)) => self.may(Grant::SessionWrite).map(|()| {
+            Ok(Said::NewSession(payload)) => self.may_begin(&payload).map(|()| {
                 self.ask(Wish::Open, Ask::Open(payload.into_owned()));
             }),
             Ok(Said::LoadSession(target)) => self.turn(&target, true)?,
@@ -81,6 +84,15 @@ impl Viewer<'_> {
             world.environment(self.environment).map(|found| found.particulars.owner)
         };
         grant::may(&self.principal, grant, owner).map_err(|denied| denied.to_string())
+    }
+
+    /// A mode that it begins in is a switch of the mode, and one in which nothing is asked any more is every question
+    /// of it answered: a key that may answer questions one by one is not meant to.
+    fn may_begin(&self, payload: &RawValue) -> Wished {
+        self.may(Grant::SessionWrite)?;
+        let Some(mode) = mode_of(payload) else { return Ok(()) };
+        self.may(Grant::ControlMode)?;
+        if ASKS_NOTHING.contains(&mode.trim().to_lowercase().as_str()) { self.may(Grant::AdminAll) } else { Ok(()) }
     }
 
     async fn submit(&mut self, command: Command) -> Wished {
@@ -163,7 +175,7 @@ impl Viewer<'_> {
         self.view.as_ref().map(|view| view.session).ok_or_else(|| NO_SESSION.to_owned())
     }
 
-    async fn prompt(&mut self, content: &serde_json::value::RawValue) -> Wished {
+    async fn prompt(&mut self, content: &RawValue) -> Wished {
         let session = self.session()?;
         self.may(Grant::SessionWrite)?;
         let throttle = self.house.throttle.check_messages(self.principal.throttle_key(), 1);

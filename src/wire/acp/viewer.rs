@@ -121,6 +121,16 @@ pub fn empty() -> Box<RawValue> {
     RawValue::from_string("{}".into()).expect("an empty object is JSON")
 }
 
+/// The permission mode that a new conversation is to begin in.
+pub fn mode_of(payload: &RawValue) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Beginning {
+        #[serde(default, rename = "permissionMode")]
+        mode: Option<String>,
+    }
+    serde_json::from_str::<Beginning>(payload.get()).ok()?.mode
+}
+
 fn target<'a>(kind: &'static str, payload: Option<&'a RawValue>) -> Result<Target<'a>, Refused> {
     #[derive(Deserialize)]
     struct Session<'a> {
