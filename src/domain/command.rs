@@ -45,6 +45,10 @@ pub enum Command {
     BindSession { environment: EnvironmentId, session: SessionId, foreign: String, payload: Bytes },
     /// Hand it this prompt, if nobody's turn is under way.
     BeginTurn { environment: EnvironmentId, session: SessionId, prompt: Sequence },
+    /// The agent's line was cut and is back, and the turn goes on; the payload says so.
+    TearTurn { session: SessionId, payload: Bytes },
+    /// What the agent told of a torn turn; nothing, if there was nothing to tell.
+    RetellTurn { session: SessionId, pieces: Vec<Bytes> },
     /// The turn is over; the payload says how.
     EndTurn { session: SessionId, payload: Bytes },
     /// It is there (its lease was renewed after a silence).

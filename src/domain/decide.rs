@@ -110,6 +110,8 @@ pub fn decide(world: &World, context: &Context<'_>, command: Command) -> Result<
             agent::bind(world, environment, session, foreign, payload)
         }
         Command::BeginTurn { environment, session, prompt } => agent::begin_turn(world, environment, session, prompt),
+        Command::TearTurn { session, payload } => agent::tear_turn(world, session, payload),
+        Command::RetellTurn { session, pieces } => agent::retell_turn(world, session, pieces),
         Command::EndTurn { session, payload } => agent::end_turn(world, session, payload),
         Command::EnvironmentSeen { environment } => environment::seen(world, environment),
         Command::EnvironmentLost { environment } => environment::lost(world, environment),

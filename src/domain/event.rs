@@ -71,6 +71,12 @@ pub enum Event {
     SessionCreated(SessionCreated),
     /// The agent has the conversation open under this id of its own; the payload is what it said of it.
     SessionBound { session: SessionId, foreign: String },
+    /// The line to its agent was cut in the middle of a turn: what the agent said meanwhile is not here. The payload
+    /// says so.
+    TurnTorn { session: SessionId },
+    /// The agent told that turn again: what follows stands for the pieces of this range. Zeros, if there was nothing
+    /// to tell.
+    TurnRetold { session: SessionId, from: Sequence, through: Sequence },
     /// It got a title.
     SessionRenamed { session: SessionId, title: String },
     /// It was put away: no more prompts, but late events of its worker are still kept.
@@ -189,6 +195,8 @@ impl Event {
             Self::WorkParked { .. } => "work_parked",
             Self::SessionCreated(_) => "session_created",
             Self::SessionBound { .. } => "session_bound",
+            Self::TurnTorn { .. } => "turn_torn",
+            Self::TurnRetold { .. } => "turn_retold",
             Self::SessionRenamed { .. } => "session_renamed",
             Self::SessionArchived { .. } => "session_archived",
             Self::WorkerAttached { .. } => "worker_attached",

@@ -80,6 +80,8 @@ pub const OUTBOX_ITEMS_MAX: usize = 1_000;
 pub const PERMISSIONS_OPEN_MAX: usize = 256;
 /// Conversations that one agent has at once. Each one that is followed costs a stream; people have tens.
 pub const AGENT_SESSIONS_MAX: usize = 256;
+/// Turns of one conversation that were told again, of which only the later account is told to newcomers.
+pub const TURNS_RETOLD_MAX: usize = 64;
 /// Registrations under which one agent is still found: an address kept by somebody over so many cuts goes on.
 pub const AGENT_ALIASES_MAX: usize = 16;
 /// Agents of one credential, group and name that are kept although they are away. More are ghosts.

@@ -1,5 +1,7 @@
 //! A conversation with an agent: whose it is, where it runs, what state it is in.
 
+use std::collections::VecDeque;
+
 use serde_json::{Map, Value};
 
 use super::{
@@ -37,6 +39,12 @@ pub struct Session {
     pub worker: Worker,
     /// Under which id of its own the agent has it, once it said so.
     pub bound: Option<Bound>,
+    /// Where its last prompt was handed over: there its last turn began.
+    pub handed_over: Sequence,
+    /// Its agent's line was cut in the middle of that turn.
+    pub torn: bool,
+    /// Ranges of its stream that later records tell better.
+    pub retold: VecDeque<(Sequence, Sequence)>,
     /// The worker's merged metadata.
     pub metadata: Map<String, Value>,
     pub outbox: Outbox,
@@ -103,6 +111,9 @@ impl Session {
 
     pub(super) fn apply(&mut self, record: &Record) {
         let at = record.at;
+        if matches!(record.event, Event::MessageDelivered { .. }) {
+            self.handed_over = record.sequence;
+        }
         match &record.event {
             Event::SessionRenamed { title, .. } => self.title = Some(title.clone()),
             Event::SessionArchived { .. } => self.archived_at = Some(at),
@@ -114,6 +125,14 @@ impl Session {
             Event::ModeConfirmed { mode, .. } => self.mode = Some(mode.clone()),
             Event::ModelConfirmed { model, .. } => self.model = Some(model.clone()),
             Event::RuleAdded { rule, .. } => self.rules.push(rule.clone()),
+            Event::TurnTorn { .. } => self.torn = true,
+            Event::TurnRetold { from, through, .. } => {
+                self.torn = false;
+                if self.retold.len() == limits::TURNS_RETOLD_MAX {
+                    self.retold.pop_front();
+                }
+                self.retold.extend((*through > Sequence::ZERO).then_some((*from, *through)));
+            }
             Event::SessionBound { foreign, .. } => {
                 self.bound = Some(Bound { foreign: foreign.clone(), sequence: record.sequence });
             }
@@ -336,6 +355,9 @@ pub(super) fn apply_created(world: &mut World, record: &Record) {
         reported: Status::Idle,
         worker: Worker::default(),
         bound: None,
+        handed_over: Sequence::ZERO,
+        torn: false,
+        retold: VecDeque::new(),
         metadata: Map::new(),
         outbox: Outbox::default(),
         permissions: Permissions::default(),

@@ -130,6 +130,8 @@ pub fn apply(world: &mut World, record: &Record) {
             super::agent::apply(world, record);
         }
         Event::SessionRenamed { .. }
+        | Event::TurnTorn { .. }
+        | Event::TurnRetold { .. }
         | Event::WorkerAttached { .. }
         | Event::WorkerOnline { .. }
         | Event::WorkerOffline { .. }

@@ -92,6 +92,12 @@ impl Line<'_> {
             }
             return Ok(());
         }
+        if let Some(Errand::Retell { foreign: telling, .. }) = self.errand()
+            && *telling == foreign
+        {
+            self.retell(payload);
+            return Ok(());
+        }
         let Some(session) = known else { return Ok(()) };
         if Some(session) == self.turn() {
             self.flight.quiet_since = self.flight.quiet_since.and(None);
@@ -226,7 +232,9 @@ impl Line<'_> {
     }
 
     async fn turned(&mut self, line: &str, how: Turned, foreign: Option<&str>, course: Course) -> Flow {
+        let torn = matches!(self.errand(), Some(Errand::Retell { .. }));
         let (session, foreign) = match (self.errand(), how, foreign) {
+            (Some(Errand::Retell { session, foreign }), Turned::Loaded, _) => (*session, foreign.clone()),
             (Some(Errand::Open { session }), Turned::Created, Some(foreign)) => (*session, foreign.to_owned()),
             (Some(Errand::Turn { session, foreign, .. }), Turned::Loaded | Turned::Resumed, _) => {
                 let session = match session {
@@ -251,6 +259,10 @@ impl Line<'_> {
         self.submit(Command::ReportWorker { session, epoch: None, report }).await?;
         self.flight.retold_bytes = 0;
         let retold = std::mem::take(&mut self.flight.retold);
+        if torn {
+            self.flight.asked = None;
+            return self.retold(session, &retold).await;
+        }
         for pieces in retold.chunks(limits::INGRESS_MESSAGES_MAX) {
             let piece = |payload: &Bytes| Incoming {
                 key: None,

@@ -70,6 +70,11 @@ pub(super) enum Errand {
         session: SessionId,
         request: RequestId,
     },
+    /// To tell this conversation from its beginning, because of a turn that was torn.
+    Retell {
+        session: SessionId,
+        foreign: String,
+    },
 }
 
 impl Asked {
@@ -228,7 +233,7 @@ impl<'s> Line<'s> {
             self.flight.quiet_since = Some(Instant::now());
             let words = "The line to this agent was cut in the middle of a turn. What it said or asked meanwhile is \
                          lost; the turn goes on.";
-            self.notice(session, words).await?;
+            self.submit(Command::TearTurn { session, payload: error(words).into() }).await?;
         }
         if runs {
             // Whether the program that was known is still there. One that is gone is started, which its conversations
@@ -307,7 +312,7 @@ impl<'s> Line<'s> {
         if let Some((waited, errand)) = waited
             && waited > Duration::from_millis(limits::AGENT_TURN_MS)
         {
-            if matches!(errand, Errand::Open { .. } | Errand::Turn { .. }) {
+            if matches!(errand, Errand::Open { .. } | Errand::Turn { .. } | Errand::Retell { .. }) {
                 return Err(End(Some(LOST)));
             }
             self.fail("the agent did not answer").await?;

@@ -41,7 +41,7 @@ fn listed(house: &House, principal: &Principal) -> Vec<Agent> {
     let scope = principal.scope();
     let world = house.relay.world();
     let found = world.environments().filter(|found| scope.includes(found.particulars.owner) && !found.deregistered);
-    let mut agents: Vec<_> = found.filter(|found| found.agent.is_some()).collect();
+    let mut agents: Vec<_> = found.filter(|found| found.agent.as_ref().is_some_and(|agent| agent.identified)).collect();
     agents.sort_unstable_by_key(|found| (found.registered_at, found.particulars.environment));
     agents.into_iter().map(shown).collect()
 }

@@ -54,6 +54,7 @@ mod line;
 mod listings;
 mod outgoing;
 mod registration;
+mod retelling;
 mod show;
 mod steps;
 mod viewer;

@@ -43,12 +43,16 @@ pub(super) fn history(record: &Record, foreign: &str) -> Vec<String> {
 /// What is told as it happens. `own` are the prompts of this viewer: its client has shown them already.
 pub(super) fn live(record: &Record, foreign: &str, own: impl Fn(MessageId) -> bool) -> Vec<String> {
     match &record.event {
-        Event::MessageReceived { .. } | Event::PermissionRequested(_) | Event::ControlAnswered { .. } => {
-            frame(record).into_iter().collect()
-        }
+        Event::MessageReceived { .. }
+        | Event::PermissionRequested(_)
+        | Event::ControlAnswered { .. }
+        | Event::TurnTorn { .. } => frame(record).into_iter().collect(),
         Event::MessagePosted { message, .. } if !own(*message) => said_by_others(record, foreign),
         Event::MessageCancelled { message, .. } if own(*message) => {
             vec![text(&Told::PromptComplete(Stopped { reason: "cancelled" }))]
+        }
+        Event::TurnRetold { through, .. } if through.0 > 0 => {
+            vec![error("The agent tells the turn in which the line was cut once more:")]
         }
         Event::PermissionDecided(decided) => {
             let outcome = if decided.verdict == Verdict::Allow { "allowed" } else { "denied" };

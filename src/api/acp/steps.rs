@@ -102,7 +102,7 @@ impl Line<'_> {
     }
 
     async fn send_out(&mut self, errand: Errand, reply: Option<oneshot::Sender<Bytes>>, told: &Told<'_>) -> Flow {
-        if matches!(errand, Errand::Open { .. } | Errand::Turn { .. }) {
+        if matches!(errand, Errand::Open { .. } | Errand::Turn { .. } | Errand::Retell { .. }) {
             self.flight.retold.clear();
             self.flight.retold_bytes = 0;
             self.submit(Command::SwitchAgent { environment: self.environment }).await?;
@@ -129,14 +129,16 @@ impl Line<'_> {
                 self.send_out(Errand::Open { session }, None, &Told::NewSession(&payload)).await
             }
             Step::Return { session, load } => {
-                let foreign = {
-                    let world = self.house.relay.world();
-                    let bound = world.session(session).and_then(|found| found.bound.as_ref());
-                    bound.map(|bound| bound.foreign.clone()).unwrap_or_default()
-                };
+                let foreign = self.foreign(session);
                 let payload = raw(&Target { session: &foreign });
                 let told = if load { Told::LoadSession(&payload) } else { Told::ResumeSession(&payload) };
                 self.send_out(Errand::Turn { session: Some(session), foreign, load }, None, &told).await
+            }
+            Step::Retell { session, can: false } => self.settle(Command::RetellTurn { session, pieces: vec![] }).await,
+            Step::Retell { session, can: true } => {
+                let foreign = self.foreign(session);
+                let payload = raw(&Target { session: &foreign });
+                self.send_out(Errand::Retell { session, foreign }, None, &Told::LoadSession(&payload)).await
             }
             Step::Unreachable { session } => {
                 let words = "This agent cannot come back to an earlier conversation. What was said to it here was not \
@@ -144,6 +146,13 @@ impl Line<'_> {
                 self.give_up(session, words).await
             }
         }
+    }
+
+    /// The agent's own id of a conversation.
+    fn foreign(&self, session: SessionId) -> String {
+        let world = self.house.relay.world();
+        let bound = world.session(session).and_then(|found| found.bound.as_ref());
+        bound.map(|bound| bound.foreign.clone()).unwrap_or_default()
     }
 
     async fn give_answer(&mut self, session: SessionId, sequence: Sequence, moot: bool) -> Flow {
@@ -231,6 +240,7 @@ impl Line<'_> {
             Errand::Control { session, request } => {
                 self.answer_control(session, request, false, None, error(words).into()).await
             }
+            Errand::Retell { session, .. } => self.settle(Command::RetellTurn { session, pieces: vec![] }).await,
             Errand::Start { session: Some(session) }
             | Errand::Open { session }
             | Errand::Turn { session: Some(session), .. }

@@ -129,6 +129,8 @@ pub(super) struct View {
     /// Up to here it is told what was; then it hears that it is there, and then what is.
     until: Sequence,
     arriving: Option<Arriving>,
+    /// Ranges of the past that later records tell better.
+    retold: Vec<(Sequence, Sequence)>,
 }
 
 /// How a viewer came.
@@ -280,9 +282,12 @@ impl Viewer<'_> {
     pub(super) fn enter(&mut self, session: SessionId, arriving: Arriving) -> Result<bool, RelayError> {
         let found = {
             let world = self.house.relay.world();
-            world.session(session).and_then(|found| Some((found.bound.clone()?, found.latest)))
+            world.session(session).and_then(|found| {
+                let retold: Vec<_> = found.retold.iter().copied().collect();
+                Some((found.bound.clone()?, found.latest, retold))
+            })
         };
-        let Some((bound, latest)) = found else { return Ok(false) };
+        let Some((bound, latest, retold)) = found else { return Ok(false) };
         let stream = Stream::Session(session);
         let after = match arriving {
             // Behind the record that says that it began, so that its first words are not missed.
@@ -299,7 +304,8 @@ impl Viewer<'_> {
             other => (other?, after),
         };
         let until = if arriving == Arriving::Created { after } else { latest };
-        self.view = Some(View { session, foreign: bound.foreign, records, told, until, arriving: Some(arriving) });
+        self.view =
+            Some(View { session, foreign: bound.foreign, records, told, until, arriving: Some(arriving), retold });
         Ok(true)
     }
 
@@ -352,7 +358,9 @@ impl Viewer<'_> {
         let Some(view) = &mut self.view else { return Ok(()) };
         view.told = record.sequence;
         let frames = if record.sequence <= view.until {
-            show::history(record, &view.foreign)
+            let is_piece = matches!(record.event, Event::MessageReceived { .. });
+            let better = view.retold.iter().any(|(from, to)| (*from..=*to).contains(&record.sequence));
+            if is_piece && better { Vec::new() } else { show::history(record, &view.foreign) }
         } else {
             show::live(record, &view.foreign, |message| self.own.contains(&message))
         };

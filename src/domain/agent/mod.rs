@@ -319,6 +319,29 @@ pub(super) fn begin_turn(
     }
 }
 
+pub(super) fn tear_turn(world: &World, session: SessionId, payload: Bytes) -> Result<Decided, Refusal> {
+    let found = session::find(world, session)?;
+    if !in_turn(found) {
+        return Ok(Decided::nothing(Outcome::Unchanged));
+    }
+    Ok(Decided::one(found.draft(Event::TurnTorn { session }).with_payload(payload), Outcome::Done))
+}
+
+pub(super) fn retell_turn(world: &World, session: SessionId, pieces: Vec<Bytes>) -> Result<Decided, Refusal> {
+    let found = session::find(world, session)?;
+    if !found.torn {
+        return Ok(Decided::nothing(Outcome::Unchanged));
+    }
+    let (from, through) =
+        if pieces.is_empty() { (Sequence::ZERO, Sequence::ZERO) } else { (found.handed_over.next(), found.latest) };
+    let mut drafts = vec![found.draft(Event::TurnRetold { session, from, through })];
+    drafts.extend(pieces.into_iter().map(|piece| {
+        let event = Event::MessageReceived { message: None, kind: MessageKind::Other, ephemeral: false };
+        found.draft(event).with_payload(piece)
+    }));
+    Ok(Decided { drafts, outcome: Outcome::Done })
+}
+
 pub(super) fn end_turn(world: &World, session: SessionId, payload: Bytes) -> Result<Decided, Refusal> {
     let found = session::find(world, session)?;
     if !in_turn(found) {

@@ -28,6 +28,8 @@ pub enum Step {
     Open { session: SessionId },
     /// Turn back to a conversation; with its history told again, if there is no other way.
     Return { session: SessionId, load: bool },
+    /// Have a torn turn told again, if the agent `can`; else give up on it.
+    Retell { session: SessionId, can: bool },
     /// The agent cannot turn back to this conversation: what waits in it will never be heard.
     Unreachable { session: SessionId },
 }
@@ -55,6 +57,11 @@ pub fn next_step(world: &World, id: EnvironmentId, asking: bool) -> Option<Step>
     }
     if turn.is_some() {
         return None;
+    }
+    if let Some(program) = &agent.program
+        && let Some(torn) = super::sessions(world, environment).find(|session| session.torn)
+    {
+        return Some(Step::Retell { session: torn.id, can: program.abilities.load && torn.bound.is_some() });
     }
     let prompts = super::sessions(world, environment).filter_map(|session| Some((session, prompt(session)?)));
     let (session, (_, sequence, message)) = prompts.min_by_key(|(_, (position, ..))| *position)?;

@@ -229,6 +229,8 @@ impl Agent {
         let mut stop = self.with(|inside| {
             let found = inside.conversations.get_mut(&session).expect("the current one");
             found.stop.send_replace(false);
+            let said = json!({"sessionUpdate": "user_message_chunk", "content": {"type": "text", "text": text}});
+            found.history.push(json!({"type": "session_update", "payload": {"sessionId": session, "update": said}}));
             found.stop.subscribe()
         });
         let mut words = text.split_whitespace();

@@ -182,3 +182,48 @@ async fn a_line_that_broke_without_a_word_is_found_out_when_its_agent_comes_back
     let listed: Value = Client::new(&server, ALICE).get("/acp/agents").await.expect(200);
     assert_eq!(listed.as_array().expect("a list").len(), 1);
 }
+
+#[tokio::test]
+async fn what_was_said_while_the_line_was_down_is_told_again_and_nothing_is_told_twice() {
+    let mut server = Server::start();
+    let one = agent();
+    let line = Line::open(&server, ALICE, "lab", &one).await;
+    let environment = line.environment.clone();
+    let (mut viewer, foreign) = Viewer::begin(&server, ALICE, &environment).await;
+    viewer.prompt("echo before").await;
+    viewer.hear("prompt_complete").await;
+    viewer.prompt("count 60").await;
+    while !viewer.text().contains("5 ") {
+        viewer.next().await.expect("open");
+    }
+    server.kill();
+    line.cut(&one).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    server.launch();
+    let back = Line::open(&server, ALICE, "lab", &one).await;
+    let mut there = Viewer::connected(&server, ALICE, &environment).await;
+    there.say("resume_session", json!({"sessionId": foreign})).await;
+    there.hear("prompt_complete").await;
+    assert!(there.hear("error").await.to_string().contains("once more"), "those who were there are told why");
+    let whole: String = (0..60).map(|number| format!("{number} ")).collect();
+    while !there.text().ends_with(&whole) {
+        there.next().await.expect("open");
+    }
+    let mut late = Viewer::connected(&server, ALICE, &environment).await;
+    late.say("load_session", json!({"sessionId": foreign})).await;
+    late.hear("session_loaded").await;
+    assert_eq!(late.text(), format!("echo before{whole}"), "whoever comes later hears it once and whole");
+    assert_eq!(late.asked(), ["echo before", "count 60"]);
+    assert_eq!(one.heard("prompt").len(), 2);
+    // A cut in which nothing was said leaves nothing to tell.
+    late.prompt("hold").await;
+    late.hear("session_update").await;
+    back.cut(&one).await;
+    offline(&server, &environment).await;
+    let _again = Line::open(&server, ALICE, "lab", &one).await;
+    late.say("cancel", Value::Null).await;
+    late.hear("prompt_complete").await;
+    late.prompt("echo after").await;
+    late.hear("prompt_complete").await;
+    assert!(late.text().ends_with("holdingecho after"), "{}", late.text());
+}
