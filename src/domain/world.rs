@@ -13,6 +13,7 @@ use super::{
     key::Key,
     session::Session,
     stream::Stream,
+    subscription::Subscriptions,
 };
 
 /// Everything that decisions rest on.
@@ -25,6 +26,7 @@ pub struct World {
     pub(super) files: HashMap<FileId, FileStored>,
     /// Sessions with an open question, so that the list over all sessions costs what it shows.
     pub(super) asking: BTreeSet<SessionId>,
+    subscriptions: Subscriptions,
 }
 
 impl World {
@@ -71,6 +73,15 @@ impl World {
     /// The particulars of a stored file.
     pub fn file(&self, id: FileId) -> Option<&FileStored> {
         self.files.get(&id)
+    }
+
+    /// All subscriptions.
+    pub const fn subscriptions(&self) -> &Subscriptions {
+        &self.subscriptions
+    }
+
+    pub(super) const fn subscriptions_mut(&mut self) -> &mut Subscriptions {
+        &mut self.subscriptions
     }
 
     /// Takes over how far a stream got, for records that start-up does not read.
@@ -126,6 +137,18 @@ pub fn apply(world: &mut World, record: &Record) {
         Event::FileStored(file) => {
             world.files.insert(file.file, file.clone());
         }
+        Event::SubscriptionCreated(_)
+        | Event::SubscriptionAdopted { .. }
+        | Event::SubscriptionDeleted { .. }
+        | Event::StreamsLinked { .. }
+        | Event::StreamUnlinked { .. }
+        | Event::StreamGone { .. }
+        | Event::SubscriptionWoken { .. }
+        | Event::WakeDelivered { .. }
+        | Event::DeliveryFailed { .. }
+        | Event::WakeClaimed { .. }
+        | Event::CursorsAcked { .. }
+        | Event::WakeEnded { .. } => super::subscription::apply(world, record),
         Event::MessageReceived { .. }
         | Event::TranscriptAppended { .. }
         | Event::FileChunk { .. }
