@@ -14,12 +14,14 @@ use self::common::{Call, House, Response, front, reply};
 pub mod bridge;
 pub mod common;
 pub mod ops;
+pub mod streams;
 pub mod web;
 
 /// The rooms, by what their paths begin with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Room {
     Bridge,
+    Streams,
     Web,
     Ops,
     /// Above this floor: pages.
@@ -29,6 +31,7 @@ enum Room {
 impl Room {
     fn of(call: &Call) -> Self {
         match call.segments().as_slice() {
+            ["v1", "stream", ..] => Self::Streams,
             ["v1" | "v2", ..] | ["api", "oauth", ..] => Self::Bridge,
             ["api", "v1", ..] | ["web", ..] => Self::Web,
             ["health" | "ready" | "metrics"] => Self::Ops,
@@ -39,6 +42,7 @@ impl Room {
     const fn name(self) -> &'static str {
         match self {
             Self::Bridge => "bridge",
+            Self::Streams => "streams",
             Self::Web => "web",
             Self::Ops => "ops",
             Self::Roof => "ui",
@@ -65,6 +69,7 @@ async fn answer(house: Arc<House>, call: Call, roof: Roof) -> Response {
     let answering = async {
         match room {
             Room::Bridge => bridge::answer(house, call).await,
+            Room::Streams => streams::answer(house, call).await,
             Room::Web => web::answer(house, call).await,
             Room::Ops => ops::answer(house, call).await,
             Room::Roof => roof(&house, &call),
@@ -87,7 +92,7 @@ fn open_socket(house: Arc<House>, call: Call, ws: warp::ws::Ws) -> Response {
     let response = match room {
         Room::Bridge => bridge::open_socket(house, call, ws),
         Room::Web => web::open_socket(house, call, ws),
-        Room::Ops | Room::Roof => reply::empty(StatusCode::NOT_FOUND),
+        Room::Streams | Room::Ops | Room::Roof => reply::empty(StatusCode::NOT_FOUND),
     };
     count(room, response.status());
     response

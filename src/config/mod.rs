@@ -24,12 +24,13 @@ use crate::{
         POLL_TIMEOUT_SECONDS_MAX, TOKEN_SECONDS_MAX, TOKEN_SECONDS_MIN,
     },
     paths::DataDirectory,
-    security::{ApiKey, Secret, TrustedProxies, api_key::API_KEY_SHORT_BYTES},
+    security::{AnonymousRights, ApiKey, Secret, TrustedProxies, api_key::API_KEY_SHORT_BYTES},
     telemetry::{LogFilter, LogFormat},
 };
 use variable::{
     API_KEYS, BASE_URL, DATA, DISCONNECT_TIMEOUT, HEARTBEAT_INTERVAL, HOST, JWT_EXPIRES_IN, LOG, LOG_FORMAT,
-    POLL_TIMEOUT, PORT, TRUSTED_PROXIES, VERSION, Values, WEB_CORS_ORIGINS, WS_IDLE_TIMEOUT, WS_KEEPALIVE_INTERVAL,
+    POLL_TIMEOUT, PORT, STREAMS_ANONYMOUS, TRUSTED_PROXIES, VERSION, Values, WEB_CORS_ORIGINS, WS_IDLE_TIMEOUT,
+    WS_KEEPALIVE_INTERVAL,
 };
 
 /// The port that clients try when nobody told them another.
@@ -61,6 +62,8 @@ pub struct Config {
     pub socket_keepalive_interval: Duration,
     /// Origins besides our own; see [`Config::allowed_origins`].
     pub cors_origins: Vec<Origin>,
+    /// What callers without a credential may do with streams.
+    pub streams_anonymous: AnonymousRights,
     pub trusted_proxies: TrustedProxies,
     pub log_filter: LogFilter,
     pub log_format: LogFormat,
@@ -100,6 +103,10 @@ impl Config {
             socket_idle_timeout: seconds(WS_IDLE_TIMEOUT, &options.ws_idle_timeout, 30, interval)?,
             socket_keepalive_interval: seconds(WS_KEEPALIVE_INTERVAL, &options.ws_keepalive_interval, 20, interval)?,
             cors_origins: origins(values.text(WEB_CORS_ORIGINS, options.web_cors_origins.as_deref())?.as_deref())?,
+            streams_anonymous: anonymous(
+                values.parsed(STREAMS_ANONYMOUS, options.streams_anonymous.as_deref(), AnonymousRights::default())?,
+                host,
+            )?,
             trusted_proxies: values.parsed(
                 TRUSTED_PROXIES,
                 options.trusted_proxies.as_deref(),
@@ -153,6 +160,16 @@ fn host(text: Option<String>, has_credentials: bool) -> Result<IpAddr, ConfigErr
         )));
     }
     Ok(address)
+}
+
+/// What everybody may change must not be reachable for everybody.
+fn anonymous(rights: AnonymousRights, host: IpAddr) -> Result<AnonymousRights, ConfigError> {
+    if rights.change() && !host.is_loopback() {
+        return Err(STREAMS_ANONYMOUS.bad(format!(
+            "{rights} would let everybody who reaches {host} change streams: leave it at read, or listen on 127.0.0.1"
+        )));
+    }
+    Ok(rights)
 }
 
 fn api_keys(text: Option<&str>) -> Result<Vec<ApiKey>, ConfigError> {
@@ -223,6 +240,7 @@ impl fmt::Display for Config {
                 WS_IDLE_TIMEOUT => shown_seconds(self.socket_idle_timeout),
                 WS_KEEPALIVE_INTERVAL => shown_seconds(self.socket_keepalive_interval),
                 WEB_CORS_ORIGINS => shown_list(&self.cors_origins),
+                STREAMS_ANONYMOUS => self.streams_anonymous.to_string(),
                 TRUSTED_PROXIES => shown_list(self.trusted_proxies.networks()),
                 LOG => self.log_filter.to_string(),
                 LOG_FORMAT => self.log_format.to_string(),

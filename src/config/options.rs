@@ -63,6 +63,11 @@ pub struct Options {
     #[arg(long, value_name = "ORIGINS")]
     pub web_cors_origins: Option<String>,
 
+    /// What callers without a credential may do with streams, in a namespace of their own: read, append, create, delete,
+    /// separated by commas; beyond this machine only read [env: RCS_STREAMS_ANONYMOUS] [default: nothing]
+    #[arg(long, value_name = "RIGHTS")]
+    pub streams_anonymous: Option<String>,
+
     /// The data directory [env: RCS_DATA] [default: $XDG_DATA_HOME/rcs or ~/.local/share/rcs]
     #[arg(long, value_name = "DIRECTORY")]
     pub data: Option<std::path::PathBuf>,

@@ -32,6 +32,7 @@ variables! {
     WS_IDLE_TIMEOUT, "RCS_WS_IDLE_TIMEOUT", "--ws-idle-timeout";
     WS_KEEPALIVE_INTERVAL, "RCS_WS_KEEPALIVE_INTERVAL", "--ws-keepalive-interval";
     WEB_CORS_ORIGINS, "RCS_WEB_CORS_ORIGINS", "--web-cors-origins";
+    STREAMS_ANONYMOUS, "RCS_STREAMS_ANONYMOUS", "--streams-anonymous";
     TRUSTED_PROXIES, "RCS_TRUSTED_PROXIES", "--trusted-proxies";
     LOG, "RCS_LOG", "--log";
     LOG_FORMAT, "RCS_LOG_FORMAT", "--log-format";

@@ -120,6 +120,7 @@ pub(crate) fn author_of(actor: Actor) -> Author {
         Actor::Worker(id) => Author::Worker(id),
         Actor::Environment(id) => Author::Environment(id),
         Actor::System => Author::System,
+        Actor::Anonymous => Author::Anonymous,
     }
 }
 

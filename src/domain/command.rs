@@ -13,9 +13,11 @@ use super::{
         SessionCreated, Status, Verdict,
     },
     id::{
-        EnvironmentId, FileId, KeyId, MessageId, OwnerId, RequestId, SessionId, SubscriptionId, SubscriptionName, WorkId,
+        EnvironmentId, FileId, KeyId, MessageId, OwnerId, RequestId, SessionId, SubscriptionId, SubscriptionName,
+        UserStreamId, WorkId,
     },
     subscription::{Acked, StreamPath, SubscriptionCreated},
+    user_stream::{Appended, NewUserStream, StreamRefusal, UserAppend},
 };
 
 /// Something asked of the relay.
@@ -96,6 +98,17 @@ pub enum Command {
         media_type: Option<String>,
         chunks: Vec<Bytes>,
     },
+
+    /// Make a user's stream, or confirm that it is there as described.
+    CreateUserStream(NewUserStream),
+    /// Write to it, close it, or both.
+    AppendUserStream(UserAppend),
+    /// Delete it.
+    DeleteUserStream { stream: UserStreamId },
+    /// Delete it if its time is over, having last been read at `used_at`.
+    ExpireUserStream { stream: UserStreamId, used_at: Timestamp },
+    /// Strike it off: the bytes of this deleted stream are gone.
+    ForgetUserStream { stream: UserStreamId },
 
     /// Subscribe to streams, by pattern and by name; or confirm that this is subscribed already.
     CreateSubscription { created: SubscriptionCreated, streams: Vec<StreamPath> },
@@ -272,6 +285,10 @@ pub enum Outcome {
     Requested { request: RequestId, sequence: Sequence },
     /// The file is kept.
     File { file: FileId },
+    /// The stream is there.
+    UserStream { stream: UserStreamId, created: bool, tail: u64, closed: bool },
+    /// It was written, or had been.
+    Appended(Appended),
     /// The subscription exists; `created`: it did not before.
     Subscription { subscription: SubscriptionId, created: bool },
     /// The wake of this generation is the caller's.
@@ -336,4 +353,6 @@ pub enum Refusal {
     BadAck { path: StreamPath, problem: &'static str },
     #[error("{what} is full: at most {max}")]
     Full { what: &'static str, max: usize },
+    #[error(transparent)]
+    Stream(#[from] StreamRefusal),
 }

@@ -10,7 +10,7 @@ use super::{
     event::{Event, FileStored},
     key, permission, session,
     stream::Stream,
-    subscription, work,
+    subscription, user_stream, work,
     world::World,
 };
 
@@ -147,6 +147,11 @@ fn consider(world: &World, context: &Context<'_>, command: Command) -> Result<De
             drafts.push(Draft::new(stream, Event::FileStored(stored)));
             Ok(Decided { drafts, outcome: Outcome::File { file } })
         }
+        Command::CreateUserStream(new) => user_stream::create(world, new),
+        Command::AppendUserStream(append) => user_stream::append(world, context, append),
+        Command::DeleteUserStream { stream } => user_stream::delete(world, stream),
+        Command::ExpireUserStream { stream, used_at } => user_stream::expire(world, context, stream, used_at),
+        Command::ForgetUserStream { stream } => Ok(user_stream::forget(world, stream)),
         Command::CreateSubscription { created, streams } => subscription::create(world, context, created, &streams),
         Command::DeleteSubscription { subscription } => subscription::delete(world, subscription),
         Command::LinkStreams { subscription, streams } => subscription::link(world, subscription, &streams),

@@ -98,6 +98,8 @@ pub enum Actor {
     Environment(EnvironmentId),
     /// The server itself: timers, start-up, retention.
     System,
+    /// Somebody without a credential, as far as the operator lets them.
+    Anonymous,
 }
 
 impl fmt::Display for Actor {
@@ -107,6 +109,7 @@ impl fmt::Display for Actor {
             Self::Worker(id) => write!(f, "worker of {id}"),
             Self::Environment(id) => id.fmt(f),
             Self::System => f.write_str("system"),
+            Self::Anonymous => f.write_str("anonymous"),
         }
     }
 }

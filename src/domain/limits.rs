@@ -49,6 +49,16 @@ pub const FILE_BYTES_MAX: usize = BODY_BYTES_MAX;
 pub const FILE_CHUNK_BYTES_MAX: usize = 256 * 1024;
 /// An idempotency key.
 pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 256;
+/// A stream's name: everything after `/v1/stream/`, decoded.
+pub const STREAM_NAME_BYTES_MAX: usize = 1_024;
+/// A stream's content type.
+pub const CONTENT_TYPE_BYTES_MAX: usize = 256;
+/// A producer's name for itself; a UUID in practice.
+pub const PRODUCER_ID_BYTES_MAX: usize = 256;
+/// A writer's own number, `Stream-Seq`.
+pub const STREAM_SEQ_BYTES_MAX: usize = 256;
+/// Epochs and numbers of producers: what JavaScript can count (2^53 - 1).
+pub const PRODUCER_NUMBER_MAX: u64 = (1 << 53) - 1;
 /// A page of a list or a history.
 pub const PAGE_ITEMS_MAX: usize = 1_000;
 /// A page when nobody asked for a size.
@@ -88,6 +98,18 @@ pub const WORK_RECLAIM_MS_MIN: u64 = 1_000;
 pub const WORK_QUEUED_MAX: usize = 1_000;
 /// Hand-outs of one work item before it is parked for an operator. At one per 5 s this is over a minute of refusals.
 pub const WORK_ATTEMPTS_MAX: u32 = 20;
+
+/// Streams that users made, deleted ones included until their bytes are gone. About 500 bytes each, in each of the two
+/// worlds.
+pub const USER_STREAMS_MAX: usize = 1_000_000;
+/// Producers of one stream whose repetitions are recognised. 100 bytes each.
+pub const PRODUCERS_PER_STREAM_MAX: usize = 1_024;
+/// Producers of all streams together.
+pub const PRODUCERS_MAX: usize = 1_000_000;
+/// A producer gives its place to another when it was quiet for so long (seven days): until then it may repeat itself.
+pub const PRODUCER_QUIET_MS: u64 = 7 * 86_400_000;
+/// Streams that a fork stands on. A read walks them all.
+pub const FORK_DEPTH_MAX: usize = 64;
 
 // --- queues and waits -------------------------------------------------------------------------------------------
 
@@ -153,6 +175,11 @@ pub const WORKER_REPORT_WAIT_MS: u64 = 8_000;
 pub const BUSY_RETRY_MS: u64 = 100;
 /// Silence after which an event stream sends a comment. ccb gives a silent stream up after 45 s, proxies after 60 s.
 pub const SSE_KEEPALIVE_MS: u64 = 15_000;
+/// A long poll on a stream is held for so long. Proxies cut at 30 s or 60 s.
+pub const STREAM_POLL_MS: u64 = 20_000;
+/// An event stream of a stream ends after so long, so that caches between us and many readers can put them together
+/// again. The protocol says about a minute.
+pub const STREAM_SSE_MS: u64 = 60_000;
 /// Orderly shutdown: after this, whatever is still open is cut.
 pub const SHUTDOWN_MS: u64 = 10_000;
 
@@ -172,8 +199,6 @@ pub const LINKS_PER_RECORD_MAX: usize = 128;
 /// Streams listed in one wake, those with news first: bounds a notification to a megabyte. What is left out is told by
 /// the next one.
 pub const WAKE_STREAMS_MAX: usize = 1_000;
-/// A stream's path below the root, or a pattern of such paths.
-pub const STREAM_PATH_BYTES_MAX: usize = 1_024;
 /// A worker has at least this long to show that it lives; the protocol's own bound.
 pub const WAKE_LEASE_MS_MIN: u64 = 1_000;
 /// And at most so long; the protocol's own bound.
@@ -276,6 +301,6 @@ const _: () = assert!(WORKER_EVENTS_MAX <= MESSAGES_BURST as usize);
 const _: () = assert!(WAKE_LEASE_MS_MIN <= WAKE_LEASE_MS_DEFAULT && WAKE_LEASE_MS_DEFAULT <= WAKE_LEASE_MS_MAX);
 const _: () = assert!(WAKE_LEASE_MS_MAX < WAKE_TOKEN_MS);
 const _: () = assert!(WEBHOOK_CONNECT_MS < WEBHOOK_DELIVERY_MS);
-const _: () = assert!(LINKS_PER_RECORD_MAX * (STREAM_PATH_BYTES_MAX + 256) < FACTS_ROW_BYTES_MAX);
+const _: () = assert!(LINKS_PER_RECORD_MAX * (STREAM_NAME_BYTES_MAX + 256) < FACTS_ROW_BYTES_MAX);
 const _: () = assert!(WEBHOOK_DELIVERIES_PER_OWNER_MAX <= WEBHOOK_DELIVERIES_MAX);
 const _: () = assert!(REGISTRATIONS_PER_SECOND > 0 && LOGINS_PER_MINUTE > 0 && MESSAGES_PER_SECOND > 0);

@@ -19,6 +19,7 @@ pub mod stream;
 pub mod subscription;
 #[cfg(test)]
 mod tests;
+pub mod user_stream;
 pub mod work;
 mod world;
 
@@ -27,8 +28,8 @@ pub use decide::{Context, Decided, decide};
 pub use envelope::{Actor, DedupeKey, Draft, Epoch, Position, Record, Sequence, Timestamp};
 pub use event::Event;
 pub use id::{
-    EnvironmentId, FileId, InvalidId, KeyId, MessageId, OwnerId, RequestId, SessionId, SubscriptionId, SubscriptionName,
-    UserStreamId, WorkId,
+    EnvironmentId, FileId, InvalidId, KeyId, MessageId, OwnerId, RequestId, SessionId, SubscriptionId,
+    SubscriptionName, UserStreamId, WorkId,
 };
 pub use stream::Stream;
 pub use world::{World, apply};

@@ -14,6 +14,7 @@ use super::{
     session::Session,
     stream::Stream,
     subscription::Subscriptions,
+    user_stream::UserStreams,
 };
 
 /// Everything that decisions rest on.
@@ -26,6 +27,7 @@ pub struct World {
     pub(super) files: HashMap<FileId, FileStored>,
     /// Sessions with an open question, so that the list over all sessions costs what it shows.
     pub(super) asking: BTreeSet<SessionId>,
+    pub(super) user_streams: UserStreams,
     subscriptions: Subscriptions,
 }
 
@@ -84,12 +86,21 @@ impl World {
         &mut self.subscriptions
     }
 
+    /// The streams that users made.
+    pub fn user_streams(&self) -> &UserStreams {
+        &self.user_streams
+    }
+
     /// Takes over how far a stream got, for records that start-up does not read.
     pub fn observe_tail(&mut self, stream: Stream, latest: Sequence, at: Timestamp) {
-        if let Stream::Session(id) = stream
-            && let Some(session) = self.sessions.get_mut(&id)
-        {
-            session.observe(latest, at);
+        match stream {
+            Stream::Session(id) => {
+                if let Some(session) = self.sessions.get_mut(&id) {
+                    session.observe(latest, at);
+                }
+            }
+            Stream::User(id) => self.user_streams.observe(id, latest, at),
+            _ => {}
         }
     }
 }
@@ -137,6 +148,11 @@ pub fn apply(world: &mut World, record: &Record) {
         Event::FileStored(file) => {
             world.files.insert(file.file, file.clone());
         }
+        Event::UserStreamCreated(_)
+        | Event::UserAppended(_)
+        | Event::UserStreamClosed { .. }
+        | Event::UserStreamDeleted { .. }
+        | Event::UserStreamForgotten { .. } => world.user_streams.apply(record),
         Event::SubscriptionCreated(_)
         | Event::SubscriptionAdopted { .. }
         | Event::SubscriptionDeleted { .. }

@@ -3,6 +3,8 @@
 //! Every endpoint names the grant it needs. An admin may do everything; everybody else only what their role grants,
 //! with what their owner has. Knowing an id, or making one up, grants nothing.
 
+use std::{fmt, str::FromStr};
+
 use super::principal::Principal;
 use crate::domain::{EnvironmentId, OwnerId, SessionId, event::Role};
 
@@ -29,6 +31,14 @@ pub enum Grant {
     ControlMode,
     /// Make, list and revoke keys of one's own owner, with at most one's own role.
     KeyManage,
+    /// Read streams of one's own namespace.
+    StreamRead,
+    /// Write to them and close them.
+    StreamAppend,
+    /// Make and fork them.
+    StreamCreate,
+    /// Delete them.
+    StreamDelete,
     /// Read and export the journal across owners.
     AuditRead,
     /// Run the server: see the queue of parked work, rotate signing keys, back up, read the metrics.
@@ -38,6 +48,9 @@ pub enum Grant {
 /// Whether a role has a grant. The table is written out so that a new grant cannot be forgotten here.
 pub const fn grants(role: Role, grant: Grant) -> bool {
     match grant {
+        // What a runner's agent writes to a stream it may also read back: these are its own, unlike sessions.
+        Grant::StreamRead => true,
+        Grant::StreamAppend => matches!(role, Role::Runner | Role::Member | Role::Admin),
         Grant::EnvironmentRead | Grant::SessionRead => matches!(role, Role::Viewer | Role::Member | Role::Admin),
         // A runner's key lies on the machine whose agent it serves, where that agent may find it. It must not open the
         // other sessions of its owner, so it neither reads nor answers.
@@ -47,7 +60,9 @@ pub const fn grants(role: Role, grant: Grant) -> bool {
         | Grant::ControlInterrupt
         | Grant::ControlModel
         | Grant::ControlMode
-        | Grant::KeyManage => matches!(role, Role::Member | Role::Admin),
+        | Grant::KeyManage
+        | Grant::StreamCreate
+        | Grant::StreamDelete => matches!(role, Role::Member | Role::Admin),
         Grant::AuditRead | Grant::AdminAll => matches!(role, Role::Admin),
     }
 }
@@ -109,6 +124,66 @@ pub fn may_run_environment(
     }
 }
 
+/// What callers without a credential may do with streams, in a namespace of their own. Nothing, unless the operator
+/// says so.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AnonymousRights {
+    pub read: bool,
+    pub append: bool,
+    pub create: bool,
+    pub delete: bool,
+}
+
+impl AnonymousRights {
+    /// Whether they include this grant.
+    pub const fn include(self, grant: Grant) -> bool {
+        match grant {
+            Grant::StreamRead => self.read,
+            Grant::StreamAppend => self.append,
+            Grant::StreamCreate => self.create,
+            Grant::StreamDelete => self.delete,
+            _ => false,
+        }
+    }
+
+    /// Whether there are none.
+    pub const fn is_empty(self) -> bool {
+        !self.read && !self.change()
+    }
+
+    /// Whether they let anybody change something.
+    pub const fn change(self) -> bool {
+        self.append || self.create || self.delete
+    }
+}
+
+impl FromStr for AnonymousRights {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut rights = Self::default();
+        for word in text.split(',').map(str::trim).filter(|word| !word.is_empty()) {
+            match word {
+                "read" => rights.read = true,
+                "append" => rights.append = true,
+                "create" => rights.create = true,
+                "delete" => rights.delete = true,
+                other => return Err(format!("{other:?} is none of read, append, create, delete")),
+            }
+        }
+        Ok(rights)
+    }
+}
+
+impl fmt::Display for AnonymousRights {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = [(self.read, "read"), (self.append, "append"), (self.create, "create"), (self.delete, "delete")];
+        let words: Vec<&str> = words.into_iter().filter_map(|(has, word)| has.then_some(word)).collect();
+        f.write_str(if words.is_empty() { "(none)" } else { "" })?;
+        f.write_str(&words.join(","))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::fmt::Write;
@@ -119,7 +194,7 @@ mod tests {
     use crate::domain::KeyId;
 
     const ROLES: [Role; 4] = [Role::Viewer, Role::Runner, Role::Member, Role::Admin];
-    const GRANTS: [Grant; 12] = [
+    const GRANTS: [Grant; 16] = [
         Grant::EnvironmentRead,
         Grant::EnvironmentRun,
         Grant::SessionRead,
@@ -130,6 +205,10 @@ mod tests {
         Grant::ControlModel,
         Grant::ControlMode,
         Grant::KeyManage,
+        Grant::StreamRead,
+        Grant::StreamAppend,
+        Grant::StreamCreate,
+        Grant::StreamDelete,
         Grant::AuditRead,
         Grant::AdminAll,
     ];
@@ -160,6 +239,10 @@ mod tests {
         ControlModel      [Member, Admin]
         ControlMode       [Member, Admin]
         KeyManage         [Member, Admin]
+        StreamRead        [Viewer, Runner, Member, Admin]
+        StreamAppend      [Runner, Member, Admin]
+        StreamCreate      [Member, Admin]
+        StreamDelete      [Member, Admin]
         AuditRead         [Admin]
         AdminAll          [Admin]
         ");
@@ -175,6 +258,18 @@ mod tests {
                 assert_eq!(may(&key(role), grant, None), foreign, "unowned claims nothing");
             }
         }
+    }
+
+    #[test]
+    fn anonymous_rights_are_what_was_said_and_nothing_else() {
+        let rights: AnonymousRights = " read, append ".parse().expect("words");
+        assert_eq!(rights.to_string(), "read,append");
+        let included: Vec<_> = GRANTS.into_iter().filter(|grant| rights.include(*grant)).collect();
+        assert_eq!(included, [Grant::StreamRead, Grant::StreamAppend]);
+        assert!(rights.change() && !AnonymousRights { read: true, ..AnonymousRights::default() }.change());
+        assert_eq!("".parse(), Ok(AnonymousRights::default()));
+        assert!("read,write".parse::<AnonymousRights>().is_err());
+        assert_eq!(AnonymousRights::default().to_string(), "(none)");
     }
 
     #[test]

@@ -22,7 +22,7 @@ mod worker_token;
 pub use address::TrustedProxies;
 pub use api_key::{ApiKey, KeyView, authenticate};
 pub use digest::{dedupe_key, fingerprint};
-pub use grant::{Denied, Grant, may, may_run_environment, may_run_session};
+pub use grant::{AnonymousRights, Denied, Grant, may, may_run_environment, may_run_session};
 pub use principal::{Principal, Scope, ThrottleKey};
 pub use random::{NoRandomness, fresh_uuid};
 pub use secret::Secret;

@@ -65,6 +65,9 @@ impl Bench {
             ws_keepalive: Duration::from_secs(20),
             ws_idle: Duration::from_mins(1),
             cors_origins: Vec::new(),
+            streams_anonymous: crate::security::AnonymousRights::default(),
+            streams_poll: Duration::from_secs(1),
+            streams_sse: Duration::from_mins(1),
         };
         change(&mut settings);
         for (number, secret) in [(1, ALICE), (2, MALLORY)] {

@@ -8,7 +8,7 @@ use crate::{
     domain::{EnvironmentId, SessionId},
     relay::Relay,
     security::{
-        self, NoRandomness, Secret, SigningKeys, Throttle,
+        self, AnonymousRights, NoRandomness, Secret, SigningKeys, Throttle,
         token::{SessionClaims, WorkerClaims, sign_environment, sign_session, sign_worker},
     },
 };
@@ -30,6 +30,12 @@ pub struct Settings {
     pub ws_idle: Duration,
     /// Origins beside our own whose pages may call us.
     pub cors_origins: Vec<String>,
+    /// What callers without a credential may do with streams.
+    pub streams_anonymous: AnonymousRights,
+    /// How long a long poll on a stream is held.
+    pub streams_poll: Duration,
+    /// How long an event stream of a stream lasts before its reader has to come back.
+    pub streams_sse: Duration,
 }
 
 /// Draws the metrics page.

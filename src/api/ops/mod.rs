@@ -159,6 +159,9 @@ mod tests {
             ws_keepalive: Duration::ZERO,
             ws_idle: Duration::ZERO,
             cors_origins: Vec::new(),
+            streams_anonymous: crate::security::AnonymousRights::default(),
+            streams_poll: Duration::from_secs(1),
+            streams_sse: Duration::from_mins(1),
         };
         let signing = Arc::new(SigningKeys::open(&directory.join("signing.key")).expect("keys"));
         let throttle = Throttle::new(ThrottleConfig::default());

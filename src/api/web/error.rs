@@ -240,6 +240,8 @@ impl Failure {
             Refusal::WorkerOffline(_) => ProblemKind::WorkerOffline,
             Refusal::KeyReused { .. } => ProblemKind::KeyReused,
             Refusal::Full { .. } => ProblemKind::Full,
+            // The room of streams has its own errors; this one never asks for them.
+            Refusal::Stream(_) => ProblemKind::Conflict,
         };
         Self::new(kind, refusal.to_string())
     }

@@ -110,6 +110,9 @@ mod tests {
             ws_keepalive: Duration::ZERO,
             ws_idle: Duration::ZERO,
             cors_origins: vec!["https://phone.example.com".into()],
+            streams_anonymous: crate::security::AnonymousRights::default(),
+            streams_poll: Duration::from_secs(1),
+            streams_sse: Duration::from_mins(1),
         };
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, host.parse().expect("a header"));

@@ -73,6 +73,7 @@ pub(super) const fn author(actor: Actor) -> Author {
         Actor::Worker(id) => Author::Worker(id),
         Actor::Environment(id) => Author::Environment(id),
         Actor::System => Author::System,
+        Actor::Anonymous => Author::Anonymous,
     }
 }
 

@@ -95,7 +95,7 @@ fn turn(found: &mut Subscription, event: &Event) {
             found.lapses = 0;
             for ack in acks {
                 if let Some(link) = found.links.get_mut(&ack.path) {
-                    link.acked = link.acked.max(ack.offset);
+                    link.acked = link.acked.max(ack.position);
                 }
             }
         }

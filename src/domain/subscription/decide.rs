@@ -16,8 +16,7 @@ use super::{
         stream::Stream,
         world::World,
     },
-    Acked, Delivery, Linked, Pattern, StreamPath, Subscription, SubscriptionCreated, Wake, WakeEnd,
-    feed,
+    Acked, Delivery, Linked, Pattern, StreamPath, Subscription, SubscriptionCreated, Wake, WakeEnd, feed,
     follow::announce,
 };
 
@@ -77,7 +76,7 @@ fn first_links(
         return Err(Refusal::OwnWakeStream);
     }
     let matching = pattern.into_iter().flat_map(|pattern| {
-        feed::all(world, owner).filter(move |(path, _, _)| pattern.matches(path) && Some(path) != wake_stream)
+        feed::matching(world, owner, pattern).filter(move |(path, _, _)| Some(path) != wake_stream)
     });
     for (path, stream, tail) in matching {
         let link = links.entry(path.clone());
@@ -186,13 +185,13 @@ pub(in super::super) fn ack(
     for ack in acks {
         let bad = |problem| Refusal::BadAck { path: ack.path.clone(), problem };
         let link = found.links.get(&ack.path).ok_or_else(|| bad("is no stream of this subscription"))?;
-        if ack.offset < link.acked {
+        if ack.position < link.acked {
             return Err(bad("was acked beyond this offset before"));
         }
-        if ack.offset > link.tail(world) {
+        if ack.position > link.tail(world) {
             return Err(bad("is not that long yet"));
         }
-        if ack.offset > link.acked && moved.get(&ack.path).is_none_or(|known| known.offset < ack.offset) {
+        if ack.position > link.acked && moved.get(&ack.path).is_none_or(|known| known.position < ack.position) {
             moved.insert(&ack.path, ack.clone());
         }
     }
@@ -202,7 +201,7 @@ pub(in super::super) fn ack(
         drafts.push(draft(id, Event::WakeDelivered { subscription: id, generation }));
     }
     let left = found.links.iter().find(|(path, link)| {
-        let acked = moved.get(path).map_or(link.acked, |ack| ack.offset);
+        let acked = moved.get(path).map_or(link.acked, |ack| ack.position);
         link.tail(world) > acked
     });
     if !moved.is_empty() {

@@ -6,21 +6,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bytes::Bytes;
-
 use super::{
     super::{
         decide::Context,
         envelope::{Draft, Timestamp},
         event::Event,
-        id::{OwnerId, SubscriptionId},
+        id::SubscriptionId,
         limits,
         stream::Stream,
         world::World,
     },
     Delivery, Linked, StreamPath, Subscription, Wake,
     decide::{draft, linked},
-    feed::{self, Change},
+    feed::{self, Began, Change},
 };
 
 /// Adds what the drafts mean to subscriptions. Wake events that this appends to wake streams are looked at like all
@@ -33,15 +31,17 @@ pub(in super::super) fn follow(world: &World, context: &Context<'_>, drafts: &mu
     // What the command itself does to a subscription was decided with all this in mind.
     let mut settled: BTreeSet<SubscriptionId> = drafts.iter().filter_map(subject).collect();
     let mut fresh: BTreeMap<Stream, Vec<(SubscriptionId, StreamPath)>> = BTreeMap::new();
+    let own = drafts.len();
+    let shut: BTreeSet<Stream> = drafts.iter().filter(|draft| ends(&draft.event)).map(|draft| draft.stream).collect();
     let mut seen = 0;
     while let Some(looked_at) = drafts.get(seen) {
         seen += 1;
-        match feed::change(looked_at) {
-            Some(Change::Began { owner, path, stream, with_news }) => {
-                let followers = began(world, context.now, owner, &path, stream, drafts);
-                fresh.insert(stream, followers.into_iter().map(|id| (id, path.clone())).collect());
-                if with_news {
-                    grew(world, context.now, stream, &fresh, &mut settled, drafts);
+        match feed::change(world, looked_at) {
+            Some(Change::Began(new)) => {
+                let followers = began(world, context.now, &new, drafts);
+                fresh.insert(new.stream, followers.into_iter().map(|id| (id, new.path.clone())).collect());
+                if new.with_news {
+                    grew(world, context.now, new.stream, &fresh, &mut settled, drafts);
                 }
             }
             Some(Change::Grew(stream)) => grew(world, context.now, stream, &fresh, &mut settled, drafts),
@@ -51,6 +51,22 @@ pub(in super::super) fn follow(world: &World, context: &Context<'_>, drafts: &mu
             }
             None => {}
         }
+    }
+    if !shut.is_empty() {
+        // A wake stream that this very command closes takes no more words, though the world does not know it yet.
+        let mut index = 0;
+        drafts.retain(|draft| {
+            index += 1;
+            index <= own || !matches!(draft.event, Event::UserAppended(_)) || !shut.contains(&draft.stream)
+        });
+    }
+}
+
+fn ends(event: &Event) -> bool {
+    match event {
+        Event::UserAppended(appended) => appended.closes,
+        Event::UserStreamClosed { .. } | Event::UserStreamDeleted { .. } => true,
+        _ => false,
     }
 }
 
@@ -62,16 +78,10 @@ const fn subject(draft: &Draft) -> Option<SubscriptionId> {
 }
 
 /// Links a new stream to all who wait for its path, before its first record: whatever is in it is news.
-fn began(
-    world: &World,
-    now: Timestamp,
-    owner: OwnerId,
-    path: &StreamPath,
-    stream: Stream,
-    drafts: &mut Vec<Draft>,
-) -> Vec<SubscriptionId> {
+fn began(world: &World, now: Timestamp, new: &Began, drafts: &mut Vec<Draft>) -> Vec<SubscriptionId> {
+    let Began { owner, path, stream, start, .. } = new;
     let mut followers = Vec::new();
-    for found in world.subscriptions().of(owner) {
+    for found in world.subscriptions().of(*owner) {
         if let Delivery::PullWake { wake_stream } = &found.created.delivery
             && wake_stream == path
         {
@@ -79,7 +89,7 @@ fn began(
             if found.wake == Some(Wake::Issued)
                 && let Some(news) = found.pending(world)
             {
-                drafts.extend(told(world, now, found, news, found.generation));
+                drafts.extend(feed::tell_new(new, &wake_event(now, found, news, found.generation)));
             }
             // It would wake itself for ever.
             continue;
@@ -89,7 +99,7 @@ fn began(
         let glob = found.created.pattern.as_ref().is_some_and(|pattern| pattern.matches(path));
         let room = known.is_some() || found.links.len() < limits::LINKS_PER_SUBSCRIPTION_MAX;
         if (explicit || glob) && room {
-            let link = Linked { path: path.clone(), feed: Some(stream), explicit, glob, acked: feed::START };
+            let link = Linked { path: path.clone(), feed: Some(*stream), explicit, glob, acked: *start };
             drafts.extend(linked(found.id(), vec![link]));
             followers.push(found.id());
         }
@@ -144,12 +154,16 @@ pub(super) fn announce(
 
 fn told(world: &World, now: Timestamp, found: &Subscription, path: &StreamPath, generation: u64) -> Option<Draft> {
     let Delivery::PullWake { wake_stream } = &found.created.delivery else { return None };
-    let event = serde_json::json!({
+    feed::tell(world, found.created.owner, wake_stream, &wake_event(now, found, path, generation))
+}
+
+/// What workers read in the wake stream.
+fn wake_event(now: Timestamp, found: &Subscription, path: &StreamPath, generation: u64) -> serde_json::Value {
+    serde_json::json!({
         "type": "wake",
         "subscription_id": found.created.name,
         "stream": path,
         "generation": generation,
         "ts": now.0,
-    });
-    feed::tell(world, found.created.owner, wake_stream, Bytes::from(event.to_string()))
+    })
 }

@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use book::Subscriptions;
-pub use feed::Offset;
+pub use feed::Position;
 pub use pattern::{InvalidPath, Pattern, StreamPath};
 
 pub(super) use apply::apply;
@@ -72,14 +72,14 @@ pub struct Linked {
     pub explicit: bool,
     pub glob: bool,
     /// Where its cursor starts, if it has none there.
-    pub acked: Offset,
+    pub acked: Position,
 }
 
 /// A cursor that moved.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Acked {
     pub path: StreamPath,
-    pub offset: Offset,
+    pub position: Position,
 }
 
 /// How a wake ended.
@@ -123,7 +123,7 @@ pub struct Link {
     pub explicit: bool,
     pub glob: bool,
     /// The last offset that was dealt with.
-    pub acked: Offset,
+    pub acked: Position,
 }
 
 /// How far a wake got.
@@ -150,8 +150,8 @@ pub struct Retry {
 pub struct Progress {
     pub path: StreamPath,
     pub explicit: bool,
-    pub acked: Offset,
-    pub tail: Offset,
+    pub acked: Position,
+    pub tail: Position,
 }
 
 impl Progress {
@@ -215,7 +215,7 @@ impl Subscription {
 }
 
 impl Link {
-    fn tail(&self, world: &World) -> Offset {
+    fn tail(&self, world: &World) -> Position {
         // What is gone or not yet there has nothing to say.
         self.feed.map_or(self.acked, |stream| feed::tail(world, stream).max(self.acked))
     }

@@ -13,7 +13,7 @@ use super::super::limits;
 /// Why a text is no path or no pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPath {
-    #[error("must have between 1 and {} bytes", limits::STREAM_PATH_BYTES_MAX)]
+    #[error("must have between 1 and {} bytes", limits::STREAM_NAME_BYTES_MAX)]
     Length,
     #[error("must not have empty segments, `.`, `..` or control characters")]
     Segment,
@@ -82,7 +82,7 @@ texts! {
 }
 
 fn path(text: &str) -> Result<(), InvalidPath> {
-    if text.is_empty() || text.len() > limits::STREAM_PATH_BYTES_MAX {
+    if text.is_empty() || text.len() > limits::STREAM_NAME_BYTES_MAX {
         return Err(InvalidPath::Length);
     }
     if text.split('/').any(|segment| matches!(segment, "" | "." | "..")) || text.chars().any(char::is_control) {
@@ -101,6 +101,13 @@ fn pattern(text: &str) -> Result<(), InvalidPath> {
 }
 
 impl Pattern {
+    /// What every path that matches begins with.
+    pub(super) fn literal_prefix(&self) -> &str {
+        // A segment with an escape stands for other text.
+        let end = self.0.find(['*', '%']).unwrap_or(self.0.len());
+        self.0[..end].trim_end_matches('/')
+    }
+
     /// Whether a path is one of those meant.
     pub fn matches(&self, path: &StreamPath) -> bool {
         let pattern: Vec<&str> = self.0.split('/').collect();

@@ -10,12 +10,13 @@ use uuid::Uuid;
 use super::{
     super::{
         Command, Context, Draft, Event, MessageId, Outcome, OwnerId, Position, Record, Refusal, Sequence, SessionId,
-        Stream, SubscriptionId, Timestamp, WorkId, World, apply,
+        Stream, SubscriptionId, Timestamp, UserStreamId, WorkId, World, apply,
         command::{Incoming, Meaning, Said},
         decide,
         envelope::Actor,
         event::{Fingerprint, MessageKind, SessionCreated},
         id::KeyId,
+        user_stream::{NewFork, NewUserStream, UserAppend},
     },
     *,
 };
@@ -88,8 +89,45 @@ impl Bench {
     }
 
     fn ack(&mut self, n: u8, generation: u64, acks: &[(u8, u64)], done: bool) -> Result<Outcome, Refusal> {
-        let acks = acks.iter().map(|(n, offset)| Acked { path: path(*n), offset: Sequence(*offset) }).collect();
+        let acks = acks.iter().map(|(n, offset)| Acked { path: path(*n), position: *offset }).collect();
         self.submit(Command::AckWake { subscription: id(n), generation, acks, done })
+    }
+
+    fn stream(&mut self, n: u8, name: &str, content: &'static str) {
+        self.make(n, name, content, None);
+    }
+
+    fn make(&mut self, n: u8, name: &str, content: &'static str, fork: Option<NewFork>) {
+        let new = NewUserStream {
+            stream: user(n),
+            owner: owner(1),
+            name: name.into(),
+            content_type: Some("application/json".into()),
+            lifetime: None,
+            closed: false,
+            fork,
+            content: Bytes::from_static(content.as_bytes()),
+        };
+        self.submit(Command::CreateUserStream(new)).expect("new");
+    }
+
+    fn append(&mut self, n: u8, payload: &'static str, closes: bool) {
+        let append = UserAppend {
+            stream: user(n),
+            payload: Bytes::from_static(payload.as_bytes()),
+            type_matches: true,
+            producer: None,
+            stream_seq: None,
+            closes,
+        };
+        self.submit(Command::AppendUserStream(append)).expect("appended");
+    }
+
+    /// What stands in a stream.
+    fn told(&self, n: u8) -> Vec<String> {
+        let records = self.log.iter().filter(|record| record.stream == Stream::User(user(n)));
+        let appended = records.filter(|record| matches!(record.event, Event::UserAppended(_)));
+        appended.map(|record| String::from_utf8(record.payload.to_vec()).expect("text")).collect()
     }
 
     fn ends(&self) -> Vec<WakeEnd> {
@@ -107,6 +145,10 @@ fn owner(n: u128) -> OwnerId {
 
 fn session(n: u8) -> SessionId {
     SessionId::from_uuid(Uuid::from_u128(0x5e55_0000 + u128::from(n)))
+}
+
+fn user(n: u8) -> UserStreamId {
+    UserStreamId::from_uuid(Uuid::from_u128(0x57e0_0000 + u128::from(n)))
 }
 
 fn id(n: u8) -> SubscriptionId {
@@ -144,7 +186,7 @@ fn a_subscription_begins_at_the_tail_and_is_woken_by_what_comes() {
     bench.session(1);
     bench.grow(1);
     bench.subscribe(1, webhook(), Some("sessions/*"), &[]);
-    assert_eq!(bench.found(1).links[&path(1)].acked, Sequence(2), "no history");
+    assert_eq!(bench.found(1).links[&path(1)].acked, 2, "no history");
     assert_eq!((bench.found(1).generation, &bench.found(1).wake), (0, &None));
     bench.grow(1);
     assert_eq!((bench.found(1).generation, &bench.found(1).wake), (1, &Some(Wake::Issued)));
@@ -152,8 +194,12 @@ fn a_subscription_begins_at_the_tail_and_is_woken_by_what_comes() {
     assert_eq!(bench.found(1).generation, 1, "one wake at a time");
     bench.session(2);
     let news = bench.found(1).news(&bench.world);
-    let pending: Vec<_> = news.iter().map(|news| (news.path.clone(), news.acked.0, news.tail.0)).collect();
-    assert_eq!(pending, [(path(1), 2, 4), (path(2), 0, 1)], "a stream that matches later is news from its first record");
+    let pending: Vec<_> = news.iter().map(|news| (news.path.clone(), news.acked, news.tail)).collect();
+    assert_eq!(
+        pending,
+        [(path(1), 2, 4), (path(2), 0, 1)],
+        "a stream that matches later is news from its first record"
+    );
 }
 
 #[test]
@@ -283,10 +329,10 @@ fn links_have_two_titles_and_the_cursor_outlives_either() {
     let unlink = |n| Command::UnlinkStream { subscription: id(1), path: path(n) };
     bench.submit(unlink(1)).expect("unlinked");
     let link = bench.found(1).links[&path(1)].clone();
-    assert_eq!((link.explicit, link.glob, link.acked), (false, true, Sequence(2)));
+    assert_eq!((link.explicit, link.glob, link.acked), (false, true, 2));
     assert_eq!(bench.submit(unlink(1)), Ok(Outcome::Unchanged));
     bench.submit(Command::LinkStreams { subscription: id(1), streams: vec![path(1)] }).expect("linked");
-    assert_eq!(bench.found(1).links[&path(1)].acked, Sequence(2), "linked again, not read again");
+    assert_eq!(bench.found(1).links[&path(1)].acked, 2, "linked again, not read again");
     assert_eq!(bench.found(1).links[&path(7)].feed, None, "what is not there yet is waited for");
     bench.session(7);
     assert_eq!(bench.found(1).generation, 2);
@@ -311,11 +357,105 @@ fn the_same_wish_is_confirmed_and_another_one_refused() {
     let differs = bench.submit(Command::CreateSubscription { created: again.clone(), streams: vec![] });
     assert!(matches!(differs, Err(Refusal::SubscriptionDiffers { .. })));
     again.owner = owner(2);
-    assert!(bench.submit(Command::CreateSubscription { created: again, streams: vec![] }).is_ok(), "names are one's own");
+    assert!(
+        bench.submit(Command::CreateSubscription { created: again, streams: vec![] }).is_ok(),
+        "names are one's own"
+    );
     bench.session(1);
     assert!(bench.world.subscriptions().get(id(9)).is_some_and(|found| found.links.is_empty()), "nor others' streams");
     bench.submit(Command::DeleteSubscription { subscription: id(1) }).expect("deleted");
     assert!(matches!(bench.ack(1, 1, &[], true), Err(Refusal::NoSubscription(_))));
+}
+
+#[test]
+fn a_wake_is_told_in_the_wake_stream_in_the_same_commit() {
+    let mut bench = Bench::default();
+    bench.subscribe(1, pulled(), Some("events/**"), &[]);
+    bench.stream(1, "events/a/b", "x");
+    assert_eq!(bench.told(2), Vec::<String>::new(), "nobody made the wake stream");
+    bench.stream(2, "wake/pool", "");
+    let first = r#"{"generation":1,"stream":"events/a/b","subscription_id":"sub-1","ts":0,"type":"wake"}"#;
+    assert_eq!(bench.told(2), [first], "whoever looks there finds the wake that nobody could be told of");
+    bench.submit(Command::ClaimWake { subscription: id(1), worker: "w".into() }).expect("claimed");
+    bench.submit(Command::ReleaseWake { subscription: id(1), generation: 1 }).expect("released");
+    assert_eq!(bench.told(2), [first, &first.replace(":1,", ":2,")]);
+    let ack = Acked { path: "events/a/b".parse().expect("a path"), position: 1 };
+    bench.submit(Command::ClaimWake { subscription: id(1), worker: "w".into() }).expect("claimed");
+    let done = Command::AckWake { subscription: id(1), generation: 2, acks: vec![ack], done: true };
+    assert_eq!(bench.submit(done), Ok(Outcome::Acked { next_wake: false }));
+}
+
+#[test]
+fn a_subscription_never_follows_its_own_wake_stream() {
+    let mut bench = Bench::default();
+    bench.stream(2, "wake/pool", "");
+    let own = vec!["wake/pool".parse().expect("a path")];
+    let create = Command::CreateSubscription { created: created(1, pulled(), None), streams: own.clone() };
+    assert_eq!(bench.submit(create), Err(Refusal::OwnWakeStream));
+    bench.subscribe(1, pulled(), Some("**"), &[]);
+    let link = Command::LinkStreams { subscription: id(1), streams: own };
+    assert_eq!(bench.submit(link), Err(Refusal::OwnWakeStream));
+    bench.stream(1, "events/a", "x");
+    assert_eq!((bench.told(2).len(), bench.found(1).links.len(), bench.found(1).generation), (1, 1, 1));
+}
+
+#[test]
+fn subscriptions_that_wake_each_other_do_so_once_per_command() {
+    let mut bench = Bench::default();
+    bench.stream(1, "wake/a", "");
+    bench.stream(2, "wake/b", "");
+    for (n, own, other) in [(1, "wake/a", "wake/b"), (2, "wake/b", "wake/a")] {
+        let delivery = Delivery::PullWake { wake_stream: own.parse().expect("a path") };
+        bench.subscribe(n, delivery, Some(other), &[]);
+    }
+    bench.append(1, "x", false);
+    assert_eq!((bench.found(1).generation, bench.found(2).generation), (1, 1));
+    assert_eq!((bench.told(1).len(), bench.told(2).len()), (2, 1));
+}
+
+#[test]
+fn a_wake_stream_that_this_append_closes_is_not_written_behind_its_end() {
+    let mut bench = Bench::default();
+    bench.stream(1, "wake/a", "");
+    bench.stream(2, "wake/b", "");
+    for (n, own, other) in [(1, "wake/a", "wake/b"), (2, "wake/b", "wake/a")] {
+        let delivery = Delivery::PullWake { wake_stream: own.parse().expect("a path") };
+        bench.subscribe(n, delivery, Some(other), &[]);
+    }
+    bench.append(1, "x", true);
+    assert_eq!((bench.told(1).len(), bench.told(2).len()), (1, 1));
+}
+
+#[test]
+fn a_stream_that_comes_again_under_its_name_is_read_from_its_beginning() {
+    let mut bench = Bench::default();
+    bench.stream(1, "events/a", "xyz");
+    bench.subscribe(1, webhook(), Some("events/*"), &[]);
+    let explicit = "events/a".parse::<StreamPath>().expect("a path");
+    bench.submit(Command::LinkStreams { subscription: id(1), streams: vec![explicit.clone()] }).expect("linked");
+    assert_eq!(bench.found(1).links[&explicit].acked, 1);
+    let gone = Command::DeleteUserStream { stream: user(1) };
+    bench.submit(gone).expect("deleted");
+    let link = bench.found(1).links[&explicit].clone();
+    assert_eq!((link.feed, link.explicit, link.glob), (None, true, false));
+    bench.stream(9, "events/a", "x");
+    let link = bench.found(1).links[&explicit].clone();
+    assert_eq!((link.feed, link.acked), (Some(Stream::User(user(9))), 0));
+    assert_eq!(bench.found(1).wake, Some(Wake::Issued));
+}
+
+#[test]
+fn what_a_fork_shares_with_its_source_is_no_news() {
+    let mut bench = Bench::default();
+    bench.stream(1, "source", "x");
+    bench.append(1, "y", false);
+    bench.subscribe(1, webhook(), Some("forks/*"), &[]);
+    let fork = NewFork { source: user(1), position: None, part: 0, prefix: Bytes::new() };
+    bench.make(2, "forks/a", "", Some(fork));
+    let link = bench.found(1).links.values().next().expect("linked").clone();
+    assert_eq!((link.acked, &bench.found(1).wake), (2, &None));
+    bench.append(2, "z", false);
+    assert_eq!(bench.found(1).generation, 1);
 }
 
 /// Anything that can be asked of two subscriptions over three sessions.
@@ -327,7 +467,7 @@ fn step(bench: &mut Bench, (later, which, n, s, back, offset): (u64, u8, u8, u8,
     bench.now = bench.now.plus_ms(later);
     let current = bench.world.subscriptions().get(id(n)).map_or(0, |found| found.generation);
     let (subscription, generation) = (id(n), current.saturating_sub(u64::from(back / 2)));
-    let acks = vec![Acked { path: path(s), offset: Sequence(offset) }];
+    let acks = vec![Acked { path: path(s), position: offset }];
     let command = match which {
         0..=2 => return bench.grow(s),
         3 => Command::ClaimWake { subscription, worker: format!("worker-{s}") },
@@ -358,7 +498,7 @@ proptest! {
         bench.subscribe(1, pulled(), Some("sessions/*"), &[]);
         bench.subscribe(2, webhook(), Some("sessions/*"), &[1]);
         bench.session(3);
-        let mut cursors: BTreeMap<(u8, StreamPath), Sequence> = BTreeMap::new();
+        let mut cursors: BTreeMap<(u8, StreamPath), u64> = BTreeMap::new();
         for one in steps {
             step(&mut bench, one);
             for n in [1, 2] {

@@ -34,6 +34,8 @@ pub enum Author {
     Environment(EnvironmentId),
     /// The server: timers, start-up, retention.
     System,
+    /// Somebody without a credential.
+    Anonymous,
 }
 
 /// A page of history.

@@ -100,6 +100,9 @@ impl Bench {
             ws_keepalive: Duration::from_secs(20),
             ws_idle: Duration::from_mins(1),
             cors_origins: vec!["https://phone.test".into()],
+            streams_anonymous: crate::security::AnonymousRights::default(),
+            streams_poll: Duration::from_secs(1),
+            streams_sse: Duration::from_mins(1),
         };
         change(&mut settings);
         let keys = [
