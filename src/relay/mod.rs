@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
     domain::{
-        Actor, Command, DedupeKey, Epoch, Outcome, OwnerId, Record, Refusal, Sequence, Stream, Timestamp, World,
+        Actor, Command, DedupeKey, Epoch, Outcome, OwnerId, Position, Record, Refusal, Sequence, Stream, Timestamp, World,
         event::Fingerprint, limits,
     },
     journal::{Journal, JournalReader, StreamTail},
@@ -137,6 +137,8 @@ struct Shared {
     clock: Clock,
     queue: mpsc::Sender<writer::Job>,
     closing: watch::Sender<bool>,
+    /// Changes with each commit that changes a subscription.
+    subscriptions: watch::Sender<Position>,
 }
 
 /// Waits for the writer to end.
@@ -168,6 +170,7 @@ impl Relay {
             clock: options.clock,
             queue,
             closing: watch::Sender::new(false),
+            subscriptions: watch::Sender::new(Position::ZERO),
             reader,
         });
         let writer = writer::Writer::new(journal, world, Arc::clone(&shared), options.observer);
@@ -281,6 +284,11 @@ impl Relay {
     /// Becomes true when the server goes down: streams end, polls return.
     pub fn closing(&self) -> watch::Receiver<bool> {
         self.shared.closing.subscribe()
+    }
+
+    /// Changes when a commit changed a subscription: then something may be due.
+    pub fn subscriptions_changed(&self) -> watch::Receiver<Position> {
+        self.shared.subscriptions.subscribe()
     }
 
     /// Returns when everybody who watched for the end has let go: all streams, sockets and polls are closed.

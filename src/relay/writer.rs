@@ -226,8 +226,13 @@ impl Writer {
                 for record in &records {
                     apply(&mut world, record);
                 }
+                self.shared.leases.start(&records, &world);
             }
             self.shared.hubs.publish(&records);
+            let changed = records.iter().rev().find(|record| matches!(record.stream, Stream::Subscription(_)));
+            if let Some(record) = changed {
+                self.shared.subscriptions.send_replace(record.position);
+            }
             let took = started.elapsed();
             (self.observer)(&CommitReport { commands: replies.len(), records: records.len(), took, append_took });
         }
