@@ -33,6 +33,7 @@ variables! {
     WS_KEEPALIVE_INTERVAL, "RCS_WS_KEEPALIVE_INTERVAL", "--ws-keepalive-interval";
     WEB_CORS_ORIGINS, "RCS_WEB_CORS_ORIGINS", "--web-cors-origins";
     STREAMS_ANONYMOUS, "RCS_STREAMS_ANONYMOUS", "--streams-anonymous";
+    WEBHOOK_PRIVATE_TARGETS, "RCS_WEBHOOK_PRIVATE_TARGETS", "--webhook-private-targets";
     TRUSTED_PROXIES, "RCS_TRUSTED_PROXIES", "--trusted-proxies";
     LOG, "RCS_LOG", "--log";
     LOG_FORMAT, "RCS_LOG_FORMAT", "--log-format";

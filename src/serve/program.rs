@@ -99,6 +99,7 @@ fn start(config: Config, metrics: Metrics) -> Start {
         // A heartbeat may be lost, and the next one be late; three in a row are a sign.
         leases: Terms { worker: config.heartbeat_interval * 3, environment: config.disconnect_timeout },
         trusted_proxies: config.trusted_proxies,
+        webhook_private_targets: config.webhook_private_targets,
         observer: Arc::new(observe),
         metrics: Some(metrics),
     }

@@ -4,11 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use uuid::Uuid;
 
+use super::outbound::Outbound;
 use crate::{
     domain::{EnvironmentId, SessionId},
     relay::Relay,
     security::{
-        self, AnonymousRights, NoRandomness, Secret, SigningKeys, Throttle,
+        self, AnonymousRights, NoRandomness, Secret, SigningKeys, Throttle, WebhookKeys,
         token::{SessionClaims, WorkerClaims, sign_environment, sign_session, sign_worker},
     },
 };
@@ -48,6 +49,10 @@ pub struct House {
     pub throttle: Throttle,
     pub settings: Settings,
     pub metrics: RenderMetrics,
+    /// The way to webhooks.
+    pub outbound: Outbound,
+    /// What they verify us with.
+    pub webhook_keys: Arc<WebhookKeys>,
 }
 
 impl std::fmt::Debug for House {

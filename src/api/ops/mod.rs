@@ -165,7 +165,16 @@ mod tests {
         };
         let signing = Arc::new(SigningKeys::open(&directory.join("signing.key")).expect("keys"));
         let throttle = Throttle::new(ThrottleConfig::default());
-        Arc::new(House { relay, signing, throttle, settings, metrics: Arc::new(|| "rcs_sessions 1\n".into()) })
+        let webhook_keys = WebhookKeys::open(&directory.join("webhook.key")).expect("keys");
+        Arc::new(House {
+            relay,
+            signing,
+            throttle,
+            settings,
+            metrics: Arc::new(|| "rcs_sessions 1\n".into()),
+            outbound: Outbound::new(PrivateTargets::default()),
+            webhook_keys: Arc::new(webhook_keys),
+        })
     }
 
     async fn get(house: &Arc<House>, path: &str, peer: &str, token: &str) -> (u16, String) {

@@ -258,7 +258,7 @@ fn rest(found: &Subscription, now: Timestamp) -> Option<Timestamp> {
 }
 
 /// How long to wait after so many failures before this one: doubled each time, between the protocol's bounds.
-pub(in super::super) fn backoff_ms(failures_before: u32) -> u64 {
+pub fn backoff_ms(failures_before: u32) -> u64 {
     let factor = 1_u64.checked_shl(failures_before).filter(|_| failures_before < 32).unwrap_or(u64::MAX);
     limits::WEBHOOK_RETRY_MS_MIN.saturating_mul(factor).min(limits::WEBHOOK_RETRY_MS_MAX)
 }

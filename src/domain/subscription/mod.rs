@@ -26,6 +26,7 @@ pub use feed::Position;
 pub use pattern::{InvalidPath, Pattern, StreamPath};
 
 pub(super) use apply::apply;
+pub use decide::backoff_ms;
 pub(super) use decide::{ack, claim, create, delete, expire, link, note_delivery, release, retry, unlink};
 pub(super) use follow::follow;
 
@@ -149,6 +150,7 @@ pub struct Retry {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
     pub path: StreamPath,
+    pub feed: Option<Stream>,
     pub explicit: bool,
     pub acked: Position,
     pub tail: Position,
@@ -185,6 +187,7 @@ impl Subscription {
     pub fn progress<'a>(&'a self, world: &'a World) -> impl Iterator<Item = Progress> + 'a {
         self.links.iter().map(|(path, link)| Progress {
             path: path.clone(),
+            feed: link.feed,
             explicit: link.explicit,
             acked: link.acked,
             tail: link.tail(world),
