@@ -39,6 +39,7 @@ fn with_nothing_set_it_listens_on_loopback() {
     RCS_WS_IDLE_TIMEOUT        30 s
     RCS_WS_KEEPALIVE_INTERVAL  20 s
     RCS_WEB_CORS_ORIGINS       (none)
+    RCS_WEBHOOK_PRIVATE_TARGETS (none)
     RCS_TRUSTED_PROXIES        (none)
     RCS_LOG                    info
     RCS_LOG_FORMAT             text
@@ -77,6 +78,7 @@ fn the_effective_configuration_is_printed_without_secrets() {
     RCS_WS_IDLE_TIMEOUT        30 s
     RCS_WS_KEEPALIVE_INTERVAL  20 s
     RCS_WEB_CORS_ORIGINS       https://app.example.com,http://localhost:5173
+    RCS_WEBHOOK_PRIVATE_TARGETS (none)
     RCS_TRUSTED_PROXIES        10.0.0.0/8,127.0.0.1
     RCS_LOG                    info,rcs::relay=debug
     RCS_LOG_FORMAT             json

@@ -175,6 +175,10 @@ pub const WORKER_REPORT_WAIT_MS: u64 = 8_000;
 pub const BUSY_RETRY_MS: u64 = 100;
 /// Silence after which an event stream sends a comment. ccb gives a silent stream up after 45 s, proxies after 60 s.
 pub const SSE_KEEPALIVE_MS: u64 = 15_000;
+/// Streams that the timers look at in one tick of half a second, to see whether their time is over.
+pub const EXPIRY_CHECKS_MAX: usize = 1_024;
+/// Deleted streams that the timers strike off in one tick: each is a commit or two.
+pub const FORGET_STREAMS_MAX: usize = 16;
 /// A long poll on a stream is held for so long. Proxies cut at 30 s or 60 s.
 pub const STREAM_POLL_MS: u64 = 20_000;
 /// An event stream of a stream ends after so long, so that caches between us and many readers can put them together

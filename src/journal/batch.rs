@@ -1,12 +1,90 @@
-//! What every journal checks of a batch before it writes: that it continues the whole and each of its streams.
+//! A batch on its way into a journal: sealed record by record while it gathers, checked as a whole before it is written.
+//!
+//! Sealing (the stored bytes and their digest) is most of what an append computes, and it needs nothing of the journal.
+//! Whoever gathers a batch therefore does it while the batch before is still on its way to the disk.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
     sync::Arc,
 };
 
-use super::{Commit, JournalError, StreamTail};
+use super::{
+    Commit, JournalError, StreamTail,
+    chain::{self, Digest},
+    codec::{self, Stored},
+};
 use crate::domain::{Position, Record, Sequence, Stream, Timestamp};
+
+/// Records that are to be committed at once, with their stored bytes.
+#[derive(Debug, Default)]
+pub struct Batch {
+    records: Vec<Arc<Record>>,
+    /// The stored bytes of all records, one after the other.
+    bytes: Vec<u8>,
+    /// Where the bytes of each record end.
+    ends: Vec<usize>,
+    digests: Vec<Digest>,
+}
+
+impl Batch {
+    /// A batch of these records.
+    pub fn of(records: &[Arc<Record>]) -> Result<Self, JournalError> {
+        let mut batch = Self::default();
+        for record in records {
+            batch.push(Arc::clone(record))?;
+        }
+        Ok(batch)
+    }
+
+    /// Adds a record. One that cannot be stored is refused and leaves the batch as it was.
+    pub fn push(&mut self, record: Arc<Record>) -> Result<(), JournalError> {
+        let start = self.bytes.len();
+        let digest = codec::encode(&record, &mut self.bytes)
+            .and_then(|()| Stored::parse(&self.bytes[start..]).map_err(|flaw| flaw.at(record.position)))
+            .map(|stored| stored.digest());
+        match digest {
+            Ok(digest) => {
+                self.digests.push(digest);
+                self.ends.push(self.bytes.len());
+                self.records.push(record);
+                Ok(())
+            }
+            Err(error) => {
+                self.bytes.truncate(start);
+                Err(error)
+            }
+        }
+    }
+
+    /// The records, in order.
+    pub fn records(&self) -> &[Arc<Record>] {
+        &self.records
+    }
+
+    /// Whether there is nothing to commit.
+    pub const fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// How much would be stored, in bytes.
+    pub const fn stored_bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Each record with its stored bytes.
+    pub(super) fn rows(&self) -> impl Iterator<Item = (&Arc<Record>, &[u8])> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        let rows = starts.zip(&self.ends).map(|(start, &end)| &self.bytes[start..end]);
+        self.records.iter().zip(rows)
+    }
+
+    /// The commit of this batch after one that closed with `previous`; `None` when there is nothing to commit.
+    pub(super) fn commit(&self, previous: &[u8; 32]) -> Option<Commit> {
+        let (first, last) = (self.records.first()?, self.records.last()?);
+        let link = chain::link(previous, first.position, last.position, last.at, self.digests.iter().copied());
+        Some(Commit { first: first.position, last: last.position, at: last.at, link })
+    }
+}
 
 /// What a batch does to a stream.
 #[derive(Debug, Clone, Copy)]

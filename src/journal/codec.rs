@@ -269,8 +269,8 @@ pub(super) fn decode_fact(fact: rows::Fact<'_>, position: Position) -> Result<Re
     record.ok_or_else(|| Flaw::new("the fact says nothing"))
 }
 
-/// The stored bytes of a record.
-pub(super) fn encode(record: &Record) -> Result<Vec<u8>, JournalError> {
+/// Adds the stored bytes of a record to `bytes`. What was added when it fails is the caller's to take back.
+pub(super) fn encode(record: &Record, bytes: &mut Vec<u8>) -> Result<(), JournalError> {
     let payload = (!record.payload.is_empty()).then_some(&record.payload);
     let event_stays = record.event.shapes_world();
     let payload_stays = matches!(record.event, Event::MetadataPatched { .. });
@@ -286,21 +286,23 @@ pub(super) fn encode(record: &Record) -> Result<Vec<u8>, JournalError> {
     };
     let body = BodyOut { event: (!event_stays).then_some(&record.event), payload: payload.filter(|_| !payload_stays) };
 
-    let mut bytes = Vec::with_capacity(record.payload.len() + 256);
+    let start = bytes.len();
+    bytes.reserve(record.payload.len() + 256);
     bytes.extend_from_slice(&[VERSION, 0, 0, 0, 0]);
-    pack(&mut bytes, &head)?;
-    let head_bytes = bytes.len() - PREFIX_BYTES;
+    pack(bytes, &head)?;
+    let head_bytes = bytes.len() - start - PREFIX_BYTES;
     if body.event.is_some() || body.payload.is_some() {
-        pack(&mut bytes, &body)?;
+        pack(bytes, &body)?;
     }
-    if bytes.len() > limits::RECORD_BYTES_MAX {
-        let (bytes, bytes_max) = (bytes.len(), limits::RECORD_BYTES_MAX);
-        return Err(JournalError::TooLarge { position: record.position, bytes, bytes_max });
+    let stored_bytes = bytes.len() - start;
+    if stored_bytes > limits::RECORD_BYTES_MAX {
+        let bytes_max = limits::RECORD_BYTES_MAX;
+        return Err(JournalError::TooLarge { position: record.position, bytes: stored_bytes, bytes_max });
     }
     // Fits: the whole is below RECORD_BYTES_MAX.
     let length = u32::try_from(head_bytes).unwrap_or(u32::MAX);
-    bytes[1..PREFIX_BYTES].copy_from_slice(&length.to_be_bytes());
-    Ok(bytes)
+    bytes[start + 1..start + PREFIX_BYTES].copy_from_slice(&length.to_be_bytes());
+    Ok(())
 }
 
 fn pack<T: Serialize>(bytes: &mut Vec<u8>, value: &T) -> Result<(), JournalError> {

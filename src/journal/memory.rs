@@ -8,9 +8,9 @@ use std::{
 };
 
 use super::{
-    Bounds, Commit, Fault, Journal, JournalError, JournalReader, StreamTail, Verdict, batch,
+    Batch, Bounds, Commit, Fault, Journal, JournalError, JournalReader, StreamTail, Verdict, batch,
     chain::{self, Audit, Seal},
-    codec::{self, Stored},
+    codec::Stored,
     page::{self, Page},
 };
 use crate::domain::{DedupeKey, Epoch, Position, Record, Sequence, Stream, limits, stream::STREAM_KEY_BYTES};
@@ -52,24 +52,17 @@ impl MemoryJournal {
 }
 
 impl Journal for MemoryJournal {
-    fn append(&mut self, records: &[Arc<Record>]) -> Result<Commit, JournalError> {
+    fn commit(&mut self, batch: &Batch) -> Result<Commit, JournalError> {
         let anchor = chain::anchor(self.shared.epoch);
         let mut log = self.shared.write();
         let tail = log.tail();
-        batch::check(records, tail, |stream| Ok(log.streams.get(&stream.to_key()).map(|stream| stream.tail)))?;
+        let tail_of = |stream: Stream| Ok(log.streams.get(&stream.to_key()).map(|stream| stream.tail));
+        batch::check(batch.records(), tail, tail_of)?;
         let before = log.commits.last().copied().unwrap_or(batch::nothing_yet(anchor));
-        let (Some(first), Some(last)) = (records.first(), records.last()) else { return Ok(before) };
-
-        let rows = records.iter().map(|record| codec::encode(record)).collect::<Result<Vec<_>, _>>()?;
-        let mut digests = Vec::with_capacity(rows.len());
-        for (row, record) in rows.iter().zip(records) {
-            digests.push(Stored::parse(row).map_err(|flaw| flaw.at(record.position))?.digest());
-        }
-        let link = chain::link(&before.link, first.position, last.position, last.at, digests);
-        let commit = Commit { first: first.position, last: last.position, at: last.at, link };
-        log.rows.extend(rows);
+        let Some(commit) = batch.commit(&before.link) else { return Ok(before) };
         log.commits.push(commit);
-        for record in records {
+        for (record, row) in batch.rows() {
+            log.rows.push(row.to_vec());
             log.count(record);
         }
         Ok(commit)

@@ -30,6 +30,7 @@ pub mod memory;
 mod page;
 pub mod redb;
 
+pub use batch::Batch;
 pub use memory::MemoryJournal;
 pub use redb::{Copied, RedbJournal, RedbReader, backup, fresh_epoch, maintenance, restore};
 
@@ -123,13 +124,18 @@ pub struct Fault {
 
 /// The one hand that writes.
 pub trait Journal: Debug + Send {
-    /// Commits the records as one batch, durably. Returns after the sync.
+    /// Commits the batch durably. Returns after the sync.
     ///
-    /// `records` are numbered by the caller; the journal checks that positions follow its tail without a hole and that
+    /// Records are numbered by the caller; the journal checks that positions follow its tail without a hole and that
     /// sequences follow each stream's tail, and refuses the whole batch otherwise. After a [`JournalError::Storage`]
     /// nothing more may be written: the process must start again from what is on disk. An empty batch writes nothing
     /// and answers the last commit.
-    fn append(&mut self, records: &[Arc<Record>]) -> Result<Commit, JournalError>;
+    fn commit(&mut self, batch: &Batch) -> Result<Commit, JournalError>;
+
+    /// Seals the records and commits them as one batch.
+    fn append(&mut self, records: &[Arc<Record>]) -> Result<Commit, JournalError> {
+        self.commit(&Batch::of(records)?)
+    }
 
     /// Forgets the bodies of a stream up to and including `through`, keeping their digests in the chain. Returns how
     /// many were forgotten by this call; call again until it is 0. Each call is bounded and durable on its own.

@@ -46,12 +46,11 @@ use self::{
     tables::{COMMITS, EVENTS, SEGMENTS, STREAMS},
 };
 use super::{
-    Commit, Journal, JournalError, JournalReader,
+    Batch, Commit, Journal, JournalError, JournalReader,
     batch::{self, Bases},
-    chain,
-    codec::{self, Stored, rows},
+    codec::{Stored, rows},
 };
-use crate::domain::{Epoch, Position, Record, Sequence, Stream, Timestamp, limits};
+use crate::domain::{Epoch, Sequence, Stream, limits};
 
 /// The journal in a file, and the one hand that writes it.
 pub struct RedbJournal {
@@ -130,40 +129,29 @@ impl RedbJournal {
     }
 
     /// Checks a batch against the ends of the journal and of its streams.
-    fn check(&self, records: &[Arc<Record>]) -> Result<Bases, JournalError> {
-        let doing = "look up a stream";
+    fn check(&self, batch: &Batch) -> Result<Bases, JournalError> {
         let live = self.shared.live();
-        let txn = self.shared.db.begin_read().map_err(failed("begin to read"))?;
-        let streams = txn.open_table(STREAMS).map_err(failed(doing))?;
-        batch::check(records, live.tail, |stream| {
+        // Most streams of a busy server are in memory.
+        let mut txn = None;
+        batch::check(batch.records(), live.tail, |stream| {
             if let Some(entry) = live.streams.get(&stream) {
                 return Ok(Some(entry.tail));
             }
-            let row = streams.get(&stream.to_key()).map_err(failed(doing))?;
-            Ok(row.map(|row| rows::read_stream(row.value())))
+            let txn = match &mut txn {
+                Some(txn) => txn,
+                none => none.insert(self.shared.db.begin_read().map_err(failed("begin to read"))?),
+            };
+            index::stream_tail(txn, stream)
         })
     }
 
-    /// The batch as stored bytes, with its link.
-    fn seal(&self, records: &[Arc<Record>]) -> Result<(Vec<Vec<u8>>, Commit), JournalError> {
-        let rows = records.iter().map(|record| codec::encode(record)).collect::<Result<Vec<_>, _>>()?;
-        let mut digests = Vec::with_capacity(rows.len());
-        for (row, record) in rows.iter().zip(records) {
-            digests.push(Stored::parse(row).map_err(|flaw| flaw.at(record.position))?.digest());
-        }
-        let end = |record: Option<&Arc<Record>>| record.map_or((Position::ZERO, Timestamp(0)), |r| (r.position, r.at));
-        let ((first, _), (last, at)) = (end(records.first()), end(records.last()));
-        let link = chain::link(&self.shared.live().link, first, last, at, digests);
-        Ok((rows, Commit { first, last, at, link }))
-    }
-
     /// Takes a durable batch into memory.
-    fn note(&self, records: &[Arc<Record>], rows: &[Vec<u8>], bases: &Bases, commit: Commit, settled: bool) {
+    fn note(&self, batch: &Batch, bases: &Bases, commit: Commit, settled: bool) {
         self.advance(|live| {
             if settled {
                 live.settle();
             }
-            for (record, row) in records.iter().zip(rows) {
+            for (record, row) in batch.rows() {
                 let fact = Stored::parse(row).ok().filter(|_| record.event.shapes_world()).map(|stored| stored.fact());
                 let arrival = Arrival {
                     position: record.position,
@@ -197,32 +185,28 @@ fn transact<T>(
 }
 
 impl Journal for RedbJournal {
-    fn append(&mut self, records: &[Arc<Record>]) -> Result<Commit, JournalError> {
+    fn commit(&mut self, batch: &Batch) -> Result<Commit, JournalError> {
         self.refuse_if_broken()?;
-        if records.is_empty() {
-            return Ok(self.last);
-        }
-        let bases = self.check(records)?;
-        let (rows, commit) = self.seal(records)?;
-        let bytes = rows.iter().map(Vec::len).sum();
+        let bases = self.check(batch)?;
+        let Some(commit) = batch.commit(&self.shared.live().link) else { return Ok(self.last) };
         let shared = self.shared.clone();
         // The checkpoint covers what came before this batch, so that no reader finds the batch in the index before it
         // is in memory.
-        let due = shared.live().is_full_for(records.len(), bytes, self.bounds);
+        let due = shared.live().is_full_for(batch.records().len(), batch.stored_bytes(), self.bounds);
         self.write(|txn| {
             let doing = "append records";
             if due {
                 index::write(txn, &shared.live())?;
             }
             let mut events = txn.open_table(EVENTS).map_err(failed(doing))?;
-            for (row, record) in rows.iter().zip(records) {
-                events.insert(record.position.0, row.as_slice()).map_err(failed(doing))?;
+            for (record, row) in batch.rows() {
+                events.insert(record.position.0, row).map_err(failed(doing))?;
             }
             let mut commits = txn.open_table(COMMITS).map_err(failed(doing))?;
             commits.insert(commit.last.0, &rows::commit(&commit)).map_err(failed(doing))?;
             Ok(())
         })?;
-        self.note(records, &rows, &bases, commit, due);
+        self.note(batch, &bases, commit, due);
         self.last = commit;
         if self.shared.live().is_full_for(0, 0, self.bounds) {
             self.checkpoint()?;

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Relay, hub::lock};
+use super::{Relay, RelayError, hub::lock};
 use crate::domain::{Actor, Command, EnvironmentId, Event, Record, SessionId, SubscriptionId, World, limits};
 
 /// Whose presence it is.
@@ -235,10 +235,12 @@ impl Relay {
             }
             self.shared.hubs.prune();
             for lease in self.shared.leases.expired(Instant::now()) {
-                if self.stands(lease) {
-                    self.tell(lease.lost()).await;
+                if self.stands(lease) && !self.tell(lease.lost()).await {
+                    self.shared.leases.extend(lease, Duration::ZERO, false);
                 }
             }
+            self.expire_due().await;
+            self.forget_deleted().await;
         }
     }
 
@@ -253,11 +255,11 @@ impl Relay {
         }
     }
 
-    /// Submits what the relay itself noticed. A refusal means that the thing is gone, which is as good; a full queue
-    /// means that it is noticed again.
-    async fn tell(&self, command: Command) {
-        if let Err(error) = self.submit(Actor::System, command).await {
-            tracing::debug!(%error, "a change of presence was not recorded");
-        }
+    /// Submits what the relay itself noticed. A refusal means that the thing is gone, which is as good. Returns whether it
+    /// was heard: a full queue means that it has to be noticed again.
+    async fn tell(&self, command: Command) -> bool {
+        let Err(error) = self.submit(Actor::System, command).await else { return true };
+        tracing::debug!(%error, "a change of presence was not recorded");
+        !matches!(error, RelayError::Busy { .. })
     }
 }

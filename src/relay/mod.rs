@@ -22,7 +22,10 @@ use crate::{
     journal::{Journal, JournalReader, StreamTail},
 };
 
+mod committer;
 mod connections;
+mod expiry;
+mod hand;
 mod handover;
 mod hub;
 mod leases;
@@ -33,11 +36,12 @@ mod subscription;
 mod tests;
 mod writer;
 
+pub use committer::CommitReport;
 pub use connections::Connection;
+pub use expiry::InUse;
 pub use leases::{Held, Lease, Terms};
 pub use retention::Retention;
 pub use subscription::Subscription;
-pub use writer::CommitReport;
 
 /// What callers of this floor must name although it comes from below: how much to read, and why reading failed.
 pub use crate::journal::{Bounds, JournalError};
@@ -134,6 +138,7 @@ struct Shared {
     hubs: hub::Hubs,
     leases: leases::Leases,
     connections: connections::Connections,
+    expiry: expiry::Expiry,
     clock: Clock,
     queue: mpsc::Sender<writer::Job>,
     closing: watch::Sender<bool>,
@@ -144,14 +149,17 @@ struct Shared {
 /// Waits for the writer to end.
 #[derive(Debug)]
 pub struct WriterHandle {
-    thread: thread::JoinHandle<()>,
+    /// Its two halves, in the order in which they end.
+    threads: [thread::JoinHandle<()>; 2],
 }
 
 impl WriterHandle {
     /// Blocks until the writer has committed what it had taken and closed the journal.
     pub fn join(self) {
-        // A panic of the writer has already ended the process, or the test that injected it.
-        let _ended = self.thread.join();
+        for thread in self.threads {
+            // A panic of the writer has already ended the process, or the test that injected it.
+            let _ended = thread.join();
+        }
     }
 }
 
@@ -162,22 +170,25 @@ impl Relay {
         let world = replay::rebuild(reader.as_ref())?;
         let (queue, jobs) = mpsc::channel(limits::WRITER_QUEUE_MAX);
         let leases = leases::Leases::of(&world, options.leases);
+        let expiry = expiry::Expiry::of(&world, (options.clock)());
         let shared = Arc::new(Shared {
             world: RwLock::new(world.clone()),
             hubs: hub::Hubs::new(Arc::clone(&reader)),
             leases,
             connections: connections::Connections::default(),
+            expiry,
             clock: options.clock,
             queue,
             closing: watch::Sender::new(false),
             subscriptions: watch::Sender::new(Position::ZERO),
             reader,
         });
-        let writer = writer::Writer::new(journal, world, Arc::clone(&shared), options.observer);
-        let thread = thread::Builder::new().name("rcs-writer".into()).spawn(move || writer.run(jobs));
-        let thread =
-            thread.map_err(|error| JournalError::Storage { doing: "start its writer", source: error.into() })?;
-        Ok((Self { shared }, WriterHandle { thread }))
+        let hand = Arc::new(hand::Hand::default());
+        let writer = writer::Writer::new(world, Arc::clone(&shared), Arc::clone(&hand));
+        let committer = committer::Committer::new(journal, Arc::clone(&shared), hand, options.observer);
+        let threads =
+            [spawn("rcs-writer", move || writer.run(jobs))?, spawn("rcs-committer", move || committer.run())?];
+        Ok((Self { shared }, WriterHandle { threads }))
     }
 
     /// A relay over a journal that is gone with it: what tests of the floors above stand on.
@@ -230,7 +241,7 @@ impl Relay {
     /// Forgets the bodies of a stream up to and including `through`. Readers below get a gap from then on.
     pub async fn trim(&self, stream: Stream, through: Sequence) -> Result<usize, RelayError> {
         let (reply, done) = oneshot::channel();
-        let job = writer::Job::Trim { stream, through, reply };
+        let job = writer::Job::Trim(hand::Trim { stream, through, reply });
         self.shared.queue.send(job).await.map_err(|_| RelayError::Closing)?;
         done.await.unwrap_or(Err(RelayError::Closing))
     }
@@ -302,6 +313,11 @@ impl Relay {
         // A full queue is being drained; the writer always makes room.
         let _closed = self.shared.queue.send(writer::Job::Close).await;
     }
+}
+
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<thread::JoinHandle<()>, JournalError> {
+    let thread = thread::Builder::new().name(name.into()).spawn(body);
+    thread.map_err(|error| JournalError::Storage { doing: "start its writer", source: error.into() })
 }
 
 /// One read at the house bounds.

@@ -12,7 +12,7 @@ use crate::{
         command::{Incoming, Meaning, Said},
         event::{MessageKind, SessionCreated},
     },
-    journal::{Commit, memory::MemoryJournal},
+    journal::{self, Commit, memory::MemoryJournal},
 };
 
 /// Lets commits pass, or holds them.
@@ -43,9 +43,9 @@ struct Gated {
 }
 
 impl Journal for Gated {
-    fn append(&mut self, records: &[Arc<Record>]) -> Result<Commit, JournalError> {
+    fn commit(&mut self, batch: &journal::Batch) -> Result<Commit, JournalError> {
         self.gate.pass();
-        self.inner.append(records)
+        self.inner.commit(batch)
     }
 
     fn trim(&mut self, stream: Stream, through: Sequence) -> Result<usize, JournalError> {

@@ -7,6 +7,7 @@ use crate::{
     api::common::{
         BadRequest, Call, House, Response,
         identity::Unknown,
+        origin::ForeignOrigin,
         reply::{empty, json_as},
     },
     domain::{InvalidId, Outcome, Refusal},
@@ -177,6 +178,12 @@ impl From<Denied> for Failure {
             Denied::Role { .. } | Denied::Token { .. } => Self::new(ProblemKind::Forbidden, error.to_string()),
             Denied::Foreign => Self::absent("such thing"),
         }
+    }
+}
+
+impl From<ForeignOrigin> for Failure {
+    fn from(error: ForeignOrigin) -> Self {
+        Self::new(ProblemKind::ForeignOrigin, error.to_string())
     }
 }
 

@@ -1,81 +1,9 @@
-//! From a record to the event that clients see, written without a detour: a history of a hundred thousand is one copy
-//! of each payload. `wire::web::Event` is the same shape, and a test holds the two together.
+//! What the room shows of records beside the event that every room shows: a payload by itself, a line of the audit.
 
-use std::io::Write as _;
+use serde_json::value::RawValue;
 
-use serde_json::{Map, Value, value::RawValue};
-
-use crate::{
-    api::common::stream::single_line,
-    domain::{Actor, Event, Record},
-    wire::web::{AuditRecord, Author},
-};
-
-/// Members of events that are ours alone: digests, which would let a reader test guesses.
-const WITHHELD: [&str; 2] = ["digest", "fingerprint"];
-
-/// Appends the event as JSON on one line.
-pub(super) fn event(record: &Record, out: &mut Vec<u8>) {
-    let Record { position, sequence, at, event, .. } = record;
-    let kind = event.kind();
-    // Writing to memory cannot fail.
-    let _written = write!(out, r#"{{"sequence":{sequence},"position":{position},"at":"{at}","kind":"{kind}","by":"#);
-    json(&author(record.actor), out);
-    out.extend_from_slice(br#","data":"#);
-    data(event, out);
-    out.extend_from_slice(br#","payload":"#);
-    if record.payload.is_empty() {
-        out.extend_from_slice(b"null");
-    } else {
-        single_line(&record.payload, out);
-    }
-    out.push(b'}');
-}
-
-/// Appends an event's own fields as an object.
-fn data(event: &Event, out: &mut Vec<u8>) {
-    let withholds = matches!(
-        event,
-        Event::KeyCreated(_) | Event::MessagePosted { .. } | Event::PermissionDecided(_) | Event::CommandDone { .. }
-    );
-    if withholds {
-        return json(&fields(event), out);
-    }
-    // The journal's form is `{"<kind>":{<fields>}}`: what is wanted is the inside.
-    let outer = serde_json::to_vec(event).unwrap_or_default();
-    let inner = outer.get(event.kind().len() + 4..outer.len().saturating_sub(1));
-    out.extend_from_slice(inner.unwrap_or(b"{}"));
-}
-
-fn fields(event: &Event) -> Map<String, Value> {
-    let Ok(Value::Object(outer)) = serde_json::to_value(event) else { return Map::new() };
-    let Some(Value::Object(mut fields)) = outer.into_iter().next().map(|(_, fields)| fields) else { return Map::new() };
-    for name in WITHHELD {
-        fields.remove(name);
-    }
-    fields
-}
-
-/// Our own types serialise; if one did not, the reader gets null rather than a broken stream.
-fn json<T: serde::Serialize>(value: &T, out: &mut Vec<u8>) {
-    let start = out.len();
-    if let Err(error) = serde_json::to_writer(&mut *out, value) {
-        tracing::error!(%error, "an event could not be written");
-        out.truncate(start);
-        out.extend_from_slice(b"null");
-    }
-}
-
-/// Who caused it.
-pub(super) const fn author(actor: Actor) -> Author {
-    match actor {
-        Actor::Key(id) => Author::Key(id),
-        Actor::Worker(id) => Author::Worker(id),
-        Actor::Environment(id) => Author::Environment(id),
-        Actor::System => Author::System,
-        Actor::Anonymous => Author::Anonymous,
-    }
-}
+pub(super) use crate::api::common::render::{author, event};
+use crate::{api::common::render::fields, domain::Record, wire::web::AuditRecord};
 
 /// The payload as it came, if it is JSON: chunks of files are not.
 pub(super) fn payload(record: &Record) -> Option<Box<RawValue>> {

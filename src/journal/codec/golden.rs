@@ -13,8 +13,9 @@ use crate::domain::{
     EnvironmentId, FileId, KeyId, MessageId, OwnerId, RequestId, SessionId, UserStreamId, WorkId,
     command::{Outcome, WorkGrant},
     event::{
-        Control, EnvironmentRegistered, FileStored, Fingerprint, KeyCreated, MessageKind, PermissionDecided,
-        PermissionRequested, Role, Rule, SecretDigest, SessionCreated, Status, Verdict,
+        Control, EnvironmentRegistered, FileStored, Fingerprint, ForkPoint, KeyCreated, Lifetime, MessageKind,
+        PermissionDecided, PermissionRequested, ProducerStamp, Role, Rule, SecretDigest, SessionCreated, Status,
+        UserAppended, UserStreamCreated, Verdict,
     },
 };
 
@@ -142,6 +143,26 @@ fn about_permissions_and_files() -> Vec<Event> {
     ]
 }
 
+fn about_user_streams() -> Vec<Event> {
+    let stream = UserStreamId::from_uuid(UUID);
+    let producer = Some(ProducerStamp { id: "producer-1".into(), epoch: 3, seq: 70_000 });
+    let created = |name: &str, lifetime, fork| {
+        let (name, content_type) = (name.into(), "application/json".into());
+        Event::UserStreamCreated(UserStreamCreated { stream, owner: owner(), name, content_type, lifetime, fork })
+    };
+    let fork = ForkPoint { source: stream, position: 300, part: 2 };
+    vec![
+        created("a/b", Lifetime::Forever, None),
+        created("c", Lifetime::Sliding { seconds: 3_600 }, Some(fork)),
+        created("d", Lifetime::Until { at: Timestamp(1_863_719_200_000) }, None),
+        Event::UserAppended(UserAppended::default()),
+        Event::UserAppended(UserAppended { producer: producer.clone(), stream_seq: Some("0042".into()), closes: true }),
+        Event::UserStreamClosed { producer, stream_seq: None },
+        Event::UserStreamDeleted { stream, expired: true },
+        Event::UserStreamForgotten { stream },
+    ]
+}
+
 /// A record of every kind; streams, actors, keys and payloads take turns.
 pub(super) fn records() -> Vec<Record> {
     let streams = [
@@ -159,7 +180,8 @@ pub(super) fn records() -> Vec<Record> {
         Actor::Worker(SessionId::from_uuid(UUID)),
         Actor::Environment(EnvironmentId::from_uuid(UUID)),
     ];
-    let events = [about_keys_and_environments(), about_sessions(), about_permissions_and_files()].concat();
+    let events =
+        [about_keys_and_environments(), about_sessions(), about_permissions_and_files(), about_user_streams()].concat();
     let turn = |index: usize| Record {
         position: Position(index as u64 + 1),
         stream: streams[index % streams.len()],
@@ -191,7 +213,7 @@ fn file(version: u8) -> PathBuf {
 
 fn write() {
     let lines = records().iter().fold(String::new(), |mut lines, record| {
-        let bytes = encode(record).expect("encodes");
+        let bytes = encoded(record);
         let stored = Stored::parse(&bytes).expect("parses");
         let left = stored.forget().expect("was kept");
         let digest = hex(&stored.digest().0);
@@ -199,6 +221,12 @@ fn write() {
         lines
     });
     fs::write(file(VERSION), lines).expect("writes");
+}
+
+fn encoded(record: &Record) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    encode(record, &mut bytes).expect("encodes");
+    bytes
 }
 
 #[test]
@@ -233,14 +261,14 @@ fn today_writes_what_is_committed() {
     let text = fs::read_to_string(file(VERSION)).expect("is committed");
     for (line, record) in text.lines().zip(records()) {
         let kept = line.split(' ').nth(1).expect("has bytes");
-        assert_eq!(kept, hex(&encode(&record).expect("encodes")), "{}", record.event.kind());
+        assert_eq!(kept, hex(&encoded(&record)), "{}", record.event.kind());
     }
 }
 
 #[test]
 fn any_flipped_bit_changes_the_digest_or_cannot_be_read() {
     for record in records() {
-        let bytes = encode(&record).expect("encodes");
+        let bytes = encoded(&record);
         let left = Stored::parse(&bytes).expect("parses").forget().expect("was kept");
         for whole in [bytes, left] {
             let digest = Stored::parse(&whole).expect("parses").digest();
@@ -260,7 +288,7 @@ fn any_flipped_bit_changes_the_digest_or_cannot_be_read() {
 #[test]
 fn any_cut_is_noticed_and_nonsense_is_no_record() {
     for record in records() {
-        let bytes = encode(&record).expect("encodes");
+        let bytes = encoded(&record);
         let digest = Stored::parse(&bytes).expect("parses").digest();
         for length in 0..bytes.len() {
             let cut = Stored::parse(&bytes[..length]);
@@ -279,7 +307,7 @@ fn any_cut_is_noticed_and_nonsense_is_no_record() {
 
 #[test]
 fn a_record_of_a_later_release_is_refused_by_its_version() {
-    let mut bytes = encode(&records()[0]).expect("encodes");
+    let mut bytes = encoded(&records()[0]);
     bytes[0] = VERSION + 1;
     let flaw = Stored::parse(&bytes).expect("parses").head().expect_err("is refused");
     assert_eq!(flaw.reason(), format!("unknown version {}", VERSION + 1));

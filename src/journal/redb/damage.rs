@@ -7,10 +7,13 @@ use super::{
     tests::{OnDisk, gone, lived},
     *,
 };
-use crate::journal::{
-    Verdict,
-    conformance::{Subject, facts},
-    scribe::{ALL, Scribe},
+use crate::{
+    domain::Position,
+    journal::{
+        Verdict,
+        conformance::{Subject, facts},
+        scribe::{ALL, Scribe},
+    },
 };
 
 fn verify(path: &Path) -> Verdict {

@@ -40,6 +40,17 @@ impl KeyCache {
         usize::try_from(until.0).is_ok_and(|records| records.saturating_add(STREAM_COST) <= self.entries_max)
     }
 
+    /// Whether it is known without reading that no sequence before `until` has a key that begins with `short`.
+    pub(super) fn rules_out(&mut self, stream: Stream, short: u64, until: Sequence) -> bool {
+        if until <= Sequence(1) {
+            return true;
+        }
+        let Some(keys) = self.streams.get(&stream).filter(|keys| keys.next >= until) else { return false };
+        let unknown = keys.sorted.binary_search_by_key(&short, |&(known, _)| known).is_err();
+        self.touch(stream);
+        unknown
+    }
+
     /// The sequences before `until` whose key begins with `short`, in order. `load` reads the keys of a range of
     /// sequences (the end is exclusive), which is asked for only what was not read before.
     pub(super) fn candidates<E>(
@@ -77,6 +88,10 @@ impl KeyCache {
     }
 
     fn touch(&mut self, stream: Stream) {
+        // What was used last is still the last one used.
+        if self.streams.get(&stream).is_some_and(|keys| keys.used == self.clock && self.clock > 0) {
+            return;
+        }
         self.clock += 1;
         if let Some(keys) = self.streams.get_mut(&stream) {
             self.uses.remove(&keys.used);
@@ -128,6 +143,17 @@ mod tests {
         assert_eq!(ask(&mut cache, stream(1), 11, &mut loads), [Sequence(3)]);
         assert_eq!(ask(&mut cache, stream(1), 21, &mut loads), [Sequence(3), Sequence(13)]);
         assert_eq!(loads, [(1, 11), (11, 21)]);
+    }
+
+    #[test]
+    fn a_key_is_ruled_out_only_where_everything_was_read() {
+        let (mut cache, mut loads) = (KeyCache::new(1_000), Vec::new());
+        assert!(cache.rules_out(stream(1), 4, Sequence(1)), "there is nothing before the first");
+        assert!(!cache.rules_out(stream(1), 4, Sequence(2)), "nothing was read yet");
+        ask(&mut cache, stream(1), 4, &mut loads);
+        assert!(cache.rules_out(stream(1), 4, Sequence(4)));
+        assert!(!cache.rules_out(stream(1), 3, Sequence(4)), "it is there");
+        assert!(!cache.rules_out(stream(1), 4, Sequence(5)), "4 was not read yet");
     }
 
     #[test]

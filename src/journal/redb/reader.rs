@@ -294,13 +294,26 @@ impl JournalReader for RedbReader {
 
     fn find(&self, stream: Stream, key: DedupeKey) -> Result<Option<Sequence>, JournalError> {
         let short = rows::short(key);
-        let (txn, live) = self.snapshot(|live| {
-            live.streams.get(&stream).map(|entry| (entry.first, entry.candidates(short).collect::<Vec<_>>()))
-        })?;
-        let (until, fresh) = match live {
-            Some(live) => live,
+        let (first, fresh) = {
+            let live = self.shared.live();
+            let entry = live.streams.get(&stream);
+            let fresh = entry.map(|entry| entry.candidates(short).collect::<Vec<_>>()).unwrap_or_default();
+            (entry.map(|entry| entry.first), fresh)
+        };
+        // The common case, a key that nobody used before, is told from memory alone.
+        if let Some(first) = first
+            && fresh.is_empty()
+            && self.shared.keys().rules_out(stream, short, first)
+        {
+            return Ok(None);
+        }
+        // This transaction is later than that look, so what memory had then is in its events, and what came before
+        // `first` in its index.
+        let txn = self.shared.db.begin_read().map_err(failed("begin to read"))?;
+        let until = match first {
+            Some(first) => first,
             None => match index::stream_tail(&txn, stream)? {
-                Some(tail) => (tail.latest.next(), Vec::new()),
+                Some(tail) => tail.latest.next(),
                 None => return Ok(None),
             },
         };

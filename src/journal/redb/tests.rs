@@ -3,9 +3,12 @@
 use tempfile::TempDir;
 
 use super::*;
-use crate::journal::{
-    conformance::{self, Subject},
-    scribe::{Scribe, fact, key, said, stream},
+use crate::{
+    domain::{Position, Record},
+    journal::{
+        conformance::{self, Subject},
+        scribe::{Scribe, fact, key, said, stream},
+    },
 };
 
 /// A journal in a directory of its own.

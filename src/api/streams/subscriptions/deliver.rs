@@ -130,8 +130,6 @@ struct Call {
     url: String,
     body: Vec<u8>,
     snapshot: Vec<Progress>,
-    /// Attempts that failed before.
-    failures: u32,
 }
 
 async fn call(house: &House, subscription: SubscriptionId, generation: u64) {
@@ -164,8 +162,8 @@ fn retry_ms(failures: u32, dice: u64) -> u64 {
     base - fifth + dice % (2 * fifth + 1)
 }
 
-/// What to send, if the wake still stands; `None` inside if it may not be sent. Asked each time: what may be read is a
-/// matter of now.
+/// What to send, if the wake still stands, and how many attempts failed before; `None` inside if it may not be sent.
+/// Asked each time: what may be read is a matter of now.
 fn prepare(house: &House, id: SubscriptionId, generation: u64) -> Option<(Option<Call>, u32)> {
     let (found, sight, snapshot) = {
         let world = house.relay.world();
@@ -190,7 +188,7 @@ fn prepare(house: &House, id: SubscriptionId, generation: u64) -> Option<(Option
         callback_token: render::wake_token(house, id, generation).expose().to_owned(),
     };
     let body = serde_json::to_vec(&notification).ok()?;
-    Some((Some(Call { url: url.clone(), body, snapshot, failures }), failures))
+    Some((Some(Call { url: url.clone(), body, snapshot }), failures))
 }
 
 /// What whoever made the subscription may see of it now; `None`: nothing.
