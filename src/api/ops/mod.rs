@@ -126,13 +126,13 @@ mod tests {
 
     use super::*;
     use crate::{
-        api::common::Settings,
+        api::common::{Outbound, Settings},
         domain::{
             Actor, Command, KeyId, OwnerId,
             event::{KeyCreated, Role},
         },
         relay::Relay,
-        security::{SigningKeys, Throttle, ThrottleConfig, digest::secret_digest},
+        security::{PrivateTargets, SigningKeys, Throttle, ThrottleConfig, WebhookKeys, digest::secret_digest},
     };
 
     async fn house(directory: &std::path::Path) -> Arc<House> {
