@@ -6,5 +6,6 @@ mod bridge;
 mod ctl;
 mod harness;
 mod kill;
+mod streams;
 mod tidy;
 mod web;

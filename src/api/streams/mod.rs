@@ -25,6 +25,9 @@ mod source;
 pub mod subscriptions;
 mod write;
 
+#[cfg(test)]
+mod tests;
+
 pub use endpoint::Endpoint;
 pub use error::Failure;
 
