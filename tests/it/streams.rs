@@ -6,6 +6,7 @@ use crate::harness::{ALICE, Server};
 
 mod exactly_once;
 mod restart;
+mod subscriptions;
 
 /// How long anything may take before a test gives up.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::{
-    api::common::{Call, House, Outbound, Response, Settings},
+    api::common::{Call, House, Outbound, RequestNames, Response, Settings},
     domain::{
         self, Actor, Command, KeyId, MessageId, Outcome, OwnerId, Sequence, SessionId, WorkId,
         command::Prompt,
@@ -84,6 +84,7 @@ impl Bench {
         }
         let throttle = Throttle::new(ThrottleConfig::default());
         let metrics = Arc::new(String::new);
+        let names = RequestNames::since(relay.now());
         let webhook_keys = WebhookKeys::open(&directory.path().join("webhook.key")).expect("keys");
         let house = Arc::new(House {
             relay,
@@ -91,6 +92,7 @@ impl Bench {
             throttle,
             settings,
             metrics,
+            names,
             outbound: Outbound::new(PrivateTargets::default()),
             webhook_keys: Arc::new(webhook_keys),
         });

@@ -13,6 +13,6 @@ pub mod socket;
 pub mod stream;
 
 pub use call::{BadRequest, Call};
-pub use house::{House, Settings};
+pub use house::{House, RequestNames, Settings};
 pub use outbound::Outbound;
 pub use reply::Response;

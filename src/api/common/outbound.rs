@@ -53,7 +53,8 @@ pub enum BadTarget {
     Credentials,
     #[error("must begin with https://: http is only for private addresses that the operator allows")]
     Insecure,
-    #[error("leads to a private or local address ({0}), which the operator does not allow")]
+    /// The address is not told: whoever may name a URL must not learn what names mean in here.
+    #[error("leads to a private or local address, which the operator does not allow")]
     Private(IpAddr),
     #[error("names a host of private networks")]
     PrivateName,

@@ -167,6 +167,7 @@ mod tests {
         let throttle = Throttle::new(ThrottleConfig::default());
         let webhook_keys = WebhookKeys::open(&directory.join("webhook.key")).expect("keys");
         Arc::new(House {
+            names: crate::api::common::RequestNames::since(relay.now()),
             relay,
             signing,
             throttle,
@@ -214,7 +215,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let house = house(directory.path()).await;
         assert_eq!(get(&house, "/ready", "", "").await, (200, r#"{"status":"ready"}"#.into()));
-        house.relay.close().await;
+        house.relay.close();
         assert_eq!(get(&house, "/ready", "", "").await, (503, r#"{"status":"closing"}"#.into()));
         assert_eq!(get(&house, "/health", "", "").await, (200, r#"{"status":"ok","version":"1.2.3"}"#.into()));
     }

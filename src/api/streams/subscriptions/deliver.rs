@@ -27,6 +27,7 @@ use crate::{
     },
     relay::RelayError,
     security::{Grant, grant::grants, random},
+    telemetry,
     wire::streams::subscription::{Notification, NotificationAnswer},
 };
 
@@ -36,6 +37,9 @@ pub async fn deliver(house: Arc<House>) {
     let mut changed = house.relay.subscriptions_changed();
     let mut tasks = JoinSet::new();
     let mut under_way: HashMap<SubscriptionId, OwnerId> = HashMap::new();
+    for outcome in ["ok", "failed"] {
+        metrics::counter!(telemetry::WEBHOOK_DELIVERIES, "outcome" => outcome).increment(0);
+    }
     loop {
         // Before the look at the world: what changes after it is seen in the next round.
         changed.mark_unchanged();
@@ -140,13 +144,13 @@ async fn call(house: &House, subscription: SubscriptionId, generation: u64) {
     };
     let reason = match (prepared, answered) {
         (Some(call), Ok(answer)) if answer.status.is_success() => {
-            metrics::counter!("rcs_webhook_deliveries_total", "outcome" => "ok").increment(1);
+            metrics::counter!(telemetry::WEBHOOK_DELIVERIES, "outcome" => "ok").increment(1);
             return taken(house, subscription, generation, &call, &answer).await;
         }
         (_, Ok(answer)) => format!("status {}", answer.status.as_u16()),
         (_, Err(reason)) => reason,
     };
-    metrics::counter!("rcs_webhook_deliveries_total", "outcome" => "failed").increment(1);
+    metrics::counter!(telemetry::WEBHOOK_DELIVERIES, "outcome" => "failed").increment(1);
     tracing::debug!(%subscription, generation, %reason, "a webhook was not delivered");
     let dice = random::bytes().map_or(0, u64::from_be_bytes);
     let retry_at = house.relay.now().plus_ms(retry_ms(failures, dice));

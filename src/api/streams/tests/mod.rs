@@ -15,7 +15,7 @@ use http_body_util::BodyExt as _;
 use uuid::Uuid;
 
 use crate::{
-    api::common::{Call, House, Outbound, Settings, call::normal_path},
+    api::common::{Call, House, Outbound, RequestNames, Settings, call::normal_path},
     domain::{
         Actor, Command, KeyId, OwnerId, Timestamp,
         event::{KeyCreated, Role},
@@ -166,7 +166,9 @@ impl Bench {
         let throttle = Throttle::new(ThrottleConfig::default());
         let metrics = Arc::new(String::new);
         let webhook_keys = WebhookKeys::open(&directory.path().join("webhook.key")).expect("keys");
+        let names = RequestNames::since(relay.now());
         let house = Arc::new(House {
+            names,
             relay,
             signing: Arc::new(signing),
             throttle,

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::{
-    api::common::{Call, House, Outbound, Response, Settings, identity::message_key},
+    api::common::{Call, House, Outbound, RequestNames, Response, Settings, identity::message_key},
     domain::{
         Actor, Command, EnvironmentId, KeyId, MessageId, Outcome, OwnerId, SessionId, Timestamp,
         command::{Incoming, Meaning, Said},
@@ -126,6 +126,7 @@ impl Bench {
         }
         let throttle = Throttle::new(throttle);
         let metrics = Arc::new(|| "rcs_sessions 1\n".to_owned());
+        let names = RequestNames::since(relay.now());
         let webhook_keys = WebhookKeys::open(&directory.path().join("webhook.key")).expect("keys");
         let house = Arc::new(House {
             relay,
@@ -133,6 +134,7 @@ impl Bench {
             throttle,
             settings,
             metrics,
+            names,
             outbound: Outbound::new(PrivateTargets::default()),
             webhook_keys: Arc::new(webhook_keys),
         });

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::deliver;
 use crate::{
-    api::common::{Call, House, Outbound, Settings, outbound::Lookup},
+    api::common::{Call, House, Outbound, RequestNames, Settings, outbound::Lookup},
     domain::{
         Actor, Command, KeyId, OwnerId,
         event::{KeyCreated, Role},
@@ -95,7 +95,9 @@ impl Bench {
             };
             relay.submit(Actor::System, Command::CreateKey(created)).await.expect("a key");
         }
+        let names = RequestNames::since(relay.now());
         let house = Arc::new(House {
+            names,
             relay,
             signing: Arc::new(signing),
             throttle: Throttle::new(ThrottleConfig::default()),
