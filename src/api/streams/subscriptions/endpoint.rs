@@ -123,7 +123,8 @@ mod tests {
             }
         }
         let committed = include_str!("../../../../schema/streams/routes.txt");
-        let own = committed.lines().filter(|line| line.contains("/__ds")).fold(String::new(), |own, line| own + line + "\n");
+        let own =
+            committed.lines().filter(|line| line.contains("/__ds")).fold(String::new(), |own, line| own + line + "\n");
         assert_eq!(page, own, "the room changed: review schema/streams/routes.txt");
     }
 
