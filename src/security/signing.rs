@@ -262,7 +262,7 @@ pub(super) mod tests {
         assert!(again.verify(first, &message, tag.as_ref()));
         assert!(!again.verify(current, &message, tag.as_ref()));
         // A later rotation with a longer while gives the first key no more time.
-        again.rotate(Timestamp(2_000), Duration::from_secs(60)).expect("rotated");
+        again.rotate(Timestamp(2_000), Duration::from_mins(1)).expect("rotated");
         assert_eq!(again.retire_due(Timestamp(5_999)).expect("looked"), 0);
         assert!(again.verify(first, &message, tag.as_ref()));
         assert_eq!(again.retire_due(Timestamp(6_000)).expect("retired"), 1);
