@@ -211,6 +211,11 @@ pub const API_KEY_BYTES_MAX: usize = 256;
 pub const TOKEN_BYTES_MAX: usize = 1_024;
 /// Signing keys that verify at once. A yearly rotation leaves a session's token good for as long as any session lives.
 pub const SIGNING_KEYS_MAX: usize = 16;
+/// How long tokens of the key before stay good after a rotation, unless somebody says otherwise: longer than most
+/// runners and sessions live.
+pub const SIGNING_OVERLAP_SECONDS_DEFAULT: u64 = 30 * 86_400;
+/// The longest such time that may be asked for.
+pub const SIGNING_OVERLAP_SECONDS_MAX: u64 = 366 * 86_400;
 /// A private file: 16 signing keys have 2 KiB.
 pub const PRIVATE_FILE_BYTES_MAX: usize = 16 * 1024;
 /// Registrations of one principal per second, in the long run. A runner registers once in its life.
