@@ -149,11 +149,11 @@ metrics! {
     STREAMS_OPEN, "rcs_streams_open", MetricKind::Gauge;
     /// Records by which readers were behind the tail when they last read.
     SUBSCRIBER_LAG, "rcs_subscriber_lag_records", MetricKind::Histogram(RECORDS);
-    /// Requests answered, by room and status.
+    /// Requests answered, by room and class of status.
     REQUESTS, "rcs_requests_total", MetricKind::Counter;
-    /// Time to answer a request that is not a stream, by room, in seconds.
+    /// Time to answer, in seconds, by room, class of method and class of status; streams and held polls left out.
     REQUEST_SECONDS, "rcs_request_duration_seconds", MetricKind::Histogram(SECONDS);
-    /// Requests answered with 429, by what was counted.
+    /// Requests that came too often and were refused, by what was counted.
     THROTTLED, "rcs_throttled_total", MetricKind::Counter;
     /// Sessions, by state (active, archived).
     SESSIONS, "rcs_sessions", MetricKind::Gauge;

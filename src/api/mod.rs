@@ -5,11 +5,12 @@
 
 use std::{sync::Arc, time::Instant};
 
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, Method, StatusCode, header};
 use tracing::Instrument as _;
 use warp::{Filter as _, filters::BoxedFilter};
 
 use self::common::{Call, House, Response, front, reply};
+use crate::telemetry;
 
 pub mod bridge;
 pub mod common;
@@ -63,9 +64,10 @@ pub fn corridor(house: Arc<House>, roof: Roof) -> BoxedFilter<(Response,)> {
 async fn answer(house: Arc<House>, call: Call, roof: Roof) -> Response {
     let room = Room::of(&call);
     let started = Instant::now();
-    let name = request_id(&house, &call);
-    let (method, path) = (call.method.clone(), call.path.clone());
-    let span = tracing::debug_span!("request", room = room.name(), request_id = name.as_deref());
+    let (name, method_class) = (request_id(&house, &call), class_of_method(&call.method));
+    // Paths carry ids and no secrets; queries may carry what people type, so they stay out of the log.
+    let asked = tracing::enabled!(tracing::Level::DEBUG).then(|| (call.method.clone(), call.path.clone()));
+    let span = tracing::debug_span!("request", room = room.name(), request_id = name);
     let answering = async {
         match room {
             Room::Bridge => bridge::answer(house, call).await,
@@ -77,11 +79,18 @@ async fn answer(house: Arc<House>, call: Call, roof: Roof) -> Response {
     };
     let mut response = answering.instrument(span).await;
     let status = response.status();
-    // Paths carry ids and no secrets; queries may carry what people type, so they stay out of the log.
-    let (status_code, ms) = (status.as_u16(), started.elapsed().as_millis());
-    tracing::debug!(room = room.name(), %method, path, status = status_code, ms, "answered");
+    if let Some((method, path)) = asked {
+        let (status_code, ms) = (status.as_u16(), started.elapsed().as_millis());
+        tracing::debug!(room = room.name(), %method, path, status = status_code, ms, "answered");
+    }
     count(room, status);
-    if let Some(id) = name.and_then(|id| HeaderValue::from_str(&id).ok()) {
+    if !is_held(&response) {
+        let seconds = started.elapsed().as_secs_f64();
+        let (room, status) = (room.name(), class_of_status(status));
+        metrics::histogram!(telemetry::REQUEST_SECONDS, "room" => room, "method" => method_class, "status" => status)
+            .record(seconds);
+    }
+    if let Ok(id) = HeaderValue::from_str(&name) {
         response.headers_mut().insert("x-request-id", id);
     }
     response
@@ -99,22 +108,39 @@ fn open_socket(house: Arc<House>, call: Call, ws: warp::ws::Ws) -> Response {
 }
 
 /// The caller's own id for the request, if it is one that can be printed, else a fresh one.
-fn request_id(house: &House, call: &Call) -> Option<String> {
+fn request_id(house: &House, call: &Call) -> String {
     let sane = |id: &&str| id.len() <= 64 && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
-    match call.header("x-request-id").filter(sane) {
-        Some(given) => Some(given.to_owned()),
-        // Without randomness the request goes on unnamed; whatever needs a fresh id says so itself.
-        None => house.fresh().ok().map(|id| id.as_simple().to_string()),
-    }
+    call.header("x-request-id").filter(sane).map_or_else(|| house.names.next(), ToOwned::to_owned)
 }
 
 fn count(room: Room, status: StatusCode) {
-    let class = match status.as_u16() {
+    let status = class_of_status(status);
+    metrics::counter!(telemetry::REQUESTS, "room" => room.name(), "status" => status).increment(1);
+}
+
+/// Whether the time until this answer says nothing of the server: it goes on for as long as somebody reads it, or was
+/// held back until there was something to say.
+fn is_held(response: &Response) -> bool {
+    let media_type = response.headers().get(header::CONTENT_TYPE);
+    let is_stream = media_type.is_some_and(|media_type| media_type == "text/event-stream");
+    is_stream || response.extensions().get::<reply::Held>().is_some()
+}
+
+const fn class_of_status(status: StatusCode) -> &'static str {
+    match status.as_u16() {
         100..=199 => "1xx",
         200..=299 => "2xx",
         300..=399 => "3xx",
         400..=499 => "4xx",
         _ => "5xx",
-    };
-    metrics::counter!("rcs_requests_total", "room" => room.name(), "status" => class).increment(1);
+    }
+}
+
+/// Anybody can make up a method; these are the classes there are.
+fn class_of_method(method: &Method) -> &'static str {
+    match *method {
+        Method::GET | Method::HEAD => "read",
+        Method::POST | Method::PUT | Method::PATCH | Method::DELETE => "write",
+        _ => "other",
+    }
 }

@@ -21,7 +21,7 @@ pub use variable::ConfigError;
 use crate::{
     domain::limits::{
         DISCONNECT_SECONDS_MAX, DISCONNECT_SECONDS_MIN, INTERVAL_SECONDS_MAX, KEYS_MAX, NAME_BYTES_MAX, ORIGINS_MAX,
-        POLL_TIMEOUT_SECONDS_MAX, TOKEN_SECONDS_MAX, TOKEN_SECONDS_MIN,
+        POLL_TIMEOUT_SECONDS_MAX, RETENTION_DAYS_MAX, RETENTION_EVENTS_MIN, TOKEN_SECONDS_MAX, TOKEN_SECONDS_MIN,
     },
     paths::DataDirectory,
     security::{AnonymousRights, ApiKey, Secret, TrustedProxies, api_key::API_KEY_SHORT_BYTES},
@@ -29,8 +29,8 @@ use crate::{
 };
 use variable::{
     API_KEYS, BASE_URL, DATA, DISCONNECT_TIMEOUT, HEARTBEAT_INTERVAL, HOST, JWT_EXPIRES_IN, LOG, LOG_FORMAT,
-    POLL_TIMEOUT, PORT, STREAMS_ANONYMOUS, TRUSTED_PROXIES, VERSION, Values, WEB_CORS_ORIGINS, WS_IDLE_TIMEOUT,
-    WS_KEEPALIVE_INTERVAL,
+    POLL_TIMEOUT, PORT, RETENTION_ARCHIVED_DAYS, RETENTION_DAYS, RETENTION_EVENTS, STREAMS_ANONYMOUS, TRUSTED_PROXIES,
+    VERSION, Values, WEB_CORS_ORIGINS, WS_IDLE_TIMEOUT, WS_KEEPALIVE_INTERVAL,
 };
 
 /// The port that clients try when nobody told them another.
@@ -60,6 +60,8 @@ pub struct Config {
     pub socket_idle_timeout: Duration,
     /// How often a keep-alive message goes over each WebSocket.
     pub socket_keepalive_interval: Duration,
+    /// How long words are kept.
+    pub retention: Kept,
     /// Origins besides our own; see [`Config::allowed_origins`].
     pub cors_origins: Vec<Origin>,
     /// What callers without a credential may do with streams.
@@ -67,6 +69,17 @@ pub struct Config {
     pub trusted_proxies: TrustedProxies,
     pub log_filter: LogFilter,
     pub log_format: LogFormat,
+}
+
+/// How long words are kept. `None` keeps them for ever.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// After an archived session was last active.
+    pub archived: Option<Duration>,
+    /// After they were said.
+    pub age: Option<Duration>,
+    /// So many events of each session.
+    pub events: Option<u64>,
 }
 
 impl Config {
@@ -102,6 +115,7 @@ impl Config {
             )?,
             socket_idle_timeout: seconds(WS_IDLE_TIMEOUT, &options.ws_idle_timeout, 30, interval)?,
             socket_keepalive_interval: seconds(WS_KEEPALIVE_INTERVAL, &options.ws_keepalive_interval, 20, interval)?,
+            retention: kept(options, &values)?,
             cors_origins: origins(values.text(WEB_CORS_ORIGINS, options.web_cors_origins.as_deref())?.as_deref())?,
             streams_anonymous: anonymous(
                 values.parsed(STREAMS_ANONYMOUS, options.streams_anonymous.as_deref(), AnonymousRights::default())?,
@@ -212,6 +226,20 @@ fn data<E: Fn(&str) -> Option<OsString>>(options: &Options, values: &Values<E>) 
     }
 }
 
+fn kept<E: Fn(&str) -> Option<OsString>>(options: &Options, values: &Values<E>) -> Result<Kept, ConfigError> {
+    let days = |variable, option: &Option<String>, min| {
+        let days = values.count(variable, option.as_deref(), "days", (min, RETENTION_DAYS_MAX))?;
+        Ok(days.map(|days| Duration::from_hours(24 * days)))
+    };
+    let events = (RETENTION_EVENTS_MIN, u64::MAX);
+    Ok(Kept {
+        // 0: as soon as it is archived and the policy is applied.
+        archived: days(RETENTION_ARCHIVED_DAYS, &options.retention_archived_days, 0)?,
+        age: days(RETENTION_DAYS, &options.retention_days, 1)?,
+        events: values.count(RETENTION_EVENTS, options.retention_events.as_deref(), "events", events)?,
+    })
+}
+
 /// The parts of a list, without blanks and empty parts.
 fn list(text: Option<&str>) -> impl Iterator<Item = &str> {
     text.unwrap_or_default().split(',').map(str::trim).filter(|part| !part.is_empty())
@@ -240,13 +268,16 @@ impl fmt::Display for Config {
                 WS_IDLE_TIMEOUT => shown_seconds(self.socket_idle_timeout),
                 WS_KEEPALIVE_INTERVAL => shown_seconds(self.socket_keepalive_interval),
                 WEB_CORS_ORIGINS => shown_list(&self.cors_origins),
+                RETENTION_ARCHIVED_DAYS => shown_days(self.retention.archived),
+                RETENTION_DAYS => shown_days(self.retention.age),
+                RETENTION_EVENTS => self.retention.events.map_or("(all)".to_owned(), |events| events.to_string()),
                 STREAMS_ANONYMOUS => self.streams_anonymous.to_string(),
                 TRUSTED_PROXIES => shown_list(self.trusted_proxies.networks()),
                 LOG => self.log_filter.to_string(),
                 LOG_FORMAT => self.log_format.to_string(),
                 _ => String::new(),
             };
-            writeln!(f, "{:<26} {value}", variable.name)?;
+            writeln!(f, "{:<27} {value}", variable.name)?;
         }
         Ok(())
     }
@@ -254,6 +285,10 @@ impl fmt::Display for Config {
 
 fn shown_seconds(duration: Duration) -> String {
     format!("{} s", duration.as_secs())
+}
+
+fn shown_days(duration: Option<Duration>) -> String {
+    duration.map_or("(for ever)".to_owned(), |duration| format!("{} d", duration.as_secs() / 86_400))
 }
 
 fn shown_list(items: &[impl fmt::Display]) -> String {

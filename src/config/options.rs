@@ -72,6 +72,18 @@ pub struct Options {
     #[arg(long, value_name = "DIRECTORY")]
     pub data: Option<std::path::PathBuf>,
 
+    /// Forget an archived session's words after so many days [env: RCS_RETENTION_ARCHIVED_DAYS] [default: never]
+    #[arg(long, value_name = "DAYS")]
+    pub retention_archived_days: Option<String>,
+
+    /// Forget the words of all sessions, and files, after so many days [env: RCS_RETENTION_DAYS] [default: never]
+    #[arg(long, value_name = "DAYS")]
+    pub retention_days: Option<String>,
+
+    /// Keep so many events of each session, and forget older ones [env: RCS_RETENTION_EVENTS] [default: all]
+    #[arg(long, value_name = "EVENTS")]
+    pub retention_events: Option<String>,
+
     /// What is logged, as `level` or `target=level,...` [env: RCS_LOG] [default: info]
     #[arg(long, value_name = "FILTER")]
     pub log: Option<String>,

@@ -26,23 +26,26 @@ fn with_nothing_set_it_listens_on_loopback() {
     assert!(config.warnings().is_empty());
     let printed = config.to_string().replace(env!("CARGO_PKG_VERSION"), "(this release's)");
     insta::assert_snapshot!(printed, @r"
-    RCS_HOST                   127.0.0.1
-    RCS_PORT                   3000
-    RCS_BASE_URL               http://localhost:3000
-    RCS_API_KEYS               (none: the key in /home/me/.local/share/rcs/admin.key is used)
-    RCS_DATA                   /home/me/.local/share/rcs
-    RCS_VERSION                (this release's)
-    RCS_POLL_TIMEOUT           8 s
-    RCS_HEARTBEAT_INTERVAL     20 s
-    RCS_JWT_EXPIRES_IN         3600 s
-    RCS_DISCONNECT_TIMEOUT     300 s
-    RCS_WS_IDLE_TIMEOUT        30 s
-    RCS_WS_KEEPALIVE_INTERVAL  20 s
-    RCS_WEB_CORS_ORIGINS       (none)
-    RCS_STREAMS_ANONYMOUS      (none)
-    RCS_TRUSTED_PROXIES        (none)
-    RCS_LOG                    info
-    RCS_LOG_FORMAT             text
+    RCS_HOST                    127.0.0.1
+    RCS_PORT                    3000
+    RCS_BASE_URL                http://localhost:3000
+    RCS_API_KEYS                (none: the key in /home/me/.local/share/rcs/admin.key is used)
+    RCS_DATA                    /home/me/.local/share/rcs
+    RCS_VERSION                 (this release's)
+    RCS_POLL_TIMEOUT            8 s
+    RCS_HEARTBEAT_INTERVAL      20 s
+    RCS_JWT_EXPIRES_IN          3600 s
+    RCS_DISCONNECT_TIMEOUT      300 s
+    RCS_WS_IDLE_TIMEOUT         30 s
+    RCS_WS_KEEPALIVE_INTERVAL   20 s
+    RCS_WEB_CORS_ORIGINS        (none)
+    RCS_RETENTION_ARCHIVED_DAYS (for ever)
+    RCS_RETENTION_DAYS          (for ever)
+    RCS_RETENTION_EVENTS        (all)
+    RCS_STREAMS_ANONYMOUS       (none)
+    RCS_TRUSTED_PROXIES         (none)
+    RCS_LOG                     info
+    RCS_LOG_FORMAT              text
     ");
 }
 
@@ -56,6 +59,9 @@ fn the_effective_configuration_is_printed_without_secrets() {
         ("RCS_JWT_EXPIRES_IN", "14400"),
         ("RCS_WEB_CORS_ORIGINS", "https://app.example.com, http://localhost:5173"),
         ("RCS_TRUSTED_PROXIES", "10.0.0.0/8,127.0.0.1"),
+        ("RCS_RETENTION_ARCHIVED_DAYS", "0"),
+        ("RCS_RETENTION_DAYS", "365"),
+        ("RCS_RETENTION_EVENTS", "100000"),
         ("RCS_DATA", "/var/lib/rcs"),
         ("RCS_LOG", "info,rcs::relay=debug"),
         ("RCS_LOG_FORMAT", "json"),
@@ -65,23 +71,26 @@ fn the_effective_configuration_is_printed_without_secrets() {
     assert_eq!(config.warnings().len(), 1);
     assert!(!config.warnings()[0].contains("hunter"));
     insta::assert_snapshot!(config, @r"
-    RCS_HOST                   0.0.0.0
-    RCS_PORT                   4000
-    RCS_BASE_URL               https://rcs.example.com
-    RCS_API_KEYS               (2 keys, hidden)
-    RCS_DATA                   /var/lib/rcs
-    RCS_VERSION                9.9.9
-    RCS_POLL_TIMEOUT           5 s
-    RCS_HEARTBEAT_INTERVAL     20 s
-    RCS_JWT_EXPIRES_IN         14400 s
-    RCS_DISCONNECT_TIMEOUT     300 s
-    RCS_WS_IDLE_TIMEOUT        30 s
-    RCS_WS_KEEPALIVE_INTERVAL  20 s
-    RCS_WEB_CORS_ORIGINS       https://app.example.com,http://localhost:5173
-    RCS_STREAMS_ANONYMOUS      (none)
-    RCS_TRUSTED_PROXIES        10.0.0.0/8,127.0.0.1
-    RCS_LOG                    info,rcs::relay=debug
-    RCS_LOG_FORMAT             json
+    RCS_HOST                    0.0.0.0
+    RCS_PORT                    4000
+    RCS_BASE_URL                https://rcs.example.com
+    RCS_API_KEYS                (2 keys, hidden)
+    RCS_DATA                    /var/lib/rcs
+    RCS_VERSION                 9.9.9
+    RCS_POLL_TIMEOUT            5 s
+    RCS_HEARTBEAT_INTERVAL      20 s
+    RCS_JWT_EXPIRES_IN          14400 s
+    RCS_DISCONNECT_TIMEOUT      300 s
+    RCS_WS_IDLE_TIMEOUT         30 s
+    RCS_WS_KEEPALIVE_INTERVAL   20 s
+    RCS_WEB_CORS_ORIGINS        https://app.example.com,http://localhost:5173
+    RCS_RETENTION_ARCHIVED_DAYS 0 d
+    RCS_RETENTION_DAYS          365 d
+    RCS_RETENTION_EVENTS        100000
+    RCS_STREAMS_ANONYMOUS       (none)
+    RCS_TRUSTED_PROXIES         10.0.0.0/8,127.0.0.1
+    RCS_LOG                     info,rcs::relay=debug
+    RCS_LOG_FORMAT              json
     ");
 }
 
@@ -136,6 +145,10 @@ fn a_bad_value_is_one_line_that_names_the_variable() {
         ("RCS_HEARTBEAT_INTERVAL", "-1"),
         ("RCS_JWT_EXPIRES_IN", "59"),
         ("RCS_DISCONNECT_TIMEOUT", "99999999999999999999"),
+        ("RCS_RETENTION_ARCHIVED_DAYS", "-1"),
+        ("RCS_RETENTION_DAYS", "0"),
+        ("RCS_RETENTION_DAYS", "40000"),
+        ("RCS_RETENTION_EVENTS", "99"),
         ("RCS_WS_IDLE_TIMEOUT", ""),
         ("RCS_WS_KEEPALIVE_INTERVAL", "1.5"),
         ("RCS_WEB_CORS_ORIGINS", "*"),

@@ -32,6 +32,9 @@ variables! {
     WS_IDLE_TIMEOUT, "RCS_WS_IDLE_TIMEOUT", "--ws-idle-timeout";
     WS_KEEPALIVE_INTERVAL, "RCS_WS_KEEPALIVE_INTERVAL", "--ws-keepalive-interval";
     WEB_CORS_ORIGINS, "RCS_WEB_CORS_ORIGINS", "--web-cors-origins";
+    RETENTION_ARCHIVED_DAYS, "RCS_RETENTION_ARCHIVED_DAYS", "--retention-archived-days";
+    RETENTION_DAYS, "RCS_RETENTION_DAYS", "--retention-days";
+    RETENTION_EVENTS, "RCS_RETENTION_EVENTS", "--retention-events";
     STREAMS_ANONYMOUS, "RCS_STREAMS_ANONYMOUS", "--streams-anonymous";
     TRUSTED_PROXIES, "RCS_TRUSTED_PROXIES", "--trusted-proxies";
     LOG, "RCS_LOG", "--log";
@@ -92,17 +95,28 @@ impl<E: Fn(&str) -> Option<OsString>> Values<E> {
         text.trim().parse().map_err(|error| variable.bad(error))
     }
 
+    /// A number within a range; nothing if it was not given.
+    pub(super) fn count(
+        &self,
+        variable: Variable,
+        option: Option<&str>,
+        what: &str,
+        (min, max): (u64, u64),
+    ) -> Result<Option<u64>, ConfigError> {
+        let Some(text) = self.text(variable, option)? else { return Ok(None) };
+        let count = text.trim().parse().ok().filter(|count| (min..=max).contains(count));
+        let problem = || variable.bad(format!("{text:?} is not a number of {what} between {min} and {max}"));
+        count.map(Some).ok_or_else(problem)
+    }
+
     /// Whole seconds within a range.
     pub(super) fn seconds(
         &self,
         variable: Variable,
         option: Option<&str>,
         default: u64,
-        (min, max): (u64, u64),
+        range: (u64, u64),
     ) -> Result<Duration, ConfigError> {
-        let Some(text) = self.text(variable, option)? else { return Ok(Duration::from_secs(default)) };
-        let seconds = text.trim().parse().ok().filter(|seconds| (min..=max).contains(seconds));
-        let problem = || variable.bad(format!("{text:?} is not a number of seconds between {min} and {max}"));
-        seconds.map(Duration::from_secs).ok_or_else(problem)
+        Ok(Duration::from_secs(self.count(variable, option, "seconds", range)?.unwrap_or(default)))
     }
 }

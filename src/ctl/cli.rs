@@ -32,10 +32,10 @@ pub(crate) struct Cli {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Everywhere")]
 pub(crate) struct Global {
-    /// Address of the server
+    // Not a doc comment, as below. No default of clap's, so that commands can tell whether a server was named.
+    #[arg(help = format!("Address of the server [default: {SERVER_DEFAULT}]"))]
     #[arg(long, global = true, value_name = "URL", env = "RCS_SERVER", hide_env_values = true)]
-    #[arg(default_value = SERVER_DEFAULT)]
-    pub(crate) server: String,
+    pub(crate) server: Option<String>,
     /// API key; better given in the variable, since command lines are seen by everybody on the machine. Without one,
     /// the key that the server on this machine made for itself is used, if its file can be read
     #[arg(long, global = true, value_name = "KEY", env = "RCS_API_KEY", hide_env_values = true)]
@@ -53,7 +53,7 @@ impl Global {
     /// Where things are.
     pub(crate) fn origin(&self) -> Result<Origin, CtlError> {
         let key = self.key.as_deref().filter(|key| !key.trim().is_empty()).map(ApiKey::from);
-        Origin::new(&self.server, key, self.data.clone())
+        Origin::new(self.server.as_deref().filter(|server| !server.is_empty()), key, self.data.clone())
     }
 }
 
@@ -77,7 +77,7 @@ pub(crate) enum Command {
     /// Prove that the journal is what was written
     #[command(subcommand)]
     Audit(audit::Audit),
-    /// Look after the journal's file; the server must be stopped
+    /// Look after the journal's file; all but a backup need the server stopped
     #[command(subcommand)]
     Db(db::Db),
     /// Measure a server, beside what the disk and the database can do

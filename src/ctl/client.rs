@@ -28,8 +28,8 @@ use crate::{
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Until the answer begins. The longest is a page of history from a cold disk.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
-/// Verifying reads the whole journal before it answers.
-const VERIFY_TIMEOUT: Duration = Duration::from_hours(1);
+/// Verifying reads the whole journal before it answers, and a backup copies it.
+const WHOLE_JOURNAL_TIMEOUT: Duration = Duration::from_hours(1);
 /// Silence on a live stream: the server sends a comment every 15 s, so after three the connection is dead.
 const STREAM_SILENCE: Duration = Duration::from_secs(45);
 /// One answer. Pages are bounded by the server far below it.
@@ -79,7 +79,7 @@ impl Client {
     /// `POST` for the one call that takes as long as the journal is.
     pub(crate) fn post_slow<T: DeserializeOwned>(&self, path: &str) -> Result<T, CtlError> {
         let request = self.agent.post(self.url(path)).header(header::AUTHORIZATION, self.key.bearer());
-        self.read(request.config().timeout_recv_response(Some(VERIFY_TIMEOUT)).build().send_empty())
+        self.read(request.config().timeout_recv_response(Some(WHOLE_JOURNAL_TIMEOUT)).build().send_empty())
     }
 
     /// `PATCH`.
@@ -102,6 +102,17 @@ impl Client {
         let request = request.config().timeout_per_read(Some(STREAM_SILENCE)).build();
         let answer = self.accept(request.call().map_err(|error| self.lost(&error))?)?;
         Ok(answer.into_body().into_with_config().limit(u64::MAX).reader())
+    }
+
+    /// A copy of the whole journal, and how many bytes it has.
+    pub(crate) fn backup(&self) -> Result<(impl Read + use<>, Option<u64>), CtlError> {
+        let request = self.asking(self.agent.get(self.url("/backup")), &[]).config();
+        let request = request.timeout_recv_response(Some(WHOLE_JOURNAL_TIMEOUT));
+        let request = request.timeout_per_read(Some(STREAM_SILENCE)).build();
+        let answer = self.accept(request.call().map_err(|error| self.lost(&error))?)?;
+        let body = answer.into_body();
+        let bytes = body.content_length();
+        Ok((body.into_with_config().limit(u64::MAX).reader(), bytes))
     }
 
     fn url(&self, path: &str) -> String {

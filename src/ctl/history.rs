@@ -48,6 +48,11 @@ impl History {
         }
     }
 
+    /// How many events at the beginning were forgotten, for those who do not ask for them by number.
+    pub(crate) fn forgotten(&self, from: Option<u64>) -> Result<u64, CtlError> {
+        if from.is_some() { Ok(0) } else { Ok(self.ends()?.earliest.saturating_sub(1)) }
+    }
+
     /// Hands over each event from `from` to `to` (both inclusive), a page in memory at a time.
     pub(crate) fn each(
         &self,

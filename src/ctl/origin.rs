@@ -44,19 +44,22 @@ impl fmt::Debug for ApiKey {
 pub(crate) struct Origin {
     /// Without a slash at its end.
     pub(crate) base: String,
+    /// Whether somebody said so, or it is the default.
+    pub(crate) is_named: bool,
     key: Option<ApiKey>,
     data: Option<PathBuf>,
 }
 
 impl Origin {
     /// What flags (or the environment behind them) say.
-    pub(crate) fn new(server: &str, key: Option<ApiKey>, data: Option<PathBuf>) -> Result<Self, CtlError> {
+    pub(crate) fn new(server: Option<&str>, key: Option<ApiKey>, data: Option<PathBuf>) -> Result<Self, CtlError> {
+        let (server, is_named) = (server.unwrap_or(SERVER_DEFAULT), server.is_some());
         let base = server.trim_end_matches('/').to_owned();
         let uri: Uri = base.parse().map_err(|_| not_a_url(server))?;
         if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none() || uri.query().is_some() {
             return Err(not_a_url(server));
         }
-        Ok(Self { base, key, data })
+        Ok(Self { base, is_named, key, data })
     }
 
     /// The key to show to the server.
@@ -125,7 +128,7 @@ mod tests {
     use super::*;
 
     fn origin(server: &str, data: &Path) -> Origin {
-        Origin::new(server, None, Some(data.to_owned())).expect("an address")
+        Origin::new(Some(server), None, Some(data.to_owned())).expect("an address")
     }
 
     #[test]
@@ -151,7 +154,7 @@ mod tests {
     #[test]
     fn what_is_no_address_is_refused_at_once() {
         for text in ["", "localhost:3000", "ftp://x", "http://", "http://x?y"] {
-            assert_eq!(Origin::new(text, None, None).unwrap_err().kind, Kind::Usage, "{text}");
+            assert_eq!(Origin::new(Some(text), None, None).unwrap_err().kind, Kind::Usage, "{text}");
         }
     }
 }

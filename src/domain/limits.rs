@@ -113,12 +113,10 @@ pub const FORK_DEPTH_MAX: usize = 64;
 
 // --- queues and waits -------------------------------------------------------------------------------------------
 
-/// Commands waiting for the writer; more is 503. At 30,000 a second this is 0.3 s of work.
-pub const WRITER_QUEUE_MAX: usize = 8_192;
-/// Commands in one commit. Bounds the latency of the first one in the batch.
-pub const BATCH_COMMANDS_MAX: usize = 1_024;
-/// Payload bytes after which a commit is closed.
-pub const BATCH_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Commands that gather while a commit is on its way to the disk; more is 503. At 40,000 a second this is 0.2 s of work.
+pub const BATCH_COMMANDS_MAX: usize = 8_192;
+/// Stored bytes of a commit after which the next command gets 503: six bodies of the largest size.
+pub const BATCH_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Records after the last checkpoint that start-up has to read in full. 16,384 records of 512 bytes are read in 30 ms.
 pub const CHECKPOINT_RECORDS_MAX: usize = 16_384;
 /// Stored bytes after the last checkpoint that start-up has to read in full: 40 ms when the system has them cached.
@@ -135,10 +133,22 @@ pub const FACTS_ROW_BYTES_MAX: usize = 256 * 1024;
 pub const TRIM_RECORDS_MAX: usize = 512;
 /// Pages the database keeps in memory. Start-up and live traffic touch few; replays come through the system's cache.
 pub const JOURNAL_CACHE_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Bytes of the journal's file that have blocks before they are needed. A few milliseconds of the busiest traffic, so
+/// that filling them shows in few commits, and 1 ms of writing.
+pub const JOURNAL_AHEAD_BYTES: u64 = 1024 * 1024;
 /// Dedupe keys of checkpointed records held in memory, 16 bytes each; streams used least recently give way.
 pub const KEYS_CACHED_MAX: usize = 1_000_000;
 /// Bytes in one commit of a copy (backup, restore): bounds the memory a copy takes beside a running server.
 pub const COPY_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Room that a backup made beside a running server must leave on its disk: two batches and what the database adds to
+/// them. A disk that is full ends the server.
+pub const BACKUP_SPARE_BYTES: u64 = 256 * 1024 * 1024;
+/// One piece of a backup on its way to whoever asked for it; two are in memory.
+pub const BACKUP_PIECE_BYTES: usize = 256 * 1024;
+/// A backup whose reader takes no piece for so long is given up: it holds disk space, and nobody else gets one.
+pub const BACKUP_STALL_MS: u64 = 60_000;
+/// Who wants a backup while another one is on its way is told to wait so long.
+pub const BACKUP_RETRY_SECONDS: u64 = 10;
 /// Commits checked through one read transaction of `verify`, so that it pins no pages for long.
 pub const AUDIT_COMMITS_MAX: usize = 256;
 /// Records kept in memory for the live readers of one stream. A reader that falls behind reads the journal.
@@ -166,6 +176,12 @@ pub const RESTART_GRACE_MS: u64 = 60_000;
 pub const STOP_SETTLE_MS: u64 = 3_000;
 /// How often the retention policy is applied. Ages are counted in days, so an hour is soon enough.
 pub const RETENTION_INTERVAL_MS: u64 = 3_600_000;
+/// The longest age that may be configured for words: a century. Beyond it, keep them for ever.
+pub const RETENTION_DAYS_MAX: u64 = 36_525;
+/// The fewest events of a session that retention may be told to keep: a turn has hundreds.
+pub const RETENTION_EVENTS_MIN: u64 = 100;
+/// How often measured times are folded into their buckets. Until then each takes 8 bytes: some MB at full speed.
+pub const METRICS_FOLD_MS: u64 = 1_000;
 /// A key's last use is recorded at most this often.
 pub const KEY_USE_INTERVAL_MS: u64 = 3_600_000;
 /// A worker's report of itself waits so long for a busy writer. ccb tries its first one once, for 10 s, and a failure
@@ -245,7 +261,7 @@ const _: () = assert!(TRIM_RECORDS_MAX <= CHECKPOINT_RECORDS_MAX);
 const _: () = assert!(WORKER_FRAME_BYTES_MAX < 1_048_576);
 const _: () = assert!(OVERSIZE_TEXT_BYTES_MAX < WORKER_FRAME_BYTES_MAX / 2);
 const _: () = assert!(PAGE_ITEMS_DEFAULT <= PAGE_ITEMS_MAX);
-const _: () = assert!(BATCH_COMMANDS_MAX <= WRITER_QUEUE_MAX);
+const _: () = assert!(BODY_BYTES_MAX <= BATCH_BYTES_MAX);
 const _: () = assert!(WORKER_GRACE_MS < WORKER_LEASE_MS);
 const _: () = assert!(INGRESS_MESSAGES_MAX <= MESSAGES_BURST as usize);
 const _: () = assert!(WORKER_EVENTS_MAX <= MESSAGES_BURST as usize);

@@ -10,7 +10,7 @@ use super::{
     event::{Event, Rule, SessionCreated, Status},
     id::{EnvironmentId, OwnerId, SessionId, WorkId},
     limits,
-    outbox::Outbox,
+    outbox::{Item, Outbox},
     permission::Permissions,
     stream::Stream,
     work,
@@ -60,6 +60,20 @@ impl Session {
     /// What the agent is doing: a function of the log and nothing else.
     pub fn status(&self) -> Status {
         if self.permissions.open().next().is_some() { Status::Waiting } else { self.reported }
+    }
+
+    /// The last record before the first one whose words somebody still waits for: a prompt, an answer or a change of
+    /// course that the worker has not confirmed, a question that nobody has answered.
+    pub fn unneeded_until(&self) -> Sequence {
+        let waiting = self.outbox.items().map(|(sequence, _)| sequence);
+        // An answer is sent with the input that its question came with.
+        let asked = self.outbox.items().filter_map(|(_, item)| match item {
+            Item::Answer { request, .. } => self.permissions.get_settled(request).map(|settled| settled.asked),
+            Item::Prompt { .. } | Item::Control { .. } => None,
+        });
+        let open = self.permissions.open().map(|open| open.sequence);
+        let first = waiting.chain(asked).chain(open).min();
+        first.map_or(Sequence(u64::MAX), |first| Sequence(first.0.saturating_sub(1)))
     }
 
     pub(super) fn observe(&mut self, latest: Sequence, at: Timestamp) {

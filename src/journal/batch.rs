@@ -27,6 +27,17 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// An empty batch with room for what the one before it held: traffic now is like traffic a moment ago.
+    #[must_use]
+    pub fn like(before: &Self) -> Self {
+        Self {
+            records: Vec::with_capacity(before.records.len()),
+            bytes: Vec::with_capacity(before.bytes.len()),
+            ends: Vec::with_capacity(before.ends.len()),
+            digests: Vec::with_capacity(before.digests.len()),
+        }
+    }
+
     /// A batch of these records.
     pub fn of(records: &[Arc<Record>]) -> Result<Self, JournalError> {
         let mut batch = Self::default();

@@ -19,7 +19,11 @@
 //! This module may not know what events mean, beyond [`Event::shapes_world`](crate::domain::Event::shapes_world), which
 //! tells what start-up must read.
 
-use std::{fmt::Debug, path::PathBuf, sync::Arc};
+use std::{
+    fmt::Debug,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use crate::domain::{DedupeKey, Epoch, Position, Record, Sequence, Stream, Timestamp};
 
@@ -70,6 +74,13 @@ pub enum JournalError {
     /// The disk, the file system or the database refused.
     #[error("the journal cannot {doing}: {source}")]
     Storage { doing: &'static str, source: Box<dyn std::error::Error + Send + Sync> },
+}
+
+impl JournalError {
+    /// Whether the disk had no room left.
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self, Self::Storage { source, .. } if redb::is_disk_full(source.as_ref()))
+    }
 }
 
 /// The ends of one stream.
@@ -179,6 +190,17 @@ pub trait JournalReader: Debug + Send + Sync {
 
     /// Commits from the one that holds `from` on, at most `commits_max`.
     fn commits(&self, from: Position, commits_max: usize) -> Result<Vec<Commit>, JournalError>;
+
+    /// The file that it lies in, if it lies in one.
+    fn file(&self) -> Option<&Path> {
+        None
+    }
+
+    /// Copies it, as it is at one moment, to a new file at `dest`, while the writer goes on.
+    fn copy_to(&self, dest: &Path) -> Result<Copied, JournalError> {
+        let source = format!("{}: it lies in no file", dest.display()).into();
+        Err(JournalError::Storage { doing: "be copied", source })
+    }
 
     /// Recomputes the chain from the first record to the tail, calling `progress` with each position passed.
     fn verify(&self, progress: &mut dyn FnMut(Position)) -> Result<Verdict, JournalError>;

@@ -153,7 +153,7 @@ impl Relay {
             self.world().user_streams().garbage().take(limits::FORGET_STREAMS_MAX).collect();
         let mut records_left = limits::TRIM_RECORDS_MAX;
         for id in garbage {
-            match self.forget(id, &mut records_left).await {
+            match self.forget_stream(id, &mut records_left).await {
                 Ok(true) => {}
                 // The rest at the next tick: commits go first.
                 Ok(false) => return,
@@ -163,7 +163,7 @@ impl Relay {
     }
 
     /// Forgets what it may of one stream; whether that was all.
-    async fn forget(&self, id: UserStreamId, records_left: &mut usize) -> Result<bool, RelayError> {
+    async fn forget_stream(&self, id: UserStreamId, records_left: &mut usize) -> Result<bool, RelayError> {
         let stream = Stream::User(id);
         if let Some(tail) = self.stream_tail(stream)?.filter(|tail| tail.earliest <= tail.latest) {
             let bite = *records_left as u64;

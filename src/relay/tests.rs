@@ -68,10 +68,10 @@ fn relay() -> (Relay, Arc<Gate>) {
     (relay, gate)
 }
 
-const SESSION: SessionId = SessionId::from_uuid(Uuid::from_u128(1));
-const OWNER: OwnerId = OwnerId::from_uuid(Uuid::from_u128(2));
+pub(super) const SESSION: SessionId = SessionId::from_uuid(Uuid::from_u128(1));
+pub(super) const OWNER: OwnerId = OwnerId::from_uuid(Uuid::from_u128(2));
 
-fn create() -> Command {
+pub(super) fn create() -> Command {
     let particulars = SessionCreated {
         session: SESSION,
         owner: OWNER,
@@ -84,7 +84,7 @@ fn create() -> Command {
     Command::CreateSession { particulars, work: WorkId::from_uuid(Uuid::nil()), prompt: None }
 }
 
-fn say(number: u128) -> Command {
+pub(super) fn say(number: u128) -> Command {
     let said = Said {
         message: Some(MessageId::from_uuid(Uuid::from_u128(number))),
         kind: MessageKind::Assistant,
@@ -202,11 +202,12 @@ async fn a_full_queue_says_busy_instead_of_growing() {
         number += 1;
         waiting.spawn(async move { attempt.submit(Actor::System, say(number)).await });
         tokio::task::yield_now().await;
-        if relay.queue_depth() == limits::WRITER_QUEUE_MAX {
+        if relay.queue_depth() == limits::BATCH_COMMANDS_MAX {
             break relay.submit(Actor::System, say(1)).await;
         }
     };
     assert!(matches!(busy, Err(RelayError::Busy { .. })));
+    assert_eq!(relay.refused(), 1);
     gate.set(false);
     while let Some(outcome) = waiting.join_next().await {
         outcome.expect("ran").expect("what was taken is done");
@@ -225,35 +226,10 @@ async fn a_closed_relay_finishes_what_it_took_and_refuses_the_rest() {
         tokio::task::yield_now().await;
     }
     tokio::task::yield_now().await;
-    relay.close().await;
+    relay.close();
     assert!(matches!(relay.submit(Actor::System, say(1)).await, Err(RelayError::Closing)));
     gate.set(false);
     let outcome = taken.await.expect("ran");
     assert!(matches!(outcome, Ok(Outcome::Session { .. }) | Err(RelayError::Closing)), "{outcome:?}");
     assert_eq!(outcome.is_ok(), relay.world().session(SESSION).is_some(), "an acknowledgement and the log agree");
-}
-
-#[tokio::test]
-async fn an_archived_session_is_forgotten_when_it_was_quiet_for_long_and_not_before() {
-    let moment = Arc::new(std::sync::atomic::AtomicU64::new(1_000));
-    let clock: Clock = {
-        let moment = Arc::clone(&moment);
-        Arc::new(move || Timestamp(moment.load(std::sync::atomic::Ordering::SeqCst)))
-    };
-    let journal = MemoryJournal::new(Epoch(1));
-    let options = Options { clock, ..Options::default() };
-    let (relay, _writer) = Relay::start(Box::new(journal), options).expect("starts");
-    relay.submit(Actor::System, create()).await.expect("created");
-    relay.submit(Actor::System, say(1)).await.expect("received");
-    let day = Duration::from_hours(24);
-    moment.fetch_add(200_000_000, std::sync::atomic::Ordering::SeqCst);
-    assert_eq!(relay.forget_archived(day).await.expect("nothing archived"), 0);
-    relay.submit(Actor::System, Command::ArchiveSession { session: SESSION }).await.expect("archived");
-    assert_eq!(relay.forget_archived(day).await.expect("not quiet for long"), 0);
-    moment.fetch_add(86_400_000, std::sync::atomic::Ordering::SeqCst);
-    assert_eq!(relay.forget_archived(day).await.expect("trimmed"), 3);
-    assert_eq!(relay.forget_archived(day).await.expect("trimmed before"), 0);
-    let gap = relay.subscribe(Stream::Session(SESSION), Sequence::ZERO).unwrap_err();
-    assert!(matches!(gap, RelayError::Gap { earliest: Sequence(4), latest: Sequence(3), .. }), "{gap}");
-    assert!(relay.world().session(SESSION).is_some(), "what decisions rest on stays");
 }

@@ -7,13 +7,17 @@
 use std::{
     collections::HashMap,
     num::NonZeroU32,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use governor::{
     Quota, RateLimiter,
     clock::{Clock, DefaultClock},
+    middleware::NoOpMiddleware,
     state::keyed::DefaultKeyedStateStore,
 };
 
@@ -78,19 +82,52 @@ pub struct RetryAfter {
     pub seconds: u64,
 }
 
-type Buckets = RateLimiter<ThrottleKey, DefaultKeyedStateStore<ThrottleKey>, DefaultClock>;
+/// How often each throttle said no, since the start.
+#[derive(Debug, Default)]
+pub struct Refusals {
+    registration: AtomicU64,
+    login: AtomicU64,
+    ingestion: AtomicU64,
+    polls: AtomicU64,
+}
 
-/// All throttles of the server.
-pub struct Throttle {
-    registration: Buckets,
-    login: Buckets,
-    ingestion: Buckets,
+impl Refusals {
+    /// Each throttle's name and number.
+    pub fn counts(&self) -> [(&'static str, u64); 4] {
+        let Self { registration, login, ingestion, polls } = self;
+        [("registration", registration), ("login", login), ("ingestion", ingestion), ("polls", polls)]
+            .map(|(name, count)| (name, count.load(Ordering::Relaxed)))
+    }
+
+    const fn of(&self, kind: ThrottleKind) -> &AtomicU64 {
+        match kind {
+            ThrottleKind::Registration => &self.registration,
+            ThrottleKind::Login => &self.login,
+            ThrottleKind::Ingestion => &self.ingestion,
+        }
+    }
+}
+
+fn one_more(count: &AtomicU64) {
+    count.fetch_add(1, Ordering::Relaxed);
+}
+
+type Buckets<C> =
+    RateLimiter<ThrottleKey, DefaultKeyedStateStore<ThrottleKey>, C, NoOpMiddleware<<C as Clock>::Instant>>;
+
+/// All throttles of the server. Tests bring a clock of their own.
+pub struct Throttle<C: Clock = DefaultClock> {
+    clock: C,
+    registration: Buckets<C>,
+    login: Buckets<C>,
+    ingestion: Buckets<C>,
     ingestion_burst: u32,
     polls: Arc<Polls>,
     polls_max: usize,
+    refusals: Arc<Refusals>,
 }
 
-impl std::fmt::Debug for Throttle {
+impl<C: Clock> std::fmt::Debug for Throttle<C> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Throttle").field("polls_max", &self.polls_max).finish_non_exhaustive()
     }
@@ -99,20 +136,34 @@ impl std::fmt::Debug for Throttle {
 impl Throttle {
     /// Starts with nobody counted.
     pub fn new(config: ThrottleConfig) -> Self {
+        Self::with_clock(config, DefaultClock::default())
+    }
+}
+
+impl<C: Clock + Clone> Throttle<C> {
+    fn with_clock(config: ThrottleConfig, clock: C) -> Self {
         Self {
-            registration: buckets(config.registration),
-            login: buckets(config.login),
-            ingestion: buckets(config.ingestion),
+            registration: buckets(config.registration, &clock),
+            login: buckets(config.login, &clock),
+            ingestion: buckets(config.ingestion, &clock),
+            clock,
             ingestion_burst: config.ingestion.burst.max(1),
             polls: Arc::default(),
             polls_max: config.polls_max,
+            refusals: Arc::default(),
         }
+    }
+
+    /// How often it said no: for metrics.
+    pub fn refusals(&self) -> Arc<Refusals> {
+        Arc::clone(&self.refusals)
     }
 
     /// Counts one, or says how long to wait; nothing is counted then.
     pub fn check(&self, kind: ThrottleKind, key: ThrottleKey) -> Result<(), RetryAfter> {
         let buckets = self.buckets(kind);
-        buckets.check_key(&seat(buckets, key)).map_err(|until| wait(&until))
+        let checked = buckets.check_key(&seat(buckets, key)).map_err(|until| self.wait(&until));
+        checked.inspect_err(|_| one_more(self.refusals.of(kind)))
     }
 
     /// Counts so many messages at once, all or none. A batch larger than the burst counts as the burst, so that it
@@ -120,10 +171,11 @@ impl Throttle {
     pub fn check_messages(&self, key: ThrottleKey, count: usize) -> Result<(), RetryAfter> {
         let count = u32::try_from(count).unwrap_or(u32::MAX).min(self.ingestion_burst);
         let Some(count) = NonZeroU32::new(count) else { return Ok(()) };
-        match self.ingestion.check_key_n(&seat(&self.ingestion, key), count) {
-            Ok(outcome) => outcome.map_err(|until| wait(&until)),
+        let checked = match self.ingestion.check_key_n(&seat(&self.ingestion, key), count) {
+            Ok(outcome) => outcome.map_err(|until| self.wait(&until)),
             Err(_) => Err(RetryAfter { seconds: limits::POLL_RETRY_SECONDS }),
-        }
+        };
+        checked.inspect_err(|_| one_more(&self.refusals.ingestion))
     }
 
     /// Takes one of the principal's places for a long poll; dropping it frees the place.
@@ -131,6 +183,7 @@ impl Throttle {
         let mut open = self.polls.lock();
         let count = open.get(&key).copied().unwrap_or(0);
         if count >= self.polls_max {
+            one_more(&self.refusals.polls);
             return Err(RetryAfter { seconds: limits::POLL_RETRY_SECONDS });
         }
         open.insert(key, count + 1);
@@ -145,7 +198,11 @@ impl Throttle {
         }
     }
 
-    const fn buckets(&self, kind: ThrottleKind) -> &Buckets {
+    fn wait(&self, until: &governor::NotUntil<C::Instant>) -> RetryAfter {
+        RetryAfter { seconds: until.wait_time_from(self.clock.now()).as_secs().saturating_add(1) }
+    }
+
+    const fn buckets(&self, kind: ThrottleKind) -> &Buckets<C> {
         match kind {
             ThrottleKind::Registration => &self.registration,
             ThrottleKind::Login => &self.login,
@@ -154,24 +211,19 @@ impl Throttle {
     }
 }
 
-fn buckets(rate: Rate) -> Buckets {
+fn buckets<C: Clock + Clone>(rate: Rate, clock: &C) -> Buckets<C> {
     let burst = NonZeroU32::new(rate.burst).unwrap_or(NonZeroU32::MIN);
     let interval = rate.interval.max(Duration::from_nanos(1));
     let quota = Quota::with_period(interval).expect("the interval is at least a nanosecond");
-    RateLimiter::dashmap(quota.allow_burst(burst))
+    RateLimiter::dashmap_with_clock(quota.allow_burst(burst), clock.clone())
 }
 
 /// Principals are bounded by the world; addresses are not, so when their table is full the new ones share a seat.
-fn seat(buckets: &Buckets, key: ThrottleKey) -> ThrottleKey {
+fn seat<C: Clock>(buckets: &Buckets<C>, key: ThrottleKey) -> ThrottleKey {
     match key {
         ThrottleKey::Address(_) if buckets.len() >= limits::THROTTLE_ADDRESSES_MAX => ThrottleKey::Crowd,
         key => key,
     }
-}
-
-fn wait(until: &governor::NotUntil<<DefaultClock as Clock>::Instant>) -> RetryAfter {
-    let wait = until.wait_time_from(DefaultClock::default().now());
-    RetryAfter { seconds: wait.as_secs().saturating_add(1) }
 }
 
 /// Open polls per principal; a principal without one has no entry.
@@ -206,6 +258,8 @@ impl Drop for PollPlace {
 
 #[cfg(test)]
 mod tests {
+    use governor::clock::FakeRelativeClock;
+
     use super::*;
 
     fn key(last: u8) -> ThrottleKey {
@@ -260,12 +314,34 @@ mod tests {
 
     #[test]
     fn whoever_was_quiet_is_forgotten() {
-        let quick = Rate { interval: Duration::from_millis(1), burst: 1 };
-        let throttle = Throttle::new(ThrottleConfig { login: quick, ..ThrottleConfig::default() });
+        let clock = FakeRelativeClock::default();
+        let hourly = Rate { interval: Duration::from_hours(1), burst: 1 };
+        let config = ThrottleConfig { login: hourly, ..ThrottleConfig::default() };
+        let throttle = Throttle::with_clock(config, clock.clone());
         throttle.check(ThrottleKind::Login, key(1)).expect("fresh");
-        std::thread::sleep(Duration::from_millis(20));
+        clock.advance(Duration::from_mins(30));
+        throttle.prune();
+        assert_eq!(throttle.login.len(), 1);
+        let refused = throttle.check(ThrottleKind::Login, key(1)).unwrap_err();
+        assert_eq!(refused.seconds, 1_801);
+        // As good as new after the hour, and let go an interval later at the latest.
+        clock.advance(Duration::from_mins(91));
         throttle.prune();
         assert!(throttle.login.is_empty());
+        throttle.check(ThrottleKind::Login, key(1)).expect("as good as new");
+    }
+
+    #[test]
+    fn each_refusal_is_counted_under_what_was_counted() {
+        let throttle = throttle(1);
+        for _ in 0..3 {
+            let _checked = throttle.check(ThrottleKind::Login, key(1));
+        }
+        let _checked = throttle.check_messages(key(1), 1);
+        let _refused = throttle.check_messages(key(1), 1);
+        let _places = [throttle.open_poll(key(1)), throttle.open_poll(key(1)), throttle.open_poll(key(1))];
+        let counts = [("registration", 0), ("login", 2), ("ingestion", 1), ("polls", 1)];
+        assert_eq!(throttle.refusals().counts(), counts);
     }
 
     #[test]

@@ -2,20 +2,26 @@
 
 use std::sync::Arc;
 
-use metrics::gauge;
+use metrics::{counter, gauge};
 
 use crate::{
     api::common::house::RenderMetrics,
     domain::World,
     relay::Relay,
-    telemetry::{ENVIRONMENTS, Metrics, PERMISSIONS_OPEN, SESSIONS, STREAMS_OPEN, WORKERS_ONLINE, WRITER_QUEUE},
+    security::throttle::Refusals,
+    telemetry::{
+        ENVIRONMENTS, Metrics, PERMISSIONS_OPEN, SESSIONS, THROTTLED, WORKERS_ONLINE, WRITER_QUEUE, WRITER_REFUSED,
+    },
 };
 
 /// The function that draws the page.
-pub(super) fn render(relay: Relay, metrics: Option<Metrics>) -> RenderMetrics {
+pub(super) fn render(relay: Relay, refusals: Arc<Refusals>, metrics: Option<Metrics>) -> RenderMetrics {
     Arc::new(move || {
         let Some(metrics) = &metrics else { return String::new() };
         look(&relay);
+        for (throttle, count) in refusals.counts() {
+            counter!(THROTTLED, "throttle" => throttle).absolute(count);
+        }
         metrics.fold();
         metrics.render()
     })
@@ -24,7 +30,7 @@ pub(super) fn render(relay: Relay, metrics: Option<Metrics>) -> RenderMetrics {
 #[expect(clippy::cast_precision_loss, reason = "counts of things in memory are far below 2^52")]
 fn look(relay: &Relay) {
     gauge!(WRITER_QUEUE).set(relay.queue_depth() as f64);
-    gauge!(STREAMS_OPEN, "kind" => "followed").set(relay.streams_followed() as f64);
+    counter!(WRITER_REFUSED).absolute(relay.refused());
     let world = relay.world();
     for (name, labels, count) in counts(&world) {
         match labels {

@@ -16,12 +16,12 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use crate::{
     api::{
         self,
-        common::{House, Settings},
+        common::{House, RequestNames, Settings},
     },
     domain::limits,
     journal::{JournalError, redb::RedbJournal},
     paths::DataDirectory,
-    relay::{Observer, Options, Relay, RelayError, Terms, WriterHandle},
+    relay::{Observer, Options, Relay, RelayError, Retention, Terms, WriterHandle},
     security::{
         ApiKey, NoRandomness, SigningKeys, Throttle, ThrottleConfig, TrustedProxies, private_file::PrivateFileError,
         signing::SigningError,
@@ -46,6 +46,7 @@ pub struct Start {
     pub settings: Settings,
     pub throttle: ThrottleConfig,
     pub leases: Terms,
+    pub retention: Retention,
     pub trusted_proxies: TrustedProxies,
     pub observer: Observer,
     /// The recorder of this process; `None` where a server runs inside another program.
@@ -108,20 +109,18 @@ impl Server {
         if settings.base_url.is_empty() {
             settings.base_url = format!("http://{address}");
         }
-        let house = Arc::new(House {
-            relay: relay.clone(),
-            signing,
-            throttle: Throttle::new(start.throttle),
-            settings,
-            metrics: gauges::render(relay.clone(), start.metrics),
-        });
+        let throttle = Throttle::new(start.throttle);
+        let metrics = gauges::render(relay.clone(), throttle.refusals(), start.metrics.clone());
+        let names = RequestNames::since(relay.now());
+        let house = Arc::new(House { relay: relay.clone(), signing, throttle, settings, metrics, names });
         let door = Door { trusted_proxies: start.trusted_proxies };
         let serving = listen::serve(listener, door, api::corridor(Arc::clone(&house), ui::answer), relay.closing());
-        let timers = relay.clone();
+        let (timers, forgetting) = (relay.clone(), relay.clone());
         let tasks = vec![
             tokio::spawn(serving),
             tokio::spawn(async move { timers.run_timers().await }),
-            tokio::spawn(prune(house)),
+            tokio::spawn(async move { forgetting.run_retention(start.retention).await }),
+            tokio::spawn(prune(house, start.metrics)),
         ];
         Ok(Self { address, admin_key, relay, writer, tasks })
     }
@@ -130,7 +129,7 @@ impl Server {
     /// [`limits::SHUTDOWN_MS`].
     pub async fn stop(self) {
         let Self { relay, writer, tasks, .. } = self;
-        relay.close().await;
+        relay.close();
         for task in tasks {
             // A task that panicked has ended too.
             let _ended = task.await;
@@ -142,13 +141,15 @@ impl Server {
     }
 }
 
-/// Forgets callers that were quiet for long, until the server closes.
-async fn prune(house: Arc<House>) {
+/// Forgets callers that were quiet for long, and folds what was measured, until the server closes.
+async fn prune(house: Arc<House>, metrics: Option<Metrics>) {
     let mut closing = house.relay.closing();
     let mut ticks = tokio::time::interval(Duration::from_millis(limits::THROTTLE_PRUNE_MS));
+    let mut folds = tokio::time::interval(Duration::from_millis(limits::METRICS_FOLD_MS));
     loop {
         tokio::select! {
             _ = ticks.tick() => house.throttle.prune(),
+            _ = folds.tick() => metrics.iter().for_each(Metrics::fold),
             _ = closing.wait_for(|closing| *closing) => return,
         }
     }

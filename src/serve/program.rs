@@ -17,7 +17,7 @@ use crate::{
     api::common::Settings,
     config::{Config, ConfigError, Options},
     domain::limits,
-    relay::{CommitReport, Terms},
+    relay::{CommitReport, Retention, Terms},
     security::ThrottleConfig,
     telemetry::{self, Metrics},
 };
@@ -98,6 +98,11 @@ fn start(config: Config, metrics: Metrics) -> Start {
         throttle: ThrottleConfig::default(),
         // A heartbeat may be lost, and the next one be late; three in a row are a sign.
         leases: Terms { worker: config.heartbeat_interval * 3, environment: config.disconnect_timeout },
+        retention: Retention {
+            archived_after: config.retention.archived,
+            age: config.retention.age,
+            events: config.retention.events,
+        },
         trusted_proxies: config.trusted_proxies,
         observer: Arc::new(observe),
         metrics: Some(metrics),

@@ -49,6 +49,12 @@ impl Server {
         server
     }
 
+    /// Sets a variable for the launches to come.
+    #[allow(dead_code, reason = "the benchmarks share this file and set none")]
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
     /// Starts the process and waits until it says that it listens.
     pub(crate) fn launch(&mut self) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rcsd"));

@@ -2,10 +2,13 @@
 //!
 //! `tidy` finds a file that is not listed here. Low tests stand before high ones.
 
+mod backup;
 mod bridge;
 mod ctl;
 mod harness;
 mod kill;
+mod metrics;
+mod retention;
 mod streams;
 mod tidy;
 mod web;

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::{
-    api::common::{Call, House, Response, Settings},
+    api::common::{Call, House, RequestNames, Response, Settings},
     domain::{
         self, Actor, Command, KeyId, MessageId, Outcome, OwnerId, Sequence, SessionId, WorkId,
         command::Prompt,
@@ -84,7 +84,8 @@ impl Bench {
         }
         let throttle = Throttle::new(ThrottleConfig::default());
         let metrics = Arc::new(String::new);
-        let house = Arc::new(House { relay, signing: Arc::new(signing), throttle, settings, metrics });
+        let names = RequestNames::since(relay.now());
+        let house = Arc::new(House { relay, signing: Arc::new(signing), throttle, settings, metrics, names });
         Self { house, _directory: directory }
     }
 

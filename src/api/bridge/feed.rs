@@ -83,6 +83,7 @@ async fn open(house: &Arc<House>, call: &Call, speaker: &Speaker, session: Sessi
             closing,
             keepalive,
             state: State::Opening,
+            _open: stream::Open::new(stream::Open::SSE),
             written: Vec::new(),
         },
     ))
@@ -117,6 +118,7 @@ struct Follow {
     closing: watch::Receiver<bool>,
     keepalive: Duration,
     state: State,
+    _open: stream::Open,
     /// Items in the piece before, to be recorded once the server comes for the next one.
     written: Vec<Sequence>,
 }

@@ -100,6 +100,10 @@ pub(super) fn chunks(bytes: &Bytes) -> Vec<Bytes> {
 fn content(house: &Arc<House>, file: FileId) -> Result<Response, Failure> {
     let stored = house.relay.world().file(file).cloned();
     let Some(stored) = stored else { return Err(Failure::NotFound) };
+    // Its length is told before its first byte, so what retention took away must be known before.
+    if house.relay.stream_tail(Stream::File(file))?.is_none_or(|tail| tail.earliest > Sequence(1)) {
+        return Err(Failure::NotFound);
+    }
     let FileStored { name, media_type, size_bytes, .. } = stored;
     let pieces = Pieces { house: Arc::clone(house), file, next: Sequence(1), left: size_bytes, ready: VecDeque::new() };
     let mut response = streamed(UNTYPED, pieces);

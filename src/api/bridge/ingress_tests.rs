@@ -382,3 +382,21 @@ async fn an_interrupted_terminal_hears_the_answer_to_its_question_first() {
     let interrupt = records.iter().find(|record| record.sequence == sequence).expect("there");
     assert_eq!(interrupt.event.kind(), "control_requested", "the place that the caller is told is the request's own");
 }
+
+/// The stock server reads `[[...]]` as `{"events": [...]}`, and so did we.
+#[tokio::test]
+async fn a_list_is_no_batch_of_events() {
+    let bench = Bench::open().await;
+    let session = bench.session().await;
+    let before = history(&bench, session).len();
+    let body = json!([[{"type": "user", "uuid": uuid(1), "message": {"role": "user", "content": "hi"}}]]);
+    for path in [
+        format!("/v2/session_ingress/session/{}/events", session.worker_form()),
+        format!("/v1/sessions/{session}/events"),
+        "/v1/environments/bridge".to_owned(),
+    ] {
+        let refused = bench.post(&path, ALICE, body.clone()).await.expect(400);
+        assert_eq!(refused["error"]["message"], "the body must be a JSON object, not a list", "{path}");
+    }
+    assert_eq!(history(&bench, session).len(), before, "nothing of it was kept");
+}

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::common::{Call, House, Response};
+use super::common::{Call, House, Response, reply::Held};
 
 mod code;
 mod endpoint;
@@ -69,7 +69,7 @@ async fn dispatch(house: &Arc<House>, call: &Call, endpoint: &Endpoint) -> Resul
         | Endpoint::Stop { .. }
         | Endpoint::WorkHeartbeat { .. }
         | Endpoint::Reconnect { .. } => environments::answer(house, call, &principal, endpoint).await,
-        Endpoint::Poll { environment } => poll::answer(house, call, &principal, environment).await,
+        Endpoint::Poll { environment } => poll::answer(house, call, &principal, environment).await.map(Held::back),
         Endpoint::SessionCreate
         | Endpoint::SessionShow { .. }
         | Endpoint::SessionRename { .. }

@@ -9,7 +9,7 @@ use uuid::{Builder, Uuid};
 
 use super::translate::{self, Outgoing};
 use crate::{
-    api::common::House,
+    api::common::{House, stream::note_lag},
     domain::{
         Event, MessageId, Record, Refusal, Sequence, SessionId, Stream,
         command::DeliveryRef,
@@ -60,6 +60,7 @@ impl Outflow {
                 return Ok(outgoing);
             }
             let record = self.coming.next().await?;
+            note_lag(&self.coming);
             if let Some(outgoing) = self.came(&record)? {
                 return Ok(outgoing);
             }

@@ -14,7 +14,7 @@ use tokio::{
 
 use super::Failure;
 use crate::{
-    api::common::{Call, House, Response, reply},
+    api::common::{Call, House, Response, reply, stream::Open},
     domain::{Actor, Command, EnvironmentId, Outcome, Refusal, Stream, WorkId, command::WorkGrant, limits},
     relay::{Lease, Relay, RelayError},
     security::Principal,
@@ -32,6 +32,7 @@ pub(super) async fn answer(
     let reclaim_after_ms = reclaim_after_ms.max(limits::WORK_RECLAIM_MS_MIN);
     // A runner whose environment is gone must be told: with an eternal 204 it would look connected and be invisible.
     active(house, environment)?;
+    let _open = Open::new(Open::POLL);
     let _place = house.throttle.open_poll(principal.throttle_key())?;
     house.relay.announce(Lease::Environment(environment)).await;
     let until = Instant::now() + house.settings.poll_timeout;

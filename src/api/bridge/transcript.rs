@@ -83,7 +83,7 @@ async fn read(house: &House, call: &Call, session: SessionId) -> Result<Response
     // What retention took away is before a compaction or lost; a resume goes on with what there is.
     let from = ends.map_or(after.next(), |ends| after.next().max(ends.earliest));
     let page = house.relay.read(stream, from, page_bounds())?;
-    let last = page.last().map_or(after, |record| record.sequence);
+    let last = page.last().map_or(Sequence(from.0.saturating_sub(1)), |record| record.sequence);
     let compacted = compacted_later(house, stream, last).await?;
     let data = rows(&page, subagents, compacted)?;
     let more = ends.is_some_and(|ends| last < ends.latest);

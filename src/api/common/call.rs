@@ -27,6 +27,8 @@ pub struct Call {
 pub enum BadRequest {
     #[error("the body must be application/json, not {given:?}")]
     MediaType { given: String },
+    #[error("the body must be a JSON object, not {given}")]
+    NoObject { given: &'static str },
     #[error("the body is not the JSON expected{at}: {reason}")]
     Json { at: String, reason: String },
     #[error("{name} {reason}")]
@@ -43,7 +45,7 @@ impl BadRequest {
     pub fn field(&self) -> Option<&str> {
         match self {
             Self::Parameter { name, .. } => Some(name),
-            Self::MediaType { .. } | Self::Json { .. } => None,
+            Self::MediaType { .. } | Self::NoObject { .. } | Self::Json { .. } => None,
         }
     }
 }
@@ -89,8 +91,8 @@ impl Call {
         self.query(name).map(parse).transpose()
     }
 
-    /// The body as JSON, which may borrow from it. An empty body reads as `{}`; a declared media type other than JSON
-    /// is refused.
+    /// The body as a JSON object, which may borrow from it. An empty body reads as `{}`; a declared media type other
+    /// than JSON is refused, and so is a list: the parser would take its items for the members' values, in order.
     pub fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, BadRequest> {
         let given = self.header(header::CONTENT_TYPE).unwrap_or("application/json");
         let essence = given.split(';').next().unwrap_or_default().trim();
@@ -98,6 +100,9 @@ impl Call {
             return Err(BadRequest::MediaType { given: given.chars().take(80).collect() });
         }
         let body: &[u8] = if self.body.is_empty() { b"{}" } else { &self.body };
+        if let Some(given) = no_object(body) {
+            return Err(BadRequest::NoObject { given });
+        }
         serde_json::from_slice(body).map_err(|error| match field_of(body, &error) {
             Some(name) => BadRequest::Parameter { name, reason: reason_of(&error) },
             None => BadRequest::Json {
@@ -106,6 +111,18 @@ impl Call {
             },
         })
     }
+}
+
+/// What the body is if it is JSON and no object, told by its first character. What is no JSON is the parser's to tell.
+fn no_object(body: &[u8]) -> Option<&'static str> {
+    Some(match body.trim_ascii_start().first()? {
+        b'[' => "a list",
+        b'"' => "a text",
+        b'-' | b'0'..=b'9' => "a number",
+        b't' | b'f' => "a boolean",
+        b'n' => "null",
+        _ => return None,
+    })
 }
 
 /// The member of the body's outermost object in which the error lies: the parser tells only a line and a column.
@@ -221,5 +238,30 @@ mod tests {
         assert_eq!(field(r#"{"name":"x""#), None);
         assert_eq!(field("{}").as_deref(), Some("name"));
         assert!(parse("[]").field().is_none());
+    }
+
+    #[test]
+    fn a_list_is_not_taken_for_an_object_whose_members_it_holds_in_order() {
+        #[derive(Debug, serde::Deserialize, PartialEq)]
+        struct Body {
+            #[serde(default)]
+            name: String,
+        }
+        let parse = |body: &'static str| Call { body: body.into(), ..call("") }.json::<Body>();
+        for (body, given) in [
+            (r#"["x"]"#, "a list"),
+            (" \r\n\t[]", "a list"),
+            (r#""x""#, "a text"),
+            ("-7", "a number"),
+            ("true", "a boolean"),
+            ("null", "null"),
+        ] {
+            let error = parse(body).unwrap_err();
+            assert_eq!(error, BadRequest::NoObject { given }, "{body}");
+            assert_eq!(error.to_string(), format!("the body must be a JSON object, not {given}"));
+        }
+        assert!(matches!(parse("}").unwrap_err(), BadRequest::Json { .. }));
+        assert_eq!(parse(" {\"name\":\"x\"}"), Ok(Body { name: "x".into() }));
+        assert_eq!(parse(""), Ok(Body { name: String::new() }));
     }
 }

@@ -1,11 +1,17 @@
 //! What every room is given: the relay, the keys to identity, the limits and the settings. One value instead of nine.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use uuid::Uuid;
 
 use crate::{
-    domain::{EnvironmentId, SessionId},
+    domain::{EnvironmentId, SessionId, Timestamp},
     relay::Relay,
     security::{
         self, AnonymousRights, NoRandomness, Secret, SigningKeys, Throttle,
@@ -38,6 +44,25 @@ pub struct Settings {
     pub streams_sse: Duration,
 }
 
+/// Names requests that come without one: the moment of the start and a running number, so that no two are alike.
+#[derive(Debug)]
+pub struct RequestNames {
+    started_at: Timestamp,
+    next: AtomicU64,
+}
+
+impl RequestNames {
+    /// Names for a server that started then.
+    pub const fn since(started_at: Timestamp) -> Self {
+        Self { started_at, next: AtomicU64::new(1) }
+    }
+
+    /// A name that no other request has.
+    pub fn next(&self) -> String {
+        format!("{:x}-{:x}", self.started_at.0, self.next.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
 /// Draws the metrics page.
 pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
 
@@ -48,6 +73,7 @@ pub struct House {
     pub throttle: Throttle,
     pub settings: Settings,
     pub metrics: RenderMetrics,
+    pub names: RequestNames,
 }
 
 impl std::fmt::Debug for House {

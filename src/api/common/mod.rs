@@ -12,5 +12,5 @@ pub mod socket;
 pub mod stream;
 
 pub use call::{BadRequest, Call};
-pub use house::{House, Settings};
+pub use house::{House, RequestNames, Settings};
 pub use reply::Response;

@@ -10,6 +10,18 @@ use warp::Reply as _;
 /// What a room answers.
 pub type Response = warp::reply::Response;
 
+/// Marks an answer that was held back until there was something to say: a long poll.
+#[derive(Debug, Clone, Copy)]
+pub struct Held;
+
+impl Held {
+    /// The answer, marked.
+    pub fn back(mut response: Response) -> Response {
+        response.extensions_mut().insert(Self);
+        response
+    }
+}
+
 /// A JSON body.
 pub fn json<T: Serialize + ?Sized>(status: StatusCode, body: &T) -> Response {
     json_as(status, "application/json", body)

@@ -6,6 +6,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::time::timeout;
 use warp::ws::{Message, WebSocket};
 
+use super::stream::Open;
 use crate::domain::limits;
 
 /// How long one write may take: a peer that reads nothing for so long is gone.
@@ -46,12 +47,13 @@ pub mod code {
 #[derive(Debug)]
 pub struct Socket {
     inner: WebSocket,
+    _open: Open,
 }
 
 impl Socket {
     /// Wraps an upgraded connection.
     pub fn new(inner: WebSocket) -> Self {
-        Self { inner }
+        Self { inner, _open: Open::new(Open::SOCKET) }
     }
 
     /// Sends one text frame.

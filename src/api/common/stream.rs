@@ -9,16 +9,49 @@ use std::{
 };
 
 use bytes::Bytes;
+use metrics::{gauge, histogram};
 use tokio::sync::watch;
 
 use super::reply::{Feed, Response, streamed};
 use crate::{
     domain::Record,
     relay::{Relay, RelayError, Subscription},
+    telemetry::{STREAMS_OPEN, SUBSCRIBER_LAG},
 };
 
 /// Bytes after which a piece is sent although more frames are ready: keeps a fast replay from growing a buffer.
 const PIECE_BYTES_TARGET: usize = 64 * 1024;
+
+/// An open stream, socket or poll, counted by its kind while it lives.
+#[derive(Debug)]
+pub struct Open(&'static str);
+
+impl Open {
+    /// Event streams.
+    pub const SSE: &str = "sse";
+    /// WebSockets.
+    pub const SOCKET: &str = "socket";
+    /// Polls for work.
+    pub const POLL: &str = "poll";
+
+    /// One more of this kind.
+    pub fn new(kind: &'static str) -> Self {
+        gauge!(STREAMS_OPEN, "kind" => kind).increment(1.0);
+        Self(kind)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        gauge!(STREAMS_OPEN, "kind" => self.0).decrement(1.0);
+    }
+}
+
+/// Records how far a reader was behind when it took the record in hand.
+pub fn note_lag(subscription: &Subscription) {
+    #[expect(clippy::cast_precision_loss, reason = "a stream has fewer than 2^52 records")]
+    histogram!(SUBSCRIBER_LAG).record(subscription.lag() as f64 + 1.0);
+}
 
 /// How a room draws a record, and a gap.
 pub trait Draw: Send + Sync + 'static {
@@ -45,13 +78,15 @@ struct Follow<D> {
     asked: Instant,
     opening: Option<Bytes>,
     ended: bool,
+    _open: Open,
 }
 
 /// Follows `subscription` as server-sent events.
 pub fn follow(relay: &Relay, subscription: Subscription, keepalive: Duration, draw: impl Draw) -> Response {
     let opening = Some(Bytes::from_static(b": connected\n\n"));
     let asked = Instant::now();
-    let feed = Follow { subscription, draw, closing: relay.closing(), keepalive, asked, opening, ended: false };
+    let (closing, open) = (relay.closing(), Open::new(Open::SSE));
+    let feed = Follow { subscription, draw, closing, keepalive, asked, opening, ended: false, _open: open };
     streamed("text/event-stream", feed)
 }
 
@@ -77,6 +112,9 @@ impl<D: Draw> Feed for Follow<D> {
                 () = tokio::time::sleep(self.keepalive) => return Some(Bytes::from_static(b": keepalive\n\n")),
                 _ = self.closing.wait_for(|closing| *closing) => Err(RelayError::Closing),
             };
+            if next.is_ok() {
+                note_lag(&self.subscription);
+            }
             self.draw_ready(next, &mut piece);
         }
         Some(piece.into())

@@ -165,7 +165,14 @@ mod tests {
         };
         let signing = Arc::new(SigningKeys::open(&directory.join("signing.key")).expect("keys"));
         let throttle = Throttle::new(ThrottleConfig::default());
-        Arc::new(House { relay, signing, throttle, settings, metrics: Arc::new(|| "rcs_sessions 1\n".into()) })
+        Arc::new(House {
+            names: crate::api::common::RequestNames::since(relay.now()),
+            relay,
+            signing,
+            throttle,
+            settings,
+            metrics: Arc::new(|| "rcs_sessions 1\n".into()),
+        })
     }
 
     async fn get(house: &Arc<House>, path: &str, peer: &str, token: &str) -> (u16, String) {
@@ -205,7 +212,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let house = house(directory.path()).await;
         assert_eq!(get(&house, "/ready", "", "").await, (200, r#"{"status":"ready"}"#.into()));
-        house.relay.close().await;
+        house.relay.close();
         assert_eq!(get(&house, "/ready", "", "").await, (503, r#"{"status":"closing"}"#.into()));
         assert_eq!(get(&house, "/health", "", "").await, (200, r#"{"status":"ok","version":"1.2.3"}"#.into()));
     }

@@ -49,6 +49,9 @@ pub enum Endpoint {
     ListCommits,
     VerifyAudit,
 
+    /// The whole journal, as it is at one moment.
+    Backup,
+
     ShowStatus,
     /// The description of all this, as OpenAPI 3.1.
     Describe,
@@ -132,6 +135,8 @@ pub fn parse(method: &Method, segments: &[&str]) -> Result<Endpoint, NoEndpoint>
         ["audit", "commits"] => on(&[(GET, E::ListCommits)]),
         ["audit", "verify"] => on(&[(POST, E::VerifyAudit)]),
 
+        ["backup"] => on(&[(GET, E::Backup)]),
+
         ["status"] => on(&[(GET, E::ShowStatus)]),
         ["openapi.json"] => on(&[(GET, E::Describe)]),
         _ => Err(NoEndpoint::NotFound),
@@ -188,6 +193,7 @@ impl Endpoint {
             // Whose key: asked where it is looked up.
             Self::ListKeys | Self::CreateKey | Self::RevokeKey(_) => Need::Own(Grant::KeyManage),
             Self::ReadAudit | Self::ListCommits | Self::VerifyAudit => Need::Own(Grant::AuditRead),
+            Self::Backup => Need::Own(Grant::AdminAll),
         }
     }
 }

@@ -153,7 +153,9 @@ impl From<BadRequest> for Failure {
     fn from(error: BadRequest) -> Self {
         let kind = match error {
             BadRequest::MediaType { .. } => ProblemKind::UnsupportedMediaType,
-            BadRequest::Json { .. } | BadRequest::Parameter { .. } => ProblemKind::BadRequest,
+            BadRequest::NoObject { .. } | BadRequest::Json { .. } | BadRequest::Parameter { .. } => {
+                ProblemKind::BadRequest
+            }
         };
         let problem = Problem::new(kind, error.to_string());
         match error.field() {

@@ -81,6 +81,16 @@ fn history(caller: &Caller<'_>, session: SessionId) -> Result<Response, Failure>
     Ok(reply::bytes_as(StatusCode::OK, "application/json", Bytes::from(body)))
 }
 
+/// A cursor from where the reader is, or for those who say nothing of it, from the first event that there is.
+pub(super) fn subscribe_anyhow(caller: &Caller<'_>, session: SessionId) -> Result<Subscription, Failure> {
+    if caller.call.header("last-event-id").is_some() || caller.call.query("after").is_some() {
+        return subscribe(caller, session);
+    }
+    let (earliest, _) = ends(caller, session)?;
+    let before = Sequence(earliest.0.saturating_sub(1));
+    Ok(caller.house.relay.subscribe(Stream::Session(session), before)?)
+}
+
 /// A cursor from where the reader is.
 pub(super) fn subscribe(caller: &Caller<'_>, session: SessionId) -> Result<Subscription, Failure> {
     let (_, latest) = ends(caller, session)?;

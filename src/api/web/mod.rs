@@ -25,6 +25,7 @@ use super::common::{
 use crate::security::grant;
 
 mod audit;
+mod backup;
 mod caller;
 mod control;
 mod decide;
@@ -173,6 +174,8 @@ async fn dispatch(caller: &Caller<'_>, endpoint: Endpoint) -> Result<Response, F
         Endpoint::ReadAudit => audit::read(caller),
         Endpoint::ListCommits => audit::commits(caller),
         Endpoint::VerifyAudit => audit::verify(caller).await,
+
+        Endpoint::Backup => backup::download(caller).await,
 
         Endpoint::ShowStatus => Ok(status::show(caller)),
         Endpoint::Describe => Ok(describe()),

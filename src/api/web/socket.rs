@@ -12,6 +12,7 @@ use crate::{
         Call, House,
         identity::Unknown,
         socket::{Frame, Gone, Socket, code},
+        stream::note_lag,
     },
     domain::{Record, SessionId},
     relay::{RelayError, Subscription},
@@ -91,6 +92,7 @@ async fn run(reader: &Reader, subscription: &mut Subscription, socket: &mut Sock
         };
         match happened {
             Happened::Next(Ok(record)) => {
+                note_lag(subscription);
                 let mut text = Vec::with_capacity(record.payload.len() + 256);
                 render::event(&record, &mut text);
                 socket.send(String::from_utf8_lossy(&text).into_owned()).await?;

@@ -1,14 +1,22 @@
 //! `rcsctl db backup|restore`: copies, each verified, because one that was never read back is only a hope.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::{self, Read as _, Write as _},
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 use serde_json::json;
 
 use super::Which;
 use crate::{
-    ctl::{Context, CtlError, audit, error::Kind, files::refuse_existing, progress::Progress},
-    journal::{Copied, JournalReader, RedbJournal, backup, fresh_epoch, restore},
+    ctl::{
+        Context, CtlError, audit,
+        error::Kind,
+        files::{NewFile, refuse_existing},
+        progress::Progress,
+    },
+    journal::{Copied, JournalError, JournalReader, RedbJournal, backup, fresh_epoch, restore},
     wire::web::Verification,
 };
 
@@ -35,14 +43,57 @@ pub(crate) struct Restore {
 
 impl Backup {
     pub(crate) fn run(self, context: &mut Context<'_>) -> Result<(), CtlError> {
-        let path = self.which.path(context)?;
         refuse(&self.to)?;
-        let reader = RedbJournal::open(&path)?.redb_reader();
+        if self.which.file.is_none() && context.origin.is_named {
+            return self.download(context);
+        }
+        let path = self.which.path(context)?;
+        let reader = RedbJournal::open(&path).map_err(in_use)?.redb_reader();
         let bar = Progress::begin("records copied", Some(reader.tail().0));
         let copied = backup(&reader, &self.to, &mut |position| bar.reach(position.0))?;
         drop(bar);
         report(context, &self.to, copied)
     }
+}
+
+impl Backup {
+    /// From a server that runs. It counts the bytes that it sends, and the copy is walked here.
+    fn download(&self, context: &mut Context<'_>) -> Result<(), CtlError> {
+        let (mut copy, bytes) = context.client()?.backup()?;
+        let mut file = NewFile::create(&self.to, false)?;
+        let bar = Progress::begin("bytes copied", bytes);
+        let (mut piece, mut done) = (vec![0; 256 * 1024], 0_u64);
+        loop {
+            let count = copy.read(&mut piece).map_err(|error| cut(&error))?;
+            if count == 0 {
+                break;
+            }
+            file.write_all(&piece[..count])?;
+            done += count as u64;
+            bar.reach(done);
+        }
+        drop(bar);
+        if bytes.is_some_and(|bytes| bytes != done) {
+            return Err(cut(&io::ErrorKind::UnexpectedEof.into()));
+        }
+        file.finish()?;
+        let reader = RedbJournal::open(&self.to)?.redb_reader();
+        let copied = Copied { tail: reader.tail(), epoch: reader.epoch() };
+        drop(reader);
+        report(context, &self.to, copied)
+    }
+}
+
+fn cut(error: &io::Error) -> CtlError {
+    let text = format!("the server did not send the whole copy: {error}");
+    CtlError::new(Kind::Unavailable, text).hint("try again; the server's log says why if it was not the network")
+}
+
+/// The data directory's journal is often that of a server that runs.
+fn in_use(error: JournalError) -> CtlError {
+    let is_in_use = matches!(error, JournalError::InUse { .. });
+    let error = CtlError::from(error);
+    if is_in_use { error.hint("name the server with --server or RCS_SERVER, and it makes the copy") } else { error }
 }
 
 impl Restore {

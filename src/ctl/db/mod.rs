@@ -1,4 +1,4 @@
-//! `rcsctl db ...`: the journal's file, while no server has it open.
+//! `rcsctl db ...`: the journal's file, while no server has it open; a copy of it also through the server that has.
 
 use std::path::PathBuf;
 
@@ -17,6 +17,9 @@ pub(crate) enum Db {
     /// Show how big the journal is and what for
     Stats(Which),
     /// Copy the journal to a new file, and verify the copy
+    ///
+    /// A server that is named makes the copy while it runs (with an admin's key). Else the journal in the data
+    /// directory is copied, which no server may have open.
     Backup(copy::Backup),
     /// Make a journal of a backup. It gets a new identity, so that whoever followed the old one starts over
     Restore(copy::Restore),

@@ -4,9 +4,16 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::source::Source;
+use super::source::{Source, forgotten_words};
 use crate::{
-    ctl::{Context, CtlError, files::NewFile, history::History, markdown::Markdown, output::Out, progress::Progress},
+    ctl::{
+        Context, CtlError,
+        files::NewFile,
+        history::History,
+        markdown::Markdown,
+        output::{self, Out},
+        progress::Progress,
+    },
     domain::SessionId,
 };
 
@@ -54,6 +61,15 @@ impl Export {
         let mut markdown = Markdown::default();
         if matches!(self.format, Format::Markdown) {
             out.text(Markdown::title(session))?;
+        }
+        let forgotten = history.forgotten(self.source.from)?;
+        if forgotten > 0 {
+            let words = forgotten_words(forgotten);
+            match self.format {
+                // Its lines are events and nothing else.
+                Format::Jsonl => output::note(&format!("note: {words}")),
+                Format::Markdown => out.text(format!("*{words}*\n\n"))?,
+            }
         }
         let mut bar: Option<Progress> = None;
         history.each(self.source.from, self.source.to, |event, ends| {

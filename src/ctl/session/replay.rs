@@ -8,9 +8,9 @@ use std::{
 
 use clap::Args;
 
-use super::source::Source;
+use super::source::{Source, forgotten_words};
 use crate::{
-    ctl::{Context, CtlError, client, progress::Progress, render::Renderer},
+    ctl::{Context, CtlError, client, output, progress::Progress, render::Renderer},
     wire::web::Event,
 };
 
@@ -39,6 +39,15 @@ pub(crate) struct Replay {
 impl Replay {
     pub(crate) fn run(self, context: &mut Context<'_>) -> Result<(), CtlError> {
         let history = self.source.open(context)?;
+        let forgotten = history.forgotten(self.source.from)?;
+        if forgotten > 0 {
+            let words = forgotten_words(forgotten);
+            if context.out.look.json {
+                output::note(&format!("note: {words}"));
+            } else {
+                context.out.line(format!("-- {words} --"))?;
+            }
+        }
         let mut renderer = Renderer::new(context.out.look.colour, self.whole, self.partials);
         let paced = self.step || self.speed.is_some();
         let mut bar: Option<Progress> = None;

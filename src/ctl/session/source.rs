@@ -28,6 +28,11 @@ pub(crate) struct Source {
     pub(crate) to: Option<u64>,
 }
 
+/// What is said of a history whose beginning is gone.
+pub(crate) fn forgotten_words(count: u64) -> String {
+    format!("events 1 to {count} were forgotten (retention); the history begins with {}", count.saturating_add(1))
+}
+
 impl Source {
     /// Opens it.
     pub(crate) fn open(&self, context: &Context<'_>) -> Result<History, CtlError> {

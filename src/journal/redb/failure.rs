@@ -11,6 +11,16 @@ pub(super) fn failed<E: Into<::redb::Error>>(doing: &'static str) -> impl Fn(E) 
     move |error| JournalError::Storage { doing, source: Box::new(error.into()) }
 }
 
+/// Whether a refusal means that the disk is full. Errors about files as a whole have become words.
+pub(in crate::journal) fn is_disk_full(source: &(dyn std::error::Error + 'static)) -> bool {
+    match source.downcast_ref::<::redb::Error>() {
+        Some(::redb::Error::Io(error)) => {
+            matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+        }
+        _ => source.to_string().contains("No space left on device"),
+    }
+}
+
 /// An error about a file as a whole, which the message names.
 pub(super) fn on_file(doing: &'static str, path: &Path, error: &dyn std::error::Error) -> JournalError {
     JournalError::Storage { doing, source: format!("{}: {error}", path.display()).into() }

@@ -4,12 +4,13 @@
 //! The writer commits first and moves `Live` afterwards, so a transaction may see more than `Live` does; everything is
 //! therefore cut at the tail and the checkpoint that `Live` names, and whatever both know, memory says.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, path::Path, sync::Arc};
 
 use ::redb::{Range, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable};
 
 use super::{
-    Shared, audit,
+    Copied, Shared, audit,
+    copy::backup,
     failure::failed,
     index,
     live::Live,
@@ -172,6 +173,14 @@ impl JournalReader for RedbReader {
 
     fn tail(&self) -> Position {
         self.shared.live().tail
+    }
+
+    fn file(&self) -> Option<&Path> {
+        Some(&self.shared.path)
+    }
+
+    fn copy_to(&self, dest: &Path) -> Result<Copied, JournalError> {
+        backup(self, dest, &mut |_| ())
     }
 
     fn stream_tail(&self, stream: Stream) -> Result<Option<StreamTail>, JournalError> {

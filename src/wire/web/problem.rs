@@ -117,6 +117,8 @@ kinds! {
     Internal = "urn:rcs:problem:internal", 500, "The server failed";
     /// The server is behind or going down: see `retry_after`.
     Unavailable = "urn:rcs:problem:unavailable", 503, "Not available at the moment";
+    /// The server's disk has no room for it.
+    NoSpace = "urn:rcs:problem:no-space", 507, "The server's disk is too full";
 }
 
 impl Problem {

@@ -15,7 +15,7 @@ use http_body_util::BodyExt as _;
 use uuid::Uuid;
 
 use crate::{
-    api::common::{Call, House, Settings, call::normal_path},
+    api::common::{Call, House, RequestNames, Settings, call::normal_path},
     domain::{
         Actor, Command, KeyId, OwnerId, Timestamp,
         event::{KeyCreated, Role},
@@ -165,7 +165,8 @@ impl Bench {
         }
         let throttle = Throttle::new(ThrottleConfig::default());
         let metrics = Arc::new(String::new);
-        let house = Arc::new(House { relay, signing: Arc::new(signing), throttle, settings, metrics });
+        let names = RequestNames::since(relay.now());
+        let house = Arc::new(House { relay, signing: Arc::new(signing), throttle, settings, metrics, names });
         Self { house, clock, _directory: directory }
     }
 

@@ -105,10 +105,10 @@ impl History {
     }
 }
 
-/// Follows from `Last-Event-ID`, or from the beginning: a reader that connects first and reads the history then, or the
-/// other way round, misses nothing. It tells repetitions by `seqNum`.
+/// Follows from `Last-Event-ID`, or from the first event that is kept: a reader that connects first and reads the
+/// history then, or the other way round, misses nothing. It tells repetitions by `seqNum`.
 pub(super) fn follow(caller: &Caller<'_>, session: SessionId) -> Result<Response, Failure> {
-    let subscription = events::subscribe(caller, session)?;
+    let subscription = events::subscribe_anyhow(caller, session)?;
     let reader = Reader { house: Arc::clone(caller.house), principal: caller.principal.clone(), session };
     let house = caller.house;
     Ok(stream::follow(&house.relay, subscription, house.settings.sse_keepalive, Frames(reader)))

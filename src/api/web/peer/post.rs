@@ -21,7 +21,7 @@ use super::{
 use crate::{
     api::common::Response,
     domain::{RequestId, Sequence, SessionId, Stream, event::Control, limits},
-    relay::Bounds,
+    relay::{Bounds, RelayError},
     security::Grant,
     wire::web::{
         DecidePermission, Decision, Scope,
@@ -49,7 +49,12 @@ pub(super) async fn post(caller: &Caller<'_>, session: SessionId, usual: &str) -
         }
     };
     let one = Bounds { records_max: 1, bytes_max: 1 };
-    let record = caller.house.relay.read(Stream::Session(session), sequence, one)?.into_iter().next();
+    let record = match caller.house.relay.read(Stream::Session(session), sequence, one) {
+        Ok(records) => records.into_iter().next(),
+        // Said before, and forgotten since.
+        Err(RelayError::Gap { .. }) => None,
+        Err(error) => return Err(error.into()),
+    };
     let event = record.and_then(|record| render::event(session, &record));
     Ok(json(StatusCode::OK, &PeerPosted { status: "ok".into(), event }))
 }

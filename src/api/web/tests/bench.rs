@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::{
-    api::common::{Call, House, Response, Settings, identity::message_key},
+    api::common::{Call, House, RequestNames, Response, Settings, identity::message_key},
     domain::{
         Actor, Command, EnvironmentId, KeyId, MessageId, Outcome, OwnerId, SessionId, Timestamp,
         command::{Incoming, Meaning, Said},
@@ -126,7 +126,8 @@ impl Bench {
         }
         let throttle = Throttle::new(throttle);
         let metrics = Arc::new(|| "rcs_sessions 1\n".to_owned());
-        let house = Arc::new(House { relay, signing: Arc::new(signing), throttle, settings, metrics });
+        let names = RequestNames::since(relay.now());
+        let house = Arc::new(House { relay, signing: Arc::new(signing), throttle, settings, metrics, names });
         Self { house, clock, _directory: directory }
     }
 

@@ -17,7 +17,7 @@ const SAMPLES: [(&str, &str); 6] = [
 ];
 
 /// Everything that is served, as method and path.
-const ROUTES: [(&str, &str); 30] = [
+const ROUTES: [(&str, &str); 31] = [
     ("GET", "environments"),
     ("GET", "environments/{environment}"),
     ("POST", "environments/{environment}/work/{work}/requeue"),
@@ -46,6 +46,7 @@ const ROUTES: [(&str, &str); 30] = [
     ("GET", "audit"),
     ("GET", "audit/commits"),
     ("POST", "audit/verify"),
+    ("GET", "backup"),
     ("GET", "status"),
     ("GET", "openapi.json"),
 ];
@@ -145,8 +146,9 @@ fn every_endpoint_has_one_way_to_it() {
         | endpoint::Endpoint::ReadAudit
         | endpoint::Endpoint::ListCommits
         | endpoint::Endpoint::VerifyAudit
+        | endpoint::Endpoint::Backup
         | endpoint::Endpoint::ShowStatus
-        | endpoint::Endpoint::Describe => 30,
+        | endpoint::Endpoint::Describe => 31,
     };
     assert_eq!(counted(&endpoint::Endpoint::Describe), ROUTES.len());
 }
