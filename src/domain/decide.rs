@@ -164,7 +164,7 @@ fn consider(world: &World, context: &Context<'_>, command: Command) -> Result<De
             subscription::release(world, context, subscription, generation)
         }
         Command::ExpireWake { subscription, generation } => {
-            subscription::expire(world, context, subscription, generation)
+            Ok(subscription::expire(world, context, subscription, generation))
         }
         Command::NoteDelivery { subscription, generation, failed } => {
             Ok(subscription::note_delivery(world, subscription, generation, failed))

@@ -235,8 +235,9 @@ impl Failure {
             | Refusal::NoMessage { .. }
             | Refusal::NoSubscription(_) => ProblemKind::NotFound,
             Refusal::Archived(_) => ProblemKind::Archived,
-            // Subscriptions have a room of their own; nothing here asks for them.
-            Refusal::SubscriptionDiffers { .. }
+            // The room of streams has its own errors; nothing here asks for streams and subscriptions.
+            Refusal::Stream(_)
+            | Refusal::SubscriptionDiffers { .. }
             | Refusal::WrongDelivery { .. }
             | Refusal::OwnWakeStream
             | Refusal::AlreadyClaimed { .. }
@@ -249,8 +250,6 @@ impl Failure {
             Refusal::WorkerOffline(_) => ProblemKind::WorkerOffline,
             Refusal::KeyReused { .. } => ProblemKind::KeyReused,
             Refusal::Full { .. } => ProblemKind::Full,
-            // The room of streams has its own errors; this one never asks for them.
-            Refusal::Stream(_) => ProblemKind::Conflict,
         };
         Self::new(kind, refusal.to_string())
     }

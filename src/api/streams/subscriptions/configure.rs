@@ -14,7 +14,7 @@ use crate::{
     domain::{
         Command, Outcome, SubscriptionId, SubscriptionName,
         limits::{self, LINKS_PER_SUBSCRIPTION_MAX},
-        subscription::{Delivery, InvalidPath, StreamPath, SubscriptionCreated, feed},
+        subscription::{Delivery, InvalidPath, Pattern, StreamPath, SubscriptionCreated, feed},
     },
     security::fingerprint,
     wire::streams::subscription::{Kind, Streams, Wish},
@@ -99,7 +99,7 @@ fn configuration(created: &SubscriptionCreated, streams: &BTreeSet<StreamPath>) 
         Delivery::Webhook { url } => ("webhook", url.as_str()),
         Delivery::PullWake { wake_stream } => ("pull-wake", wake_stream.as_str()),
     };
-    let pattern = created.pattern.as_ref().map(|pattern| pattern.as_str());
+    let pattern = created.pattern.as_ref().map(Pattern::as_str);
     let described = [pattern, created.description.as_deref()].map(|text| match text {
         None => vec![0],
         Some(text) => [&[1], text.as_bytes()].concat(),

@@ -64,8 +64,8 @@ impl Endpoint {
         }
     }
 
-    /// What the caller must be allowed in their own namespace. A subscription makes the server call somebody, so whoever
-    /// may only read may not make one; to claim a wake is to move cursors.
+    /// What the caller must be allowed in their own namespace. A subscription makes the server call somebody, so
+    /// whoever may only read may not make one; to claim a wake is to move cursors.
     pub const fn needs(&self) -> &'static [Grant] {
         match self {
             Self::Keys | Self::Wake(..) => &[],
