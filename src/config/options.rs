@@ -97,6 +97,11 @@ pub struct Options {
     #[arg(long, value_name = "NETWORKS")]
     pub trusted_proxies: Option<String>,
 
+    /// Private networks that webhooks may reach, without TLS too: networks, or loopback for this machine, separated by
+    /// commas [env: RCS_WEBHOOK_PRIVATE_TARGETS] [default: none]
+    #[arg(long, value_name = "NETWORKS")]
+    pub webhook_private_targets: Option<String>,
+
     /// Print the effective configuration, secrets masked, and exit
     #[arg(long)]
     pub print_config: bool,

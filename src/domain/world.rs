@@ -13,6 +13,7 @@ use super::{
     key::Key,
     session::Session,
     stream::Stream,
+    subscription::Subscriptions,
     user_stream::UserStreams,
 };
 
@@ -27,6 +28,7 @@ pub struct World {
     /// Sessions with an open question, so that the list over all sessions costs what it shows.
     pub(super) asking: BTreeSet<SessionId>,
     pub(super) user_streams: UserStreams,
+    subscriptions: Subscriptions,
 }
 
 impl World {
@@ -73,6 +75,15 @@ impl World {
     /// The particulars of a stored file.
     pub fn file(&self, id: FileId) -> Option<&FileStored> {
         self.files.get(&id)
+    }
+
+    /// All subscriptions.
+    pub const fn subscriptions(&self) -> &Subscriptions {
+        &self.subscriptions
+    }
+
+    pub(super) const fn subscriptions_mut(&mut self) -> &mut Subscriptions {
+        &mut self.subscriptions
     }
 
     /// The streams that users made.
@@ -142,6 +153,18 @@ pub fn apply(world: &mut World, record: &Record) {
         | Event::UserStreamClosed { .. }
         | Event::UserStreamDeleted { .. }
         | Event::UserStreamForgotten { .. } => world.user_streams.apply(record),
+        Event::SubscriptionCreated(_)
+        | Event::SubscriptionAdopted { .. }
+        | Event::SubscriptionDeleted { .. }
+        | Event::StreamsLinked { .. }
+        | Event::StreamUnlinked { .. }
+        | Event::StreamGone { .. }
+        | Event::SubscriptionWoken { .. }
+        | Event::WakeDelivered { .. }
+        | Event::DeliveryFailed { .. }
+        | Event::WakeClaimed { .. }
+        | Event::CursorsAcked { .. }
+        | Event::WakeEnded { .. } => super::subscription::apply(world, record),
         Event::MessageReceived { .. }
         | Event::TranscriptAppended { .. }
         | Event::FileChunk { .. }

@@ -6,6 +6,8 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+pub mod subscription;
+
 /// Names of headers, as both sides write them; HTTP does not care about their case.
 pub mod header {
     pub const NEXT_OFFSET: &str = "stream-next-offset";

@@ -9,5 +9,6 @@ mod harness;
 mod kill;
 mod metrics;
 mod retention;
+mod streams;
 mod tidy;
 mod web;

@@ -10,11 +10,12 @@ use std::{
 
 use uuid::Uuid;
 
+use super::outbound::Outbound;
 use crate::{
     domain::{EnvironmentId, SessionId, Timestamp},
     relay::Relay,
     security::{
-        self, AnonymousRights, NoRandomness, Secret, SigningKeys, Throttle,
+        self, AnonymousRights, NoRandomness, Secret, SigningKeys, Throttle, WebhookKeys,
         token::{WorkerClaims, sign_environment, sign_session, sign_worker},
     },
 };
@@ -74,6 +75,10 @@ pub struct House {
     pub settings: Settings,
     pub metrics: RenderMetrics,
     pub names: RequestNames,
+    /// The way to webhooks.
+    pub outbound: Outbound,
+    /// What they verify us with.
+    pub webhook_keys: Arc<WebhookKeys>,
 }
 
 impl std::fmt::Debug for House {

@@ -49,6 +49,8 @@ impl House {
             }
             TokenKind::Session => Principal::Worker { session: verify_session(&self.signing, token)?, epoch: None },
             TokenKind::Environment => Principal::Environment(verify_environment(&self.signing, token)?),
+            // It opens one wake and says nothing about who shows it.
+            TokenKind::Wake => return Err(TokenError::Invalid(TokenKind::Wake).into()),
             TokenKind::ApiKey => {
                 let digest = secret_digest(token);
                 let world = self.relay.world();

@@ -76,5 +76,6 @@ pub const fn author(actor: Actor) -> Author {
         Actor::Environment(id) => Author::Environment(id),
         Actor::System => Author::System,
         Actor::Anonymous => Author::Anonymous,
+        Actor::Woken(id) => Author::Woken(id),
     }
 }

@@ -68,7 +68,7 @@ pub(super) fn follow(
 /// A follower, if the reader is beyond what the stream has from others.
 fn open(house: &House, source: &Source, after: u64) -> Result<Option<Follower>, Failure> {
     match source.own() {
-        Some(own) if after >= own.after => Ok(Follower::open(&house.relay, source, after)?),
+        Some(own) if after >= own.after => Follower::open(&house.relay, source, after),
         _ => Ok(None),
     }
 }

@@ -100,6 +100,11 @@ pub(super) fn offset(house: &House, stream: UserStreamId, position: u64) -> Offs
     owning.map_or(Offset::START, |run| Offset::new(position, life(run.stream.uuid().as_u128(), epoch)))
 }
 
+/// The offset of a position of a session.
+pub(super) fn session_offset(house: &House, session: SessionId, position: u64) -> Offset {
+    Offset::new(position, life(session.uuid().as_u128(), house.relay.epoch()))
+}
+
 /// Looks at the stream that has this name. One whose time is over is ended first.
 pub(super) async fn look<T>(
     caller: &Caller<'_>,

@@ -232,9 +232,17 @@ impl Failure {
             | Refusal::NoKey(_)
             | Refusal::NoWork { .. }
             | Refusal::NoPermission { .. }
-            | Refusal::NoMessage { .. } => ProblemKind::NotFound,
+            | Refusal::NoMessage { .. }
+            | Refusal::NoSubscription(_) => ProblemKind::NotFound,
             Refusal::Archived(_) => ProblemKind::Archived,
-            Refusal::Superseded { .. } => ProblemKind::Conflict,
+            // Subscriptions have a room of their own; nothing here asks for them.
+            Refusal::SubscriptionDiffers { .. }
+            | Refusal::WrongDelivery { .. }
+            | Refusal::OwnWakeStream
+            | Refusal::AlreadyClaimed { .. }
+            | Refusal::Fenced { .. }
+            | Refusal::BadAck { .. }
+            | Refusal::Superseded { .. } => ProblemKind::Conflict,
             Refusal::AlreadyDecided { .. } => ProblemKind::AlreadyDecided,
             Refusal::TakenBack { .. } => ProblemKind::TakenBack,
             Refusal::AlreadyDelivered { .. } => ProblemKind::AlreadyDelivered,
