@@ -234,15 +234,14 @@ impl Failure {
             | Refusal::NoPermission { .. }
             | Refusal::NoMessage { .. } => ProblemKind::NotFound,
             Refusal::Archived(_) => ProblemKind::Archived,
-            Refusal::Superseded { .. } => ProblemKind::Conflict,
+            // Streams of users have a room of their own; this one never asks for them.
+            Refusal::Superseded { .. } | Refusal::Stream(_) => ProblemKind::Conflict,
             Refusal::AlreadyDecided { .. } => ProblemKind::AlreadyDecided,
             Refusal::TakenBack { .. } => ProblemKind::TakenBack,
             Refusal::AlreadyDelivered { .. } => ProblemKind::AlreadyDelivered,
             Refusal::WorkerOffline(_) => ProblemKind::WorkerOffline,
             Refusal::KeyReused { .. } => ProblemKind::KeyReused,
             Refusal::Full { .. } => ProblemKind::Full,
-            // The room of streams has its own errors; this one never asks for them.
-            Refusal::Stream(_) => ProblemKind::Conflict,
         };
         Self::new(kind, refusal.to_string())
     }
