@@ -99,8 +99,8 @@ pub const WORK_QUEUED_MAX: usize = 1_000;
 /// Hand-outs of one work item before it is parked for an operator. At one per 5 s this is over a minute of refusals.
 pub const WORK_ATTEMPTS_MAX: u32 = 20;
 
-/// Streams that users made, deleted ones included until their bytes are gone. About 500 bytes each, in each of the two
-/// worlds.
+/// Streams that users made, deleted ones included until their bytes are gone. About 500 bytes each, in each of the
+/// two worlds.
 pub const USER_STREAMS_MAX: usize = 1_000_000;
 /// Producers of one stream whose repetitions are recognised. 100 bytes each.
 pub const PRODUCERS_PER_STREAM_MAX: usize = 1_024;

@@ -20,7 +20,7 @@ use self::{
 use super::common::{
     Call, House, Response,
     origin::{self, Origin, Pages},
-    reply,
+    render, reply,
 };
 use crate::security::grant;
 
@@ -39,7 +39,6 @@ mod messages;
 mod page;
 pub mod peer;
 mod permissions;
-mod render;
 mod sessions;
 mod socket;
 mod status;

@@ -151,7 +151,7 @@ struct Model {
     closed: bool,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 enum Step {
     Create { name: u8, content: bool, closed: bool },
     Fork { name: u8, source: u8, back: u64 },
