@@ -103,7 +103,7 @@ pub(super) fn offset(house: &House, stream: UserStreamId, base: u64, position: u
 
 /// The offset of a position of a session.
 pub(super) fn session_offset(house: &House, session: SessionId, position: u64) -> Offset {
-    Offset::new(position, life(session.uuid().as_u128(), house.relay.epoch()))
+    Offset::new(position, life(session.uuid(), house.relay.epoch()))
 }
 
 /// Looks at the stream that has this name. One whose time is over is ended first.

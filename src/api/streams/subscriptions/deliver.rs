@@ -205,7 +205,10 @@ fn sight(house: &House, world: &World, found: &Subscription) -> Option<Sight> {
             let sight = Sight { sessions: grants(role, Grant::SessionRead) };
             (own && grants(role, Grant::StreamRead)).then_some(sight)
         }
-        Actor::Anonymous => house.settings.streams_anonymous.read.then_some(Sight { sessions: false }),
+        Actor::Anonymous => {
+            let may = house.settings.streams_anonymous.include(Grant::StreamRead);
+            may.then_some(Sight { sessions: false })
+        }
         _ => None,
     }
 }
