@@ -141,17 +141,32 @@ impl Server {
     }
 }
 
-/// Forgets callers that were quiet for long, and folds what was measured, until the server closes.
+/// Forgets callers that were quiet for long and keys whose time is over, and folds what was measured, until the server
+/// closes.
 async fn prune(house: Arc<House>, metrics: Option<Metrics>) {
     let mut closing = house.relay.closing();
     let mut ticks = tokio::time::interval(Duration::from_millis(limits::THROTTLE_PRUNE_MS));
     let mut folds = tokio::time::interval(Duration::from_millis(limits::METRICS_FOLD_MS));
     loop {
         tokio::select! {
-            _ = ticks.tick() => house.throttle.prune(),
+            _ = ticks.tick() => {
+                house.throttle.prune();
+                // Its file may be slow; nothing waits for it.
+                drop(tokio::spawn(retire_keys(Arc::clone(&house))));
+            }
             _ = folds.tick() => metrics.iter().for_each(Metrics::fold),
             _ = closing.wait_for(|closing| *closing) => return,
         }
+    }
+}
+
+/// Forgets signing keys whose time is over. Tried again a minute later if the disk refuses.
+async fn retire_keys(house: Arc<House>) {
+    let (signing, now) = (Arc::clone(&house.signing), house.relay.now());
+    match tokio::task::spawn_blocking(move || signing.retire_due(now)).await {
+        Ok(Ok(0)) | Err(_) => {}
+        Ok(Ok(count)) => tracing::info!(count, "earlier signing keys were retired: tokens they signed are refused"),
+        Ok(Err(error)) => tracing::error!(%error, "earlier signing keys could not be retired"),
     }
 }
 

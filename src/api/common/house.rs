@@ -15,7 +15,7 @@ use crate::{
     relay::Relay,
     security::{
         self, AnonymousRights, NoRandomness, Secret, SigningKeys, Throttle,
-        token::{SessionClaims, WorkerClaims, sign_environment, sign_session, sign_worker},
+        token::{WorkerClaims, sign_environment, sign_session, sign_worker},
     },
 };
 
@@ -90,7 +90,7 @@ impl House {
 
     /// The token with which a session's worker speaks, valid as long as the session. Goes into work secrets.
     pub fn ingress_token(&self, session: SessionId) -> Secret {
-        sign_session(&self.signing, SessionClaims { session, generation: 0 })
+        sign_session(&self.signing, session)
     }
 
     /// The secret with which a runner polls; the same one whenever it registers again.

@@ -47,10 +47,7 @@ impl House {
                 let claims = verify_worker(&self.signing, token, now)?;
                 Principal::Worker { session: claims.session, epoch: Some(claims.epoch) }
             }
-            TokenKind::Session => {
-                let claims = verify_session(&self.signing, token)?;
-                Principal::Worker { session: claims.session, epoch: None }
-            }
+            TokenKind::Session => Principal::Worker { session: verify_session(&self.signing, token)?, epoch: None },
             TokenKind::Environment => Principal::Environment(verify_environment(&self.signing, token)?),
             TokenKind::ApiKey => {
                 let digest = secret_digest(token);

@@ -169,6 +169,7 @@ async fn dispatch(caller: &Caller<'_>, endpoint: Endpoint) -> Result<Response, F
         Endpoint::ListKeys => keys::list(caller),
         Endpoint::CreateKey => keys::create(caller).await,
         Endpoint::RevokeKey(id) => keys::revoke(caller, id).await,
+        Endpoint::RotateSigning => keys::rotate_signing(caller).await,
 
         Endpoint::ReadAudit => audit::read(caller),
         Endpoint::ListCommits => audit::commits(caller),
