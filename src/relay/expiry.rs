@@ -205,7 +205,8 @@ impl Relay {
                 return Ok(false);
             }
             *records_left = records_left.saturating_sub(self.trim(stream, through).await?);
-            if through < tail.latest {
+            // One trim is bounded, whatever it was asked for.
+            if self.stream_tail(stream)?.is_some_and(|tail| tail.earliest <= tail.latest) {
                 return Ok(false);
             }
         }

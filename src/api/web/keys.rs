@@ -94,8 +94,8 @@ pub(super) async fn rotate_signing(caller: &Caller<'_>) -> Result<Response, Fail
     let (signing, webhooks) = (Arc::clone(&caller.house.signing), Arc::clone(&caller.house.webhook_keys));
     let now = caller.house.relay.now();
     let rotating = tokio::task::spawn_blocking(move || {
-        // The key of notifications goes with it: whoever could read one file could read the other. Its public half stays
-        // published for as long as receivers may need it, whatever the overlap.
+        // The key of notifications goes with it: whoever could read one file could read the other. Its public half
+        // stays published for as long as receivers may need it, whatever the overlap.
         webhooks.rotate(now)?;
         signing.rotate(now, Duration::from_secs(seconds))
     });
