@@ -63,8 +63,8 @@ pub struct Options {
     #[arg(long, value_name = "ORIGINS")]
     pub web_cors_origins: Option<String>,
 
-    /// What callers without a credential may do with streams of their own namespace: a list of read,append,create,delete;
-    /// on an open address at most read [env: RCS_STREAMS_ANONYMOUS] [default: nothing]
+    /// What callers without a credential may do with streams of their own namespace: a list of
+    /// read,append,create,delete; on an open address at most read [env: RCS_STREAMS_ANONYMOUS] [default: nothing]
     #[arg(long, value_name = "RIGHTS")]
     pub streams_anonymous: Option<String>,
 

@@ -18,7 +18,8 @@ use crate::domain::{Actor, Command, EnvironmentId, Event, Record, SessionId, Sub
 pub enum Lease {
     Worker(SessionId),
     Environment(EnvironmentId),
-    /// Whoever works on the wake of this generation. It does not come back: a lease that ran out is the end of its wake.
+    /// Whoever works on the wake of this generation. It does not come back: a lease that ran out is the end of its
+    /// wake.
     Wake(SubscriptionId, u64),
 }
 
@@ -83,8 +84,8 @@ pub(super) struct Leases {
 }
 
 impl Leases {
-    /// Everybody who was there when the log ended gets a grace time, and the lease of a wake begins anew: nobody is dead
-    /// because the server was.
+    /// Everybody who was there when the log ended gets a grace time, and the lease of a wake begins anew: nobody is
+    /// dead because the server was.
     pub(super) fn of(world: &World, lasting: Terms) -> Self {
         let now = Instant::now();
         let until = now + Duration::from_millis(limits::RESTART_GRACE_MS);
@@ -108,8 +109,8 @@ impl Leases {
         term.holders += usize::from(hold);
     }
 
-    /// Starts the leases that a commit hands out. Here and not where the claim is answered: a client that hangs up before
-    /// it has the answer would leave a wake that nobody has and that never ends.
+    /// Starts the leases that a commit hands out. Here and not where the claim is answered: a client that hangs up
+    /// before it has the answer would leave a wake that nobody has and that never ends.
     pub(super) fn start(&self, records: &[Arc<Record>], world: &World) {
         for record in records {
             if let Event::WakeClaimed { subscription, generation, .. } = record.event {
@@ -255,8 +256,8 @@ impl Relay {
         }
     }
 
-    /// Submits what the relay itself noticed. A refusal means that the thing is gone, which is as good. Returns whether it
-    /// was heard: a full queue means that it has to be noticed again.
+    /// Submits what the relay itself noticed. A refusal means that the thing is gone, which is as good. Returns
+    /// whether it was heard: a full queue means that it has to be noticed again.
     async fn tell(&self, command: Command) -> bool {
         let Err(error) = self.submit(Actor::System, command).await else { return true };
         tracing::debug!(%error, "a change of presence was not recorded");

@@ -19,8 +19,8 @@ use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::{
     domain::{
-        Actor, Command, DedupeKey, Epoch, Outcome, OwnerId, Position, Record, Refusal, Sequence, Stream, Timestamp, World,
-        event::Fingerprint, limits,
+        Actor, Command, DedupeKey, Epoch, Outcome, OwnerId, Position, Record, Refusal, Sequence, Stream, Timestamp,
+        World, event::Fingerprint, limits,
     },
     journal::{Journal, JournalReader, StreamTail},
 };

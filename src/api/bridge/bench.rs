@@ -17,7 +17,10 @@ use crate::{
         event::{Control, KeyCreated, Role},
     },
     relay::{Relay, page_bounds},
-    security::{PrivateTargets, SigningKeys, Throttle, ThrottleConfig, WebhookKeys, dedupe_key, digest::secret_digest, fingerprint},
+    security::{
+        PrivateTargets, SigningKeys, Throttle, ThrottleConfig, WebhookKeys, dedupe_key, digest::secret_digest,
+        fingerprint,
+    },
 };
 
 pub(super) const ALICE: &str = "alice-key-for-tests-0001";

@@ -1,6 +1,6 @@
 //! From a record to the event that clients see, written without a detour: a history of a hundred thousand is one copy
-//! of each payload. Every room that shows records shows them like this; `wire::web::Event` is the same shape, and a test
-//! holds the two together.
+//! of each payload. Every room that shows records shows them like this; `wire::web::Event` is the same shape, and a
+//! test holds the two together.
 
 use std::io::Write as _;
 

@@ -184,8 +184,8 @@ impl Live {
     }
 }
 
-/// Appends a data event. Its text may hold line breaks of any kind; each line is a line of the event, so that nothing in
-/// it can end the event and begin another.
+/// Appends a data event. Its text may hold line breaks of any kind; each line is a line of the event, so that nothing
+/// in it can end the event and begin another.
 fn data(body: &[u8], format: Format, out: &mut Vec<u8>) {
     out.extend_from_slice(b"event: data\n");
     match format {

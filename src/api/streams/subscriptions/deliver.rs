@@ -1,7 +1,8 @@
 //! Calling webhooks: whoever is due, a bounded number at once, until the server closes.
 //!
 //! Everything that is due stands in the world, retries with their times as well, so a restart goes on where the last
-//! run ended. What is under way is known to this loop alone: after a crash it is due again, under the generation it had.
+//! run ended. What is under way is known to this loop alone: after a crash it is due again, under the generation it
+//! had.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -158,8 +159,8 @@ async fn call(house: &House, subscription: SubscriptionId, generation: u64) {
     let _heard = tell(house, Command::NoteDelivery { subscription, generation, failed }).await;
 }
 
-/// The wait before the next attempt: the protocol's, a fifth more or less by chance, so that receivers that fail together
-/// are not called together.
+/// The wait before the next attempt: the protocol's, a fifth more or less by chance, so that receivers that fail
+/// together are not called together.
 fn retry_ms(failures: u32, dice: u64) -> u64 {
     let base = backoff_ms(failures);
     let fifth = base / 5;

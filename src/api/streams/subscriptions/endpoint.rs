@@ -64,8 +64,8 @@ impl Endpoint {
         }
     }
 
-    /// What the caller must be allowed in their own namespace. A subscription makes the server call somebody, so whoever
-    /// may only read may not make one; to claim a wake is to move cursors.
+    /// What the caller must be allowed in their own namespace. A subscription makes the server call somebody, so
+    /// whoever may only read may not make one; to claim a wake is to move cursors.
     pub const fn needs(&self) -> &'static [Grant] {
         match self {
             Self::Keys | Self::Wake(..) => &[],
@@ -123,7 +123,8 @@ mod tests {
             }
         }
         let committed = include_str!("../../../../schema/streams/routes.txt");
-        let own = committed.lines().filter(|line| line.contains("/__ds")).fold(String::new(), |own, line| own + line + "\n");
+        let own =
+            committed.lines().filter(|line| line.contains("/__ds")).fold(String::new(), |own, line| own + line + "\n");
         assert_eq!(page, own, "the room changed: review schema/streams/routes.txt");
     }
 

@@ -56,9 +56,7 @@ impl Problem {
             Self::NoToken | Self::Token(_) => (StatusCode::UNAUTHORIZED, "TOKEN_INVALID"),
             Self::Offset { .. } | Self::Refused(Refusal::BadAck { .. }) => (StatusCode::CONFLICT, "INVALID_OFFSET"),
             Self::NothingPending => (StatusCode::CONFLICT, "NO_PENDING_WORK"),
-            Self::Refused(Refusal::SubscriptionDiffers { .. }) => {
-                (StatusCode::CONFLICT, "SUBSCRIPTION_ALREADY_EXISTS")
-            }
+            Self::Refused(Refusal::SubscriptionDiffers { .. }) => (StatusCode::CONFLICT, "SUBSCRIPTION_ALREADY_EXISTS"),
             Self::Refused(Refusal::AlreadyClaimed { .. }) => (StatusCode::CONFLICT, "ALREADY_CLAIMED"),
             Self::Refused(Refusal::Fenced { .. }) => (StatusCode::CONFLICT, "FENCED"),
             Self::Refused(_) => (StatusCode::CONFLICT, "CONFLICT"),

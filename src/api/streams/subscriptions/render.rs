@@ -135,14 +135,8 @@ fn signing(house: &House) -> Signing {
 /// The published keys.
 pub(super) fn keys(house: &House) -> KeySet {
     let published = house.webhook_keys.published(house.relay.now()).into_iter();
-    let keys = published.map(|key| Key {
-        kty: "OKP",
-        crv: "Ed25519",
-        kid: key.kid,
-        usage: "sig",
-        alg: "EdDSA",
-        x: key.x,
-    });
+    let keys =
+        published.map(|key| Key { kty: "OKP", crv: "Ed25519", kid: key.kid, usage: "sig", alg: "EdDSA", x: key.x });
     KeySet { keys: keys.collect() }
 }
 

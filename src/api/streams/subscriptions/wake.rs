@@ -61,12 +61,7 @@ pub(super) async fn claim(caller: &Caller<'_>, name: &SubscriptionName) -> Resul
 }
 
 /// A callback, an ack or a release.
-pub(super) async fn step(
-    house: &House,
-    call: &Call,
-    name: &SubscriptionName,
-    step: Step,
-) -> Result<Response, Failure> {
+pub(super) async fn step(house: &House, call: &Call, name: &SubscriptionName, step: Step) -> Result<Response, Failure> {
     let claims = admit(house, call)?;
     let found = {
         let world = house.relay.world();

@@ -51,7 +51,8 @@ async fn a_handler_calls_back_with_the_token_of_the_wake_and_no_other() {
     };
     assert_eq!(s.text("callback_url"), "http://rcs.test/v1/stream/__ds/subscriptions/s/callback");
     let token = s.text("callback_token");
-    let callback = async |token: &str, word: &Value| bench.send("POST", "__ds/subscriptions/s/callback", token, word).await;
+    let callback =
+        async |token: &str, word: &Value| bench.send("POST", "__ds/subscriptions/s/callback", token, word).await;
     for bad in [&t.text("callback_token"), ALICE, "", &format!("{token}A"), &token.to_uppercase()] {
         callback(bad, &word(true)).await.refused(401, "TOKEN_INVALID");
     }
@@ -160,7 +161,8 @@ async fn an_offset_of_an_earlier_life_of_the_stream_is_no_offset() {
     bench.send("DELETE", "events/a", ALICE, &Value::Null).await.expect(204);
     bench.stream("events/a").await;
     let second = receiver.next().await;
-    let word = json!({"wake_id": second.text("wake_id"), "generation": 2, "acks": [{"stream": "events/a", "offset": old}]});
+    let word =
+        json!({"wake_id": second.text("wake_id"), "generation": 2, "acks": [{"stream": "events/a", "offset": old}]});
     let token = second.text("callback_token");
     bench.send("POST", "__ds/subscriptions/s/callback", &token, &word).await.refused(409, "INVALID_OFFSET");
     assert_eq!(place(&bench.house, None, "0000000000000000_0000000000000000"), Some(0));
