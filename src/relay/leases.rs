@@ -18,7 +18,8 @@ use crate::domain::{Actor, Command, EnvironmentId, Event, Record, SessionId, Sub
 pub enum Lease {
     Worker(SessionId),
     Environment(EnvironmentId),
-    /// Whoever works on the wake of this generation. It does not come back: the end of the lease ends the wake.
+    /// Whoever works on the wake of this generation. It does not come back: a lease that ran out is the end of its
+    /// wake.
     Wake(SubscriptionId, u64),
 }
 
@@ -255,8 +256,8 @@ impl Relay {
         }
     }
 
-    /// Submits what the relay itself noticed. A refusal means that the thing is gone, which is as good. Returns whether
-    /// it was heard: a full queue means that it has to be noticed again.
+    /// Submits what the relay itself noticed. A refusal means that the thing is gone, which is as good. Returns
+    /// whether it was heard: a full queue means that it has to be noticed again.
     async fn tell(&self, command: Command) -> bool {
         let Err(error) = self.submit(Actor::System, command).await else { return true };
         tracing::debug!(%error, "a change of presence was not recorded");
