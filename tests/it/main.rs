@@ -9,5 +9,6 @@ mod harness;
 mod kill;
 mod metrics;
 mod retention;
+mod secrecy;
 mod tidy;
 mod web;
