@@ -90,7 +90,13 @@ pub enum Event {
     /// The message was handed to the worker's connection.
     MessageDelivered { session: SessionId, message: MessageId },
     /// The worker echoed it: the agent has it.
-    MessageConsumed { session: SessionId, message: MessageId },
+    MessageConsumed {
+        session: SessionId,
+        message: MessageId,
+        /// The worker reported it; the echo, which tells what the agent does with it, is still to come.
+        #[serde(default, skip_serializing_if = "is_false")]
+        reported: bool,
+    },
     /// It was taken back before it was delivered.
     MessageCancelled { session: SessionId, message: MessageId },
     /// Somebody asked the worker to change course.
@@ -305,6 +311,11 @@ pub struct KeyCreated {
     /// It comes from the configuration and is revoked when it is gone from there.
     #[serde(default)]
     pub configured: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over references")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 /// See [`Event::EnvironmentRegistered`].

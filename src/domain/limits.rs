@@ -82,6 +82,9 @@ pub const PERMISSIONS_OPEN_MAX: usize = 256;
 pub const PERMISSIONS_DECIDED_MAX: usize = 1_024;
 /// Standing rules of one session.
 pub const RULES_MAX: usize = 256;
+/// Prompts of one session that its worker reported as consumed and has still to echo. A REPL echoes within 100 ms, and
+/// joins what it was sent during a turn into the next one.
+pub const UNECHOED_MAX: usize = 64;
 /// A session's merged metadata.
 pub const METADATA_BYTES_MAX: usize = 256 * 1024;
 /// Finished work items remembered per environment, so that a late ack or stop is no error.

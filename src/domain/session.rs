@@ -1,5 +1,7 @@
 //! A conversation with an agent: whose it is, where it runs, what state it is in.
 
+use std::collections::VecDeque;
+
 use serde_json::{Map, Value};
 
 use super::{
@@ -8,7 +10,7 @@ use super::{
     envelope::{Draft, Record, Sequence, Timestamp},
     environment,
     event::{Event, Rule, SessionCreated, Status},
-    id::{EnvironmentId, OwnerId, SessionId, WorkId},
+    id::{EnvironmentId, MessageId, OwnerId, SessionId, WorkId},
     limits,
     outbox::{Item, Outbox},
     permission::Permissions,
@@ -38,6 +40,8 @@ pub struct Session {
     /// The worker's merged metadata.
     pub metadata: Map<String, Value>,
     pub outbox: Outbox,
+    /// Prompts that the worker reported as consumed and did not echo yet, oldest first.
+    pub(super) unechoed: VecDeque<MessageId>,
     pub permissions: Permissions,
     pub rules: Vec<Rule>,
     /// The last record of the stream.
@@ -104,6 +108,17 @@ impl Session {
             Event::ModeConfirmed { mode, .. } => self.mode = Some(mode.clone()),
             Event::ModelConfirmed { model, .. } => self.model = Some(model.clone()),
             Event::RuleAdded { rule, .. } => self.rules.push(rule.clone()),
+            Event::MessageConsumed { message, reported, .. } => {
+                self.outbox.apply(record);
+                self.unechoed.retain(|known| known != message);
+                if *reported {
+                    // An echo that is so late has no turn any more.
+                    if self.unechoed.len() == limits::UNECHOED_MAX {
+                        self.unechoed.pop_front();
+                    }
+                    self.unechoed.push_back(*message);
+                }
+            }
             _ => {
                 self.outbox.apply(record);
                 self.permissions.apply(record);
@@ -310,6 +325,7 @@ pub(super) fn apply_created(world: &mut World, record: &Record) {
         worker: Worker::default(),
         metadata: Map::new(),
         outbox: Outbox::default(),
+        unechoed: VecDeque::new(),
         permissions: Permissions::default(),
         rules: Vec::new(),
         latest: record.sequence,

@@ -9,7 +9,7 @@ use super::{
     envelope::{Record, Sequence, Timestamp},
     environment::Environment,
     event::{Event, FileStored, SecretDigest},
-    id::{EnvironmentId, FileId, KeyId, SessionId},
+    id::{EnvironmentId, FileId, KeyId, OwnerId, SessionId},
     key::Key,
     session::Session,
     stream::Stream,
@@ -45,6 +45,11 @@ impl World {
     /// All keys, in no order.
     pub fn keys(&self) -> impl Iterator<Item = &Key> {
         self.keys.values()
+    }
+
+    /// Whether one of this owner's keys is good at this moment. Owners have a handful of keys.
+    pub fn has_valid_key(&self, owner: OwnerId, now: Timestamp) -> bool {
+        self.keys.values().any(|key| key.created.owner == owner && key.is_valid(now))
     }
 
     /// An environment by id, signed-off ones included.

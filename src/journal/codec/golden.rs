@@ -96,7 +96,7 @@ fn about_sessions() -> Vec<Event> {
         Event::MessageReceived { message: Some(message), kind: MessageKind::Assistant, ephemeral: false },
         Event::MessagePosted { session, message, fingerprint: Fingerprint([7; 16]) },
         Event::MessageDelivered { session, message },
-        Event::MessageConsumed { session, message },
+        Event::MessageConsumed { session, message, reported: false },
         Event::MessageCancelled { session, message },
         Event::ControlRequested { session, request: request(), control },
         Event::ControlDelivered { session, request: request() },
