@@ -24,13 +24,13 @@ use crate::{
         POLL_TIMEOUT_SECONDS_MAX, RETENTION_DAYS_MAX, RETENTION_EVENTS_MIN, TOKEN_SECONDS_MAX, TOKEN_SECONDS_MIN,
     },
     paths::DataDirectory,
-    security::{AnonymousRights, ApiKey, Secret, TrustedProxies, api_key::API_KEY_SHORT_BYTES},
+    security::{AnonymousRights, ApiKey, PrivateTargets, Secret, TrustedProxies, api_key::API_KEY_SHORT_BYTES},
     telemetry::{LogFilter, LogFormat},
 };
 use variable::{
     API_KEYS, BASE_URL, DATA, DISCONNECT_TIMEOUT, HEARTBEAT_INTERVAL, HOST, JWT_EXPIRES_IN, LOG, LOG_FORMAT,
     POLL_TIMEOUT, PORT, RETENTION_ARCHIVED_DAYS, RETENTION_DAYS, RETENTION_EVENTS, STREAMS_ANONYMOUS, TRUSTED_PROXIES,
-    VERSION, Values, WEB_CORS_ORIGINS, WS_IDLE_TIMEOUT, WS_KEEPALIVE_INTERVAL,
+    VERSION, Values, WEB_CORS_ORIGINS, WEBHOOK_PRIVATE_TARGETS, WS_IDLE_TIMEOUT, WS_KEEPALIVE_INTERVAL,
 };
 
 /// The port that clients try when nobody told them another.
@@ -67,6 +67,8 @@ pub struct Config {
     /// What callers without a credential may do with streams.
     pub streams_anonymous: AnonymousRights,
     pub trusted_proxies: TrustedProxies,
+    /// Private networks that webhooks may reach.
+    pub webhook_private_targets: PrivateTargets,
     pub log_filter: LogFilter,
     pub log_format: LogFormat,
 }
@@ -125,6 +127,11 @@ impl Config {
                 TRUSTED_PROXIES,
                 options.trusted_proxies.as_deref(),
                 TrustedProxies::default(),
+            )?,
+            webhook_private_targets: values.parsed(
+                WEBHOOK_PRIVATE_TARGETS,
+                options.webhook_private_targets.as_deref(),
+                PrivateTargets::default(),
             )?,
             log_filter: values.parsed(LOG, options.log.as_deref(), LogFilter::default())?,
             log_format: values.parsed(LOG_FORMAT, options.log_format.as_deref(), LogFormat::default())?,
@@ -272,6 +279,7 @@ impl fmt::Display for Config {
                 RETENTION_DAYS => shown_days(self.retention.age),
                 RETENTION_EVENTS => self.retention.events.map_or("(all)".to_owned(), |events| events.to_string()),
                 STREAMS_ANONYMOUS => self.streams_anonymous.to_string(),
+                WEBHOOK_PRIVATE_TARGETS => self.webhook_private_targets.to_string(),
                 TRUSTED_PROXIES => shown_list(self.trusted_proxies.networks()),
                 LOG => self.log_filter.to_string(),
                 LOG_FORMAT => self.log_format.to_string(),

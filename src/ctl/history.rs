@@ -126,6 +126,7 @@ pub(crate) fn author_of(actor: Actor) -> Author {
         Actor::Environment(id) => Author::Environment(id),
         Actor::System => Author::System,
         Actor::Anonymous => Author::Anonymous,
+        Actor::Woken(id) => Author::Woken(id),
     }
 }
 

@@ -1,4 +1,4 @@
-//! `rcsctl key create|list|revoke`.
+//! `rcsctl key create|list|revoke|rotate-signing`.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::{Context, CtlError, list::List, output};
 use crate::{
     domain::KeyId,
-    wire::web::{CreateKey, CreatedKey, Key as Wire, KeyOwner, Role as WireRole},
+    wire::web::{self as wire, CreateKey, CreatedKey, Key as Wire, KeyOwner, Role as WireRole},
 };
 
 /// See [`Command::Key`](super::cli::Command::Key).
@@ -19,6 +19,8 @@ pub(crate) enum Key {
     List(Several),
     /// Take a key's power away, for good
     Revoke(Revoke),
+    /// Sign the tokens of runners and workers with a fresh key (needs an admin's key)
+    RotateSigning(RotateSigning),
 }
 
 /// `create`.
@@ -66,6 +68,15 @@ pub(crate) struct Revoke {
     id: KeyId,
 }
 
+/// `rotate-signing`.
+#[derive(Debug, Args)]
+pub(crate) struct RotateSigning {
+    /// How long tokens that were signed before stay good: 30d, 12h; 0s refuses them at once, for a key that leaked, and
+    /// runners register again [default: 30d]
+    #[arg(long, value_name = "TIME", value_parser = duration_or_none)]
+    overlap: Option<Duration>,
+}
+
 impl Key {
     pub(crate) fn run(self, context: &mut Context<'_>) -> Result<(), CtlError> {
         match self {
@@ -87,6 +98,12 @@ impl Key {
                 let role = format!("{:?}", key.role).to_lowercase();
                 [key.id.to_string(), key.name, role, state, key.created_at, key.used_at.unwrap_or_default()]
             }),
+            Self::RotateSigning(RotateSigning { overlap }) => {
+                let body = wire::RotateSigning { overlap: overlap.map(|overlap| overlap.as_secs()) };
+                let done: wire::SigningRotated = context.client()?.post("/signing/rotate", &body)?;
+                let words = format!("tokens signed before are good until {}", done.previous_until);
+                context.out.say(&done, words)
+            }
             Self::Revoke(Revoke { id }) => {
                 context.client()?.delete(&format!("/keys/{id}"))?;
                 context.out.say(&serde_json::json!({"id": id, "revoked": true}), format!("revoked {id}"))
@@ -116,6 +133,11 @@ impl Create {
     }
 }
 
+/// The same, or none at all.
+fn duration_or_none(text: &str) -> Result<Duration, String> {
+    if text.trim_end_matches(|unit: char| "smhdwy".contains(unit)) == "0" { Ok(Duration::ZERO) } else { duration(text) }
+}
+
 /// A span of time as people write it.
 fn duration(text: &str) -> Result<Duration, String> {
     const UNITS: [(char, u64); 6] =
@@ -136,6 +158,9 @@ mod tests {
     fn spans_are_read_as_people_write_them() {
         assert_eq!(duration("30d"), Ok(Duration::from_hours(720)));
         assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration_or_none("0s"), Ok(Duration::ZERO));
+        assert_eq!(duration_or_none("2h"), Ok(Duration::from_hours(2)));
+        assert!(duration_or_none("00x").is_err());
         for wrong in ["", "d", "30", "-1d", "0h", "3dd", "99999999999999999999y", "1\u{e4}"] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }

@@ -104,6 +104,7 @@ pub(crate) fn author(by: Author) -> String {
         Author::Environment(_) => "runner".into(),
         Author::System => "the server".into(),
         Author::Anonymous => "anonymous".into(),
+        Author::Woken(_) => "subscriber".into(),
     }
 }
 

@@ -10,7 +10,10 @@ use serde::{Deserialize, Serialize};
 use super::{
     command::Outcome,
     envelope::{Sequence, Timestamp},
-    id::{EnvironmentId, FileId, KeyId, MessageId, OwnerId, RequestId, SessionId, UserStreamId, WorkId},
+    id::{
+        EnvironmentId, FileId, KeyId, MessageId, OwnerId, RequestId, SessionId, SubscriptionId, UserStreamId, WorkId,
+    },
+    subscription::{Acked, Linked, StreamPath, SubscriptionCreated, WakeEnd},
 };
 
 /// One thing that happened to one stream.
@@ -102,7 +105,13 @@ pub enum Event {
     /// The message was handed to the worker's connection.
     MessageDelivered { session: SessionId, message: MessageId },
     /// The worker echoed it: the agent has it.
-    MessageConsumed { session: SessionId, message: MessageId },
+    MessageConsumed {
+        session: SessionId,
+        message: MessageId,
+        /// The worker reported it; the echo, which tells what the agent does with it, is still to come.
+        #[serde(default, skip_serializing_if = "is_false")]
+        reported: bool,
+    },
     /// It was taken back before it was delivered.
     MessageCancelled { session: SessionId, message: MessageId },
     /// Somebody asked the worker to change course.
@@ -150,6 +159,41 @@ pub enum Event {
     UserStreamDeleted { stream: UserStreamId, expired: bool },
     /// Nobody read from it any more, and its bytes are gone.
     UserStreamForgotten { stream: UserStreamId },
+
+    // --- subscription ---
+    /// Somebody wants to be woken when streams grow.
+    SubscriptionCreated(SubscriptionCreated),
+    /// It was confirmed with another credential, which its deliveries rest on from now on.
+    SubscriptionAdopted { subscription: SubscriptionId },
+    /// It is no more; its name may be taken again.
+    SubscriptionDeleted { subscription: SubscriptionId },
+    /// It follows these streams, too, or under one more title.
+    StreamsLinked { subscription: SubscriptionId, links: Vec<Linked> },
+    /// A stream is no longer followed by name; its pattern may still follow it.
+    StreamUnlinked { subscription: SubscriptionId, path: StreamPath },
+    /// A followed stream was deleted.
+    StreamGone { subscription: SubscriptionId, path: StreamPath },
+    /// A new wake, because of the news in this stream. Whoever has an older one is fenced off.
+    SubscriptionWoken { subscription: SubscriptionId, generation: u64, path: StreamPath },
+    /// The webhook took it.
+    WakeDelivered { subscription: SubscriptionId, generation: u64 },
+    /// The webhook did not take it.
+    DeliveryFailed {
+        subscription: SubscriptionId,
+        generation: u64,
+        /// In a row, this one included.
+        attempts: u32,
+        /// Not before then it is tried again.
+        retry_at: Timestamp,
+        /// In a few words, for the operator.
+        reason: String,
+    },
+    /// A worker took it.
+    WakeClaimed { subscription: SubscriptionId, generation: u64, worker: String },
+    /// Streams were dealt with up to these offsets.
+    CursorsAcked { subscription: SubscriptionId, generation: u64, acks: Vec<Acked> },
+    /// Nobody has it any more. `again_at`: the next wake waits for then.
+    WakeEnded { subscription: SubscriptionId, generation: u64, end: WakeEnd, again_at: Option<Timestamp> },
 
     // --- any stream ---
     /// The records up to and including this sequence were forgotten.
@@ -228,6 +272,18 @@ impl Event {
             Self::UserStreamClosed { .. } => "user_stream_closed",
             Self::UserStreamDeleted { .. } => "user_stream_deleted",
             Self::UserStreamForgotten { .. } => "user_stream_forgotten",
+            Self::SubscriptionCreated(_) => "subscription_created",
+            Self::SubscriptionAdopted { .. } => "subscription_adopted",
+            Self::SubscriptionDeleted { .. } => "subscription_deleted",
+            Self::StreamsLinked { .. } => "streams_linked",
+            Self::StreamUnlinked { .. } => "stream_unlinked",
+            Self::StreamGone { .. } => "stream_gone",
+            Self::SubscriptionWoken { .. } => "subscription_woken",
+            Self::WakeDelivered { .. } => "wake_delivered",
+            Self::DeliveryFailed { .. } => "delivery_failed",
+            Self::WakeClaimed { .. } => "wake_claimed",
+            Self::CursorsAcked { .. } => "cursors_acked",
+            Self::WakeEnded { .. } => "wake_ended",
             Self::Trimmed { .. } => "trimmed",
             Self::Superseded { .. } => "superseded",
         }
@@ -276,6 +332,11 @@ pub struct KeyCreated {
     /// It comes from the configuration and is revoked when it is gone from there.
     #[serde(default)]
     pub configured: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over references")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 /// See [`Event::EnvironmentRegistered`].

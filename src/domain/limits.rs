@@ -94,6 +94,9 @@ pub const AGENT_SESSION_ID_BYTES_MAX: usize = 512;
 pub const PERMISSIONS_DECIDED_MAX: usize = 1_024;
 /// Standing rules of one session.
 pub const RULES_MAX: usize = 256;
+/// Prompts of one session that its worker reported as consumed and has still to echo. A REPL echoes within 100 ms, and
+/// joins what it was sent during a turn into the next one.
+pub const UNECHOED_MAX: usize = 64;
 /// A session's merged metadata.
 pub const METADATA_BYTES_MAX: usize = 256 * 1024;
 /// Finished work items remembered per environment, so that a late ack or stop is no error.
@@ -111,8 +114,8 @@ pub const WORK_QUEUED_MAX: usize = 1_000;
 /// Hand-outs of one work item before it is parked for an operator. At one per 5 s this is over a minute of refusals.
 pub const WORK_ATTEMPTS_MAX: u32 = 20;
 
-/// Streams that users made, deleted ones included until their bytes are gone. About 500 bytes each, in each of the two
-/// worlds.
+/// Streams that users made, deleted ones included until their bytes are gone. About 500 bytes each, in each of the
+/// two worlds.
 pub const USER_STREAMS_MAX: usize = 1_000_000;
 /// Producers of one stream whose repetitions are recognised. 100 bytes each.
 pub const PRODUCERS_PER_STREAM_MAX: usize = 1_024;
@@ -125,7 +128,8 @@ pub const FORK_DEPTH_MAX: usize = 64;
 
 // --- queues and waits -------------------------------------------------------------------------------------------
 
-/// Commands that gather while a commit is on its way to the disk; more is 503. At 40,000 a second this is 0.2 s of work.
+/// Commands that gather while a commit is on its way to the disk; more is 503. At 40,000 a second this is 0.2 s of
+/// work.
 pub const BATCH_COMMANDS_MAX: usize = 8_192;
 /// Stored bytes of a commit after which the next command gets 503: six bodies of the largest size.
 pub const BATCH_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -145,9 +149,9 @@ pub const FACTS_ROW_BYTES_MAX: usize = 256 * 1024;
 pub const TRIM_RECORDS_MAX: usize = 512;
 /// Pages the database keeps in memory. Start-up and live traffic touch few; replays come through the system's cache.
 pub const JOURNAL_CACHE_BYTES_MAX: usize = 32 * 1024 * 1024;
-/// Bytes of the journal's file that have blocks before they are needed. A few milliseconds of the busiest traffic, so
-/// that filling them shows in few commits, and 1 ms of writing.
-pub const JOURNAL_AHEAD_BYTES: u64 = 1024 * 1024;
+/// Bytes of the journal's file that have blocks before they are needed: 10 ms of the busiest traffic. Four times as
+/// much took as long in all, but showed in the slowest commits.
+pub const JOURNAL_AHEAD_BYTES: u64 = 256 * 1024;
 /// Dedupe keys of checkpointed records held in memory, 16 bytes each; streams used least recently give way.
 pub const KEYS_CACHED_MAX: usize = 1_000_000;
 /// Bytes in one commit of a copy (backup, restore): bounds the memory a copy takes beside a running server.
@@ -239,6 +243,59 @@ pub const STREAM_SSE_MS: u64 = 60_000;
 /// Orderly shutdown: after this, whatever is still open is cut.
 pub const SHUTDOWN_MS: u64 = 10_000;
 
+// --- subscriptions ----------------------------------------------------------------------------------------------
+
+/// What a subscription is called. As long as an idempotency key; it stands in a URL.
+pub const SUBSCRIPTION_NAME_BYTES_MAX: usize = 256;
+/// Subscriptions of one owner. Each stream that is created is matched against all their patterns on the writer's
+/// thread: a thousand take about 0.2 ms.
+pub const SUBSCRIPTIONS_PER_OWNER_MAX: usize = 1_000;
+/// Subscriptions of all owners. About 1 KiB each without their streams.
+pub const SUBSCRIPTIONS_MAX: usize = 100_000;
+/// Streams of one subscription, 300 bytes each. Whoever needs more takes a second subscription.
+pub const LINKS_PER_SUBSCRIPTION_MAX: usize = 10_000;
+/// Streams linked by one record: with the longest paths below what one row of stored facts holds.
+pub const LINKS_PER_RECORD_MAX: usize = 128;
+/// Streams listed in one wake, those with news first: bounds a notification to a megabyte. What is left out is told by
+/// the next one.
+pub const WAKE_STREAMS_MAX: usize = 1_000;
+/// A worker has at least this long to show that it lives; the protocol's own bound.
+pub const WAKE_LEASE_MS_MIN: u64 = 1_000;
+/// And at most so long; the protocol's own bound.
+pub const WAKE_LEASE_MS_MAX: u64 = 600_000;
+/// When nobody asked for another.
+pub const WAKE_LEASE_MS_DEFAULT: u64 = 30_000;
+/// A wake's token is refused after a day, whatever became of its lease: no worker sits on one wake for longer.
+pub const WAKE_TOKEN_MS: u64 = 86_400_000;
+/// A description that goes with a subscription, or the name of a worker that claims a wake.
+pub const SUBSCRIPTION_TEXT_BYTES_MAX: usize = 1_024;
+/// A webhook's URL.
+pub const WEBHOOK_URL_BYTES_MAX: usize = 2_048;
+/// The first retry of a failed delivery; doubled each time. The protocol's own bound.
+pub const WEBHOOK_RETRY_MS_MIN: u64 = 1_000;
+/// The longest wait between two attempts; the protocol's own bound.
+pub const WEBHOOK_RETRY_MS_MAX: u64 = 60_000;
+/// Attempts in a row before a wake is given up until its streams grow again: a day of them at one a minute.
+pub const WEBHOOK_ATTEMPTS_MAX: u32 = 1_440;
+/// Deliveries at once. Each holds a socket and a few KiB; slow receivers must not take the file descriptors.
+pub const WEBHOOK_DELIVERIES_MAX: usize = 64;
+/// Of one owner, so that one who subscribes a hanging receiver a hundred times delays only themself.
+pub const WEBHOOK_DELIVERIES_PER_OWNER_MAX: usize = 16;
+/// Name resolution, connecting and the TLS handshake, in all.
+pub const WEBHOOK_CONNECT_MS: u64 = 10_000;
+/// One delivery from the first byte to the last of the answer. Whoever works longer answers 202 and calls back.
+pub const WEBHOOK_DELIVERY_MS: u64 = 30_000;
+/// What is read of a receiver's answer: `{"done":true}` and some words.
+pub const WEBHOOK_ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// How long a look at a webhook's name may delay its registration. A name that does not resolve in time is accepted:
+/// what counts is the check at delivery.
+pub const WEBHOOK_RESOLVE_MS: u64 = 2_000;
+/// A public key stays published for so long after it was replaced: receivers accept signatures for five minutes, and
+/// may remember the key set as long.
+pub const WEBHOOK_KEY_RETIRED_MS: u64 = 3_600_000;
+/// Networks that webhooks may reach although they are private.
+pub const PRIVATE_TARGETS_MAX: usize = 256;
+
 // --- credentials and throttles ----------------------------------------------------------------------------------
 
 /// An API key, ours (47) or an operator's own. Longer ones are pasted by mistake.
@@ -247,6 +304,11 @@ pub const API_KEY_BYTES_MAX: usize = 256;
 pub const TOKEN_BYTES_MAX: usize = 1_024;
 /// Signing keys that verify at once. A yearly rotation leaves a session's token good for as long as any session lives.
 pub const SIGNING_KEYS_MAX: usize = 16;
+/// How long tokens of the key before stay good after a rotation, unless somebody says otherwise: longer than most
+/// runners and sessions live.
+pub const SIGNING_OVERLAP_SECONDS_DEFAULT: u64 = 30 * 86_400;
+/// The longest such time that may be asked for.
+pub const SIGNING_OVERLAP_SECONDS_MAX: u64 = 366 * 86_400;
 /// A private file: 16 signing keys have 2 KiB.
 pub const PRIVATE_FILE_BYTES_MAX: usize = 16 * 1024;
 /// Registrations of one principal per second, in the long run. A runner registers once in its life.
@@ -301,4 +363,9 @@ const _: () = assert!(BODY_BYTES_MAX <= BATCH_BYTES_MAX);
 const _: () = assert!(WORKER_GRACE_MS < WORKER_LEASE_MS);
 const _: () = assert!(INGRESS_MESSAGES_MAX <= MESSAGES_BURST as usize);
 const _: () = assert!(WORKER_EVENTS_MAX <= MESSAGES_BURST as usize);
+const _: () = assert!(WAKE_LEASE_MS_MIN <= WAKE_LEASE_MS_DEFAULT && WAKE_LEASE_MS_DEFAULT <= WAKE_LEASE_MS_MAX);
+const _: () = assert!(WAKE_LEASE_MS_MAX < WAKE_TOKEN_MS);
+const _: () = assert!(WEBHOOK_CONNECT_MS < WEBHOOK_DELIVERY_MS);
+const _: () = assert!(LINKS_PER_RECORD_MAX * (STREAM_NAME_BYTES_MAX + 256) < FACTS_ROW_BYTES_MAX);
+const _: () = assert!(WEBHOOK_DELIVERIES_PER_OWNER_MAX <= WEBHOOK_DELIVERIES_MAX);
 const _: () = assert!(REGISTRATIONS_PER_SECOND > 0 && LOGINS_PER_MINUTE > 0 && MESSAGES_PER_SECOND > 0);

@@ -10,7 +10,7 @@ use super::{
     envelope::{Draft, Record, Sequence, Timestamp},
     environment,
     event::{Event, Rule, SessionCreated, Status},
-    id::{EnvironmentId, OwnerId, SessionId, WorkId},
+    id::{EnvironmentId, MessageId, OwnerId, SessionId, WorkId},
     limits,
     outbox::{Item, Outbox},
     permission::Permissions,
@@ -48,6 +48,8 @@ pub struct Session {
     /// The worker's merged metadata.
     pub metadata: Map<String, Value>,
     pub outbox: Outbox,
+    /// Prompts that the worker reported as consumed and did not echo yet, oldest first.
+    pub(super) unechoed: VecDeque<MessageId>,
     pub permissions: Permissions,
     pub rules: Vec<Rule>,
     /// The last record of the stream.
@@ -125,6 +127,17 @@ impl Session {
             Event::ModeConfirmed { mode, .. } => self.mode = Some(mode.clone()),
             Event::ModelConfirmed { model, .. } => self.model = Some(model.clone()),
             Event::RuleAdded { rule, .. } => self.rules.push(rule.clone()),
+            Event::MessageConsumed { message, reported, .. } => {
+                self.outbox.apply(record);
+                self.unechoed.retain(|known| known != message);
+                if *reported {
+                    // An echo that is so late has no turn any more.
+                    if self.unechoed.len() == limits::UNECHOED_MAX {
+                        self.unechoed.pop_front();
+                    }
+                    self.unechoed.push_back(*message);
+                }
+            }
             Event::TurnTorn { .. } => self.torn = true,
             Event::TurnRetold { from, through, .. } => {
                 self.torn = false;
@@ -360,6 +373,7 @@ pub(super) fn apply_created(world: &mut World, record: &Record) {
         retold: VecDeque::new(),
         metadata: Map::new(),
         outbox: Outbox::default(),
+        unechoed: VecDeque::new(),
         permissions: Permissions::default(),
         rules: Vec::new(),
         latest: record.sequence,

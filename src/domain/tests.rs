@@ -1,8 +1,9 @@
 //! The core against a simple model: any commands in any order, and what must hold after each. [`stories`] has single
-//! histories that people saw go wrong elsewhere.
+//! histories that people saw go wrong elsewhere, [`turns`] what is seen of a turn.
 
 mod agents;
 mod stories;
+mod turns;
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -9,10 +9,11 @@ use super::{
     envelope::{Record, Sequence, Timestamp},
     environment::Environment,
     event::{Event, FileStored, SecretDigest},
-    id::{EnvironmentId, FileId, KeyId, SessionId},
+    id::{EnvironmentId, FileId, KeyId, OwnerId, SessionId},
     key::Key,
     session::Session,
     stream::Stream,
+    subscription::Subscriptions,
     user_stream::UserStreams,
 };
 
@@ -29,6 +30,7 @@ pub struct World {
     /// Sessions with an open question, so that the list over all sessions costs what it shows.
     pub(super) asking: BTreeSet<SessionId>,
     pub(super) user_streams: UserStreams,
+    subscriptions: Subscriptions,
 }
 
 impl World {
@@ -45,6 +47,11 @@ impl World {
     /// All keys, in no order.
     pub fn keys(&self) -> impl Iterator<Item = &Key> {
         self.keys.values()
+    }
+
+    /// Whether one of this owner's keys is good at this moment. Owners have a handful of keys.
+    pub fn has_valid_key(&self, owner: OwnerId, now: Timestamp) -> bool {
+        self.keys.values().any(|key| key.created.owner == owner && key.is_valid(now))
     }
 
     /// An environment by id, signed-off ones included.
@@ -80,6 +87,15 @@ impl World {
     /// The particulars of a stored file.
     pub fn file(&self, id: FileId) -> Option<&FileStored> {
         self.files.get(&id)
+    }
+
+    /// All subscriptions.
+    pub const fn subscriptions(&self) -> &Subscriptions {
+        &self.subscriptions
+    }
+
+    pub(super) const fn subscriptions_mut(&mut self) -> &mut Subscriptions {
+        &mut self.subscriptions
     }
 
     /// The streams that users made.
@@ -160,6 +176,18 @@ pub fn apply(world: &mut World, record: &Record) {
         | Event::UserStreamClosed { .. }
         | Event::UserStreamDeleted { .. }
         | Event::UserStreamForgotten { .. } => world.user_streams.apply(record),
+        Event::SubscriptionCreated(_)
+        | Event::SubscriptionAdopted { .. }
+        | Event::SubscriptionDeleted { .. }
+        | Event::StreamsLinked { .. }
+        | Event::StreamUnlinked { .. }
+        | Event::StreamGone { .. }
+        | Event::SubscriptionWoken { .. }
+        | Event::WakeDelivered { .. }
+        | Event::DeliveryFailed { .. }
+        | Event::WakeClaimed { .. }
+        | Event::CursorsAcked { .. }
+        | Event::WakeEnded { .. } => super::subscription::apply(world, record),
         Event::MessageReceived { .. }
         | Event::TranscriptAppended { .. }
         | Event::FileChunk { .. }

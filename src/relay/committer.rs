@@ -75,9 +75,14 @@ impl Committer {
             for record in records {
                 apply(&mut world, record);
             }
+            self.shared.leases.start(records, &world);
         }
         self.shared.expiry.note(records);
         self.shared.hubs.publish(records);
+        let changed = records.iter().rev().find(|record| matches!(record.stream, Stream::Subscription(_)));
+        if let Some(record) = changed {
+            self.shared.subscriptions.send_replace(record.position);
+        }
         let took = started.unwrap_or(append_started).elapsed();
         (self.observer)(&CommitReport { commands, records: records.len(), took, append_took });
     }

@@ -19,8 +19,8 @@ use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::{
     domain::{
-        Actor, Command, DedupeKey, Epoch, Outcome, OwnerId, Record, Refusal, Sequence, Stream, Timestamp, World,
-        event::Fingerprint, limits,
+        Actor, Command, DedupeKey, Epoch, Outcome, OwnerId, Position, Record, Refusal, Sequence, Stream, Timestamp,
+        World, event::Fingerprint, limits,
     },
     journal::{Journal, JournalReader, StreamTail},
 };
@@ -154,6 +154,8 @@ struct Shared {
     /// Commands that found no room in hand.
     refused: AtomicU64,
     closing: watch::Sender<bool>,
+    /// Changes with each commit that changes a subscription.
+    subscriptions: watch::Sender<Position>,
 }
 
 /// Waits for the writer to end.
@@ -189,6 +191,7 @@ impl Relay {
             backups: Arc::new(Semaphore::new(1)),
             refused: AtomicU64::new(0),
             closing: watch::Sender::new(false),
+            subscriptions: watch::Sender::new(Position::ZERO),
             reader,
         });
         let committer = committer::Committer::new(journal, Arc::clone(&shared), options.observer);
@@ -307,6 +310,11 @@ impl Relay {
     /// Becomes true when the server goes down: streams end, polls return.
     pub fn closing(&self) -> watch::Receiver<bool> {
         self.shared.closing.subscribe()
+    }
+
+    /// Changes when a commit changed a subscription: then something may be due.
+    pub fn subscriptions_changed(&self) -> watch::Receiver<Position> {
+        self.shared.subscriptions.subscribe()
     }
 
     /// Returns when everybody who watched for the end has let go: all streams, sockets and polls are closed.

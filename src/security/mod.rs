@@ -15,8 +15,11 @@ pub mod private_file;
 pub mod random;
 pub mod secret;
 pub mod signing;
+pub mod target;
 pub mod throttle;
 pub mod token;
+mod wake_token;
+pub mod webhook_keys;
 mod worker_token;
 
 pub use address::TrustedProxies;
@@ -27,4 +30,6 @@ pub use principal::{Principal, Scope, ThrottleKey};
 pub use random::{NoRandomness, fresh_uuid};
 pub use secret::Secret;
 pub use signing::SigningKeys;
+pub use target::PrivateTargets;
 pub use throttle::{RetryAfter, Throttle, ThrottleConfig};
+pub use webhook_keys::WebhookKeys;

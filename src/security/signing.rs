@@ -2,11 +2,12 @@
 //!
 //! Random, made at first start, kept in `signing.key` beside the journal and never in it: who has a copy of the journal
 //! can read it, but cannot speak for a worker. Nothing is derived from an API key. A rotation adds a key and keeps the
-//! earlier ones for verification, so that nobody is cut off; [`SigningKeys::retire_previous`] is for a leak.
+//! earlier ones for verification for a while, so that nobody is cut off; one without such a while is for a leak.
 
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    time::Duration,
 };
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -17,7 +18,7 @@ use super::{
     private_file::{self, PrivateFileError},
     random::{self, NoRandomness},
 };
-use crate::domain::limits::SIGNING_KEYS_MAX;
+use crate::domain::{Timestamp, limits::SIGNING_KEYS_MAX};
 
 /// Why there are no signing keys.
 #[derive(Debug, thiserror::Error)]
@@ -54,15 +55,27 @@ struct SigningKey {
     id: SigningKeyId,
     secret: [u8; 32],
     hmac: hmac::Key,
+    /// Verifies until then; the current one has no end.
+    until: Option<Timestamp>,
 }
 
 impl SigningKey {
-    fn new(id: SigningKeyId, secret: [u8; 32]) -> Self {
-        Self { id, secret, hmac: hmac::Key::new(hmac::HMAC_SHA256, &secret) }
+    fn new(id: SigningKeyId, secret: [u8; 32], until: Option<Timestamp>) -> Self {
+        Self { id, secret, hmac: hmac::Key::new(hmac::HMAC_SHA256, &secret), until }
+    }
+
+    /// An earlier key, which verifies until `until` at most.
+    fn ending(mut self, until: Timestamp) -> Self {
+        self.until = Some(self.until.map_or(until, |known| known.min(until)));
+        self
+    }
+
+    fn is_over(&self, now: Timestamp) -> bool {
+        self.until.is_some_and(|until| until <= now)
     }
 
     fn generate() -> Result<Self, NoRandomness> {
-        Ok(Self::new(SigningKeyId(random::bytes()?), random::bytes()?))
+        Ok(Self::new(SigningKeyId(random::bytes()?), random::bytes()?, None))
     }
 }
 
@@ -104,24 +117,33 @@ impl SigningKeys {
         Ok(())
     }
 
-    /// Signs with a fresh key from now on; tokens of the earlier ones stay good. The oldest beyond
-    /// [`SIGNING_KEYS_MAX`] is forgotten.
-    pub fn rotate(&self) -> Result<(), SigningError> {
+    /// Signs with a fresh key from now on; tokens of the earlier ones stay good for `overlap`, and without one are
+    /// refused at once. The oldest beyond [`SIGNING_KEYS_MAX`] is forgotten. Returns how many keys verify.
+    pub fn rotate(&self, now: Timestamp, overlap: Duration) -> Result<usize, SigningError> {
         let _changing = self.change();
+        let until = now.plus_ms(u64::try_from(overlap.as_millis()).unwrap_or(u64::MAX));
         let mut keys = vec![SigningKey::generate()?];
-        keys.extend(self.snapshot().iter().take(SIGNING_KEYS_MAX - 1).cloned());
+        let earlier = self.snapshot();
+        let earlier = earlier.iter().cloned().map(|key| key.ending(until)).filter(|key| !key.is_over(now));
+        keys.extend(earlier.take(SIGNING_KEYS_MAX - 1));
         save(&self.path, &keys)?;
+        let count = keys.len();
         self.replace(keys);
-        Ok(())
+        Ok(count)
     }
 
-    /// Forgets every key but the current one: all tokens they signed are refused from now on.
-    pub fn retire_previous(&self) -> Result<(), SigningError> {
+    /// Forgets keys whose time is over. Returns how many.
+    pub fn retire_due(&self, now: Timestamp) -> Result<usize, SigningError> {
+        if !self.snapshot().iter().any(|key| key.is_over(now)) {
+            return Ok(0);
+        }
         let _changing = self.change();
-        let keys: Vec<_> = self.snapshot().iter().take(1).cloned().collect();
-        save(&self.path, &keys)?;
-        self.replace(keys);
-        Ok(())
+        let all = self.snapshot();
+        let kept: Vec<_> = all.iter().filter(|key| !key.is_over(now)).cloned().collect();
+        let retired = all.len() - kept.len();
+        save(&self.path, &kept)?;
+        self.replace(kept);
+        Ok(retired)
     }
 
     /// Signs a message with the current key. The message names that key, so it is built once the key is chosen.
@@ -165,6 +187,9 @@ struct StoredKeys {
 struct StoredKey {
     id: String,
     hmac_sha256: String,
+    /// Milliseconds since the Unix epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until: Option<u64>,
 }
 
 const VERSION: u32 = 1;
@@ -172,7 +197,11 @@ const VERSION: u32 = 1;
 fn save(path: &Path, keys: &[SigningKey]) -> Result<(), SigningError> {
     let stored = keys
         .iter()
-        .map(|key| StoredKey { id: key.id.encode(), hmac_sha256: URL_SAFE_NO_PAD.encode(key.secret) })
+        .map(|key| StoredKey {
+            id: key.id.encode(),
+            hmac_sha256: URL_SAFE_NO_PAD.encode(key.secret),
+            until: key.until.map(|until| until.0),
+        })
         .collect();
     let text = serde_json::to_string_pretty(&StoredKeys { version: VERSION, keys: stored })
         .expect("a struct of strings and numbers always becomes JSON");
@@ -189,9 +218,12 @@ fn parse(path: &Path, text: &str) -> Result<Vec<SigningKey>, SigningError> {
     if stored.keys.is_empty() || stored.keys.len() > SIGNING_KEYS_MAX {
         return Err(damaged("it must hold between one and SIGNING_KEYS_MAX keys"));
     }
+    if stored.keys[0].until.is_some() {
+        return Err(damaged("its first key, the one that signs, has an end"));
+    }
     let keys = stored.keys.iter().map(|key| {
         let (id, secret) = (SigningKeyId::decode(&key.id)?, decode_exactly(&key.hmac_sha256)?);
-        Some(SigningKey::new(id, secret))
+        Some(SigningKey::new(id, secret, key.until.map(Timestamp)))
     });
     keys.collect::<Option<Vec<_>>>().ok_or_else(|| damaged("a key is not 32 bytes of base64url"))
 }
@@ -223,16 +255,30 @@ pub(super) mod tests {
         let first = keys.snapshot()[0].id;
         let (message, tag) = keys.sign(|id| [&id.0[..], b"message"].concat());
         assert!(message.starts_with(&first.0));
-        keys.rotate().expect("rotated");
+        assert_eq!(keys.rotate(Timestamp(1_000), Duration::from_secs(5)).expect("rotated"), 2);
         let current = keys.snapshot()[0].id;
         assert_ne!(current, first);
         let again = SigningKeys::open(&path).expect("read");
         assert!(again.verify(first, &message, tag.as_ref()));
         assert!(!again.verify(current, &message, tag.as_ref()));
-        keys.retire_previous().expect("retired");
-        assert!(!keys.verify(first, &message, tag.as_ref()));
-        again.reload().expect("read again");
+        // A later rotation with a longer while gives the first key no more time.
+        again.rotate(Timestamp(2_000), Duration::from_mins(1)).expect("rotated");
+        assert_eq!(again.retire_due(Timestamp(5_999)).expect("looked"), 0);
+        assert!(again.verify(first, &message, tag.as_ref()));
+        assert_eq!(again.retire_due(Timestamp(6_000)).expect("retired"), 1);
         assert!(!again.verify(first, &message, tag.as_ref()));
+        keys.reload().expect("read again");
+        assert!(!keys.verify(first, &message, tag.as_ref()), "it is gone from the file too");
+        assert!(keys.snapshot().iter().any(|key| key.id == current), "the second has its own time");
+    }
+
+    #[test]
+    fn a_rotation_without_an_overlap_is_for_a_leak() {
+        let (_directory, keys) = fresh_keys();
+        let (message, tag) = keys.sign(|id| [&id.0[..], b"message"].concat());
+        let leaked = keys.snapshot()[0].id;
+        assert_eq!(keys.rotate(Timestamp(1_000), Duration::ZERO).expect("rotated"), 1);
+        assert!(!keys.verify(leaked, &message, tag.as_ref()));
     }
 
     #[test]
@@ -242,7 +288,7 @@ pub(super) mod tests {
         let keys = SigningKeys::open(&path).expect("made");
         let first = keys.snapshot()[0].id;
         for _ in 0..SIGNING_KEYS_MAX {
-            keys.rotate().expect("rotated");
+            keys.rotate(Timestamp(0), Duration::from_secs(1)).expect("rotated");
         }
         let kept = SigningKeys::open(&path).expect("read").snapshot();
         assert_eq!(kept.len(), SIGNING_KEYS_MAX);
@@ -259,6 +305,7 @@ pub(super) mod tests {
             "hunter2",
             r#"{"version":1,"keys":[]}"#,
             r#"{"version":1,"keys":[{"id":"AAAAAAAA","hmac_sha256":"hunter2"}]}"#,
+            r#"{"version":1,"keys":[{"id":"AAAAAAAA","hmac_sha256":"hunter2","until":5}]}"#,
         ] {
             private_file::write(&path, text).expect("written");
             let error = SigningKeys::open(&path).unwrap_err().to_string();

@@ -3,15 +3,16 @@
 //! | kind | form | bound to | good until |
 //! |---|---|---|---|
 //! | worker ([`sign_worker`]) | JWT, HS256 | session and epoch | it expires, or the epoch is superseded |
-//! | session ingress | `rcsi_…` | session and generation | the session takes another generation |
+//! | session ingress | `rcsi_…` | session | the session is archived, or the signing key is retired |
 //! | environment | `rcse_…` | environment | the signing key is retired |
+//! | wake | `rcsw_…` | subscription, generation and journal epoch | it expires, or the generation is over |
 //!
-//! The two opaque kinds are `prefix ‖ base64url(key id ‖ claims ‖ HMAC-SHA256(purpose ‖ key id ‖ claims))`. The
+//! The opaque kinds are `prefix ‖ base64url(key id ‖ claims ‖ HMAC-SHA256(purpose ‖ key id ‖ claims))`. The
 //! purpose is in the tag and not in the token: a token of one kind with the prefix of another does not verify. They
 //! have no dots on purpose: a client that could decode one as a JWT would look for an expiry in it and exchange it for
 //! an API key.
 //!
-//! Whether the epoch or the generation is still the current one only the world knows; the caller compares.
+//! Whether the epoch is still the current one, and the session still open, only the world knows; the caller compares.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use uuid::Uuid;
@@ -22,12 +23,17 @@ use super::{
 };
 use crate::domain::{EnvironmentId, SessionId, Timestamp, limits::TOKEN_BYTES_MAX};
 
-pub use super::worker_token::{WorkerClaims, sign_worker, verify_worker};
+pub use super::{
+    wake_token::{WakeClaims, sign_wake, verify_wake},
+    worker_token::{WorkerClaims, sign_worker, verify_worker},
+};
 
 /// The prefix of a session ingress token. Never `sk-ant-`: clients treat such tokens in another way.
 pub const SESSION_PREFIX: &str = "rcsi_";
 /// The prefix of an environment secret.
 pub const ENVIRONMENT_PREFIX: &str = "rcse_";
+/// The prefix of a wake's token.
+pub const WAKE_PREFIX: &str = "rcsw_";
 
 /// What a bearer text claims to be, by its form alone. Nothing is verified yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +41,7 @@ pub enum TokenKind {
     Worker,
     Session,
     Environment,
+    Wake,
     /// Everything else: to be looked up by its digest.
     ApiKey,
 }
@@ -46,6 +53,8 @@ impl TokenKind {
             Self::Session
         } else if text.starts_with(ENVIRONMENT_PREFIX) {
             Self::Environment
+        } else if text.starts_with(WAKE_PREFIX) {
+            Self::Wake
         } else if text.starts_with("eyJ") && text.bytes().filter(|byte| *byte == b'.').count() == 2 {
             Self::Worker
         } else {
@@ -60,6 +69,7 @@ impl std::fmt::Display for TokenKind {
             Self::Worker => "worker token",
             Self::Session => "session token",
             Self::Environment => "environment secret",
+            Self::Wake => "wake token",
             Self::ApiKey => "API key",
         })
     }
@@ -70,40 +80,23 @@ impl std::fmt::Display for TokenKind {
 pub enum TokenError {
     #[error("this is not a valid {0}: ask the server for a new one")]
     Invalid(TokenKind),
-    #[error("the worker token expired at {at}: ask the server for a new one")]
+    #[error("the token expired at {at}: ask the server for a new one")]
     Expired { at: Timestamp },
-}
-
-/// What a session ingress token stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SessionClaims {
-    pub session: SessionId,
-    /// Refused once the session counts a higher one: that is how such tokens are revoked.
-    pub generation: u32,
 }
 
 const TAG_BYTES: usize = 32;
 const UUID_BYTES: usize = 16;
-const GENERATION_BYTES: usize = 4;
 
 /// The token that a runner hands to the worker of one session. The agent's shell can read it, so it opens that session
 /// and nothing else.
-pub fn sign_session(keys: &SigningKeys, claims: SessionClaims) -> Secret {
-    let mut body = [0; UUID_BYTES + GENERATION_BYTES];
-    body[..UUID_BYTES].copy_from_slice(claims.session.uuid().as_bytes());
-    body[UUID_BYTES..].copy_from_slice(&claims.generation.to_be_bytes());
-    seal(keys, TokenKind::Session, SESSION_PREFIX, &body)
+pub fn sign_session(keys: &SigningKeys, session: SessionId) -> Secret {
+    seal(keys, TokenKind::Session, SESSION_PREFIX, session.uuid().as_bytes())
 }
 
 /// Opens a session ingress token.
-pub fn verify_session(keys: &SigningKeys, token: &str) -> Result<SessionClaims, TokenError> {
-    let body: [u8; UUID_BYTES + GENERATION_BYTES] = open(keys, TokenKind::Session, SESSION_PREFIX, token)?;
-    let (session, generation) = body.split_at(UUID_BYTES);
-    let invalid = TokenError::Invalid(TokenKind::Session);
-    Ok(SessionClaims {
-        session: SessionId::from_uuid(Uuid::from_slice(session).map_err(|_| invalid)?),
-        generation: u32::from_be_bytes(generation.try_into().map_err(|_| invalid)?),
-    })
+pub fn verify_session(keys: &SigningKeys, token: &str) -> Result<SessionId, TokenError> {
+    let body: [u8; UUID_BYTES] = open(keys, TokenKind::Session, SESSION_PREFIX, token)?;
+    Ok(SessionId::from_uuid(Uuid::from_bytes(body)))
 }
 
 /// The secret of a runner. The same for the same environment and signing key, so that a runner which registers again
@@ -121,21 +114,27 @@ pub fn verify_environment(keys: &SigningKeys, token: &str) -> Result<Environment
 /// What only the tag knows of. Other text than any JWT's signing input, which is base64url with one dot.
 const fn purpose(kind: TokenKind) -> &'static [u8] {
     match kind {
-        TokenKind::Session => b"rcs session token, version 1\0",
+        TokenKind::Session => b"rcs session token, version 2\0",
         TokenKind::Environment => b"rcs environment secret, version 1\0",
+        TokenKind::Wake => b"rcs wake token, version 1\0",
         // Neither is sealed here; distinct all the same.
         TokenKind::Worker => b"rcs worker token, version 1\0",
         TokenKind::ApiKey => b"rcs API key, version 1\0",
     }
 }
 
-fn seal(keys: &SigningKeys, kind: TokenKind, prefix: &str, claims: &[u8]) -> Secret {
+pub(super) fn seal(keys: &SigningKeys, kind: TokenKind, prefix: &str, claims: &[u8]) -> Secret {
     let (message, tag) = keys.sign(|id| [purpose(kind), &id.0, claims].concat());
     let sealed = [&message[purpose(kind).len()..], tag.as_ref()].concat();
     Secret::from(format!("{prefix}{}", URL_SAFE_NO_PAD.encode(sealed)))
 }
 
-fn open<const N: usize>(keys: &SigningKeys, kind: TokenKind, prefix: &str, token: &str) -> Result<[u8; N], TokenError> {
+pub(super) fn open<const N: usize>(
+    keys: &SigningKeys,
+    kind: TokenKind,
+    prefix: &str,
+    token: &str,
+) -> Result<[u8; N], TokenError> {
     let invalid = TokenError::Invalid(kind);
     let text = token.strip_prefix(prefix).filter(|text| text.len() <= TOKEN_BYTES_MAX).ok_or(invalid)?;
     // Strict decoding: one token has one spelling.
@@ -154,6 +153,8 @@ fn open<const N: usize>(keys: &SigningKeys, kind: TokenKind, prefix: &str, token
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -165,15 +166,14 @@ mod tests {
     #[test]
     fn a_session_token_opens_its_session_and_looks_like_nothing_else() {
         let (_directory, keys) = fresh_keys();
-        let claims = SessionClaims { session: SESSION, generation: 7 };
-        let token = sign_session(&keys, claims);
-        assert_eq!(verify_session(&keys, token.expose()), Ok(claims));
+        let token = sign_session(&keys, SESSION);
+        assert_eq!(verify_session(&keys, token.expose()), Ok(SESSION));
         assert!(!token.expose().contains('.'), "a client would read an expiry out of it");
         assert!(!token.expose().starts_with("sk-ant"), "a client would switch to cookies");
         assert_eq!(TokenKind::of(token.expose()), TokenKind::Session);
-        keys.rotate().expect("rotated");
-        assert_eq!(verify_session(&keys, token.expose()), Ok(claims), "a rotation cuts nobody off");
-        keys.retire_previous().expect("retired");
+        keys.rotate(Timestamp(0), Duration::from_secs(1)).expect("rotated");
+        assert_eq!(verify_session(&keys, token.expose()), Ok(SESSION), "a rotation cuts nobody off");
+        keys.retire_due(Timestamp(1_000)).expect("retired");
         assert!(verify_session(&keys, token.expose()).is_err());
     }
 
@@ -182,7 +182,7 @@ mod tests {
         let (_directory, keys) = fresh_keys();
         let first = sign_environment(&keys, ENVIRONMENT);
         assert!(first.matches(sign_environment(&keys, ENVIRONMENT).expose()));
-        keys.rotate().expect("rotated");
+        keys.rotate(Timestamp(0), Duration::from_secs(1)).expect("rotated");
         assert!(!first.matches(sign_environment(&keys, ENVIRONMENT).expose()));
         assert_eq!(verify_environment(&keys, first.expose()), Ok(ENVIRONMENT));
     }
@@ -197,7 +197,7 @@ mod tests {
         // The same claims under the other purpose: only the tag can tell.
         let foreign = seal(&keys, TokenKind::Session, ENVIRONMENT_PREFIX, ENVIRONMENT.uuid().as_bytes());
         assert!(verify_environment(&keys, foreign.expose()).is_err());
-        let session = sign_session(&keys, SessionClaims { session: SESSION, generation: 0 });
+        let session = sign_session(&keys, SESSION);
         assert!(verify_environment(&keys, session.expose()).is_err());
         assert!(verify_worker(&keys, session.expose(), Timestamp(0)).is_err());
     }
@@ -211,10 +211,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_changed_token_is_refused(generation: u32, session: u128, at: prop::sample::Index, flip in 1..=255u8) {
+        fn a_changed_token_is_refused(session: u128, at: prop::sample::Index, flip in 1..=255u8) {
             let (_directory, keys) = fresh_keys();
-            let claims = SessionClaims { session: SessionId::from_uuid(Uuid::from_u128(session)), generation };
-            let token = sign_session(&keys, claims);
+            let session = SessionId::from_uuid(Uuid::from_u128(session));
+            let token = sign_session(&keys, session);
             let mut bytes = token.expose().as_bytes().to_vec();
             let at = at.index(bytes.len());
             bytes[at] ^= flip;
@@ -224,7 +224,7 @@ mod tests {
             prop_assert!(verify_session(&keys, &token.expose()[..at]).is_err());
             let longer = format!("{}A", token.expose());
             prop_assert!(verify_session(&keys, &longer).is_err());
-            prop_assert_eq!(verify_session(&keys, token.expose()), Ok(claims));
+            prop_assert_eq!(verify_session(&keys, token.expose()), Ok(session));
         }
 
         #[test]

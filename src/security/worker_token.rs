@@ -133,7 +133,7 @@ mod tests {
         let expired = TokenError::Expired { at: NOW.plus_ms(3_600_000) };
         assert!(verify_worker(&keys, token.expose(), NOW.plus_ms(3_599_999)).is_ok());
         assert_eq!(verify_worker(&keys, token.expose(), NOW.plus_ms(3_600_000)), Err(expired));
-        keys.rotate().expect("rotated");
+        keys.rotate(Timestamp(0), std::time::Duration::from_secs(1)).expect("rotated");
         assert!(verify_worker(&keys, token.expose(), NOW).is_ok());
         assert!(verify_session(&keys, token.expose()).is_err());
         assert!(verify_environment(&keys, token.expose()).is_err());

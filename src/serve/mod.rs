@@ -16,15 +16,15 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use crate::{
     api::{
         self,
-        common::{House, RequestNames, Settings},
+        common::{House, Outbound, RequestNames, Settings},
     },
     domain::limits,
     journal::{JournalError, redb::RedbJournal},
     paths::DataDirectory,
     relay::{Observer, Options, Relay, RelayError, Retention, Terms, WriterHandle},
     security::{
-        ApiKey, NoRandomness, SigningKeys, Throttle, ThrottleConfig, TrustedProxies, private_file::PrivateFileError,
-        signing::SigningError,
+        ApiKey, NoRandomness, PrivateTargets, SigningKeys, Throttle, ThrottleConfig, TrustedProxies, WebhookKeys,
+        private_file::PrivateFileError, signing::SigningError,
     },
     telemetry::Metrics,
     ui,
@@ -48,6 +48,7 @@ pub struct Start {
     pub leases: Terms,
     pub retention: Retention,
     pub trusted_proxies: TrustedProxies,
+    pub webhook_private_targets: PrivateTargets,
     pub observer: Observer,
     /// The recorder of this process; `None` where a server runs inside another program.
     pub metrics: Option<Metrics>,
@@ -101,6 +102,7 @@ impl Server {
         let address = listener.local_addr().map_err(listening)?;
         let signing = Arc::new(SigningKeys::open(&start.data.signing_keys())?);
         let journal = RedbJournal::open_or_create(start.data.journal())?;
+        let webhook_keys = Arc::new(WebhookKeys::open(&start.data.webhook_keys())?);
         let options = Options { observer: Arc::clone(&start.observer), leases: start.leases, ..Options::default() };
         let (relay, writer) = Relay::start(Box::new(journal), options).map_err(StartError::Replay)?;
         keys::configure(&relay, &start.api_keys).await?;
@@ -112,7 +114,16 @@ impl Server {
         let throttle = Throttle::new(start.throttle);
         let metrics = gauges::render(relay.clone(), throttle.refusals(), start.metrics.clone());
         let names = RequestNames::since(relay.now());
-        let house = Arc::new(House { relay: relay.clone(), signing, throttle, settings, metrics, names });
+        let house = Arc::new(House {
+            relay: relay.clone(),
+            signing,
+            throttle,
+            settings,
+            metrics,
+            names,
+            outbound: Outbound::new(start.webhook_private_targets),
+            webhook_keys,
+        });
         let door = Door { trusted_proxies: start.trusted_proxies };
         let serving = listen::serve(listener, door, api::corridor(Arc::clone(&house), ui::answer), relay.closing());
         let (timers, forgetting) = (relay.clone(), relay.clone());
@@ -120,6 +131,7 @@ impl Server {
             tokio::spawn(serving),
             tokio::spawn(async move { timers.run_timers().await }),
             tokio::spawn(async move { forgetting.run_retention(start.retention).await }),
+            tokio::spawn(api::streams::subscriptions::deliver(Arc::clone(&house))),
             tokio::spawn(prune(house, start.metrics)),
         ];
         Ok(Self { address, admin_key, relay, writer, tasks })
@@ -141,17 +153,32 @@ impl Server {
     }
 }
 
-/// Forgets callers that were quiet for long, and folds what was measured, until the server closes.
+/// Forgets callers that were quiet for long and keys whose time is over, and folds what was measured, until the server
+/// closes.
 async fn prune(house: Arc<House>, metrics: Option<Metrics>) {
     let mut closing = house.relay.closing();
     let mut ticks = tokio::time::interval(Duration::from_millis(limits::THROTTLE_PRUNE_MS));
     let mut folds = tokio::time::interval(Duration::from_millis(limits::METRICS_FOLD_MS));
     loop {
         tokio::select! {
-            _ = ticks.tick() => house.throttle.prune(),
+            _ = ticks.tick() => {
+                house.throttle.prune();
+                // Its file may be slow; nothing waits for it.
+                drop(tokio::spawn(retire_keys(Arc::clone(&house))));
+            }
             _ = folds.tick() => metrics.iter().for_each(Metrics::fold),
             _ = closing.wait_for(|closing| *closing) => return,
         }
+    }
+}
+
+/// Forgets signing keys whose time is over. Tried again a minute later if the disk refuses.
+async fn retire_keys(house: Arc<House>) {
+    let (signing, now) = (Arc::clone(&house.signing), house.relay.now());
+    match tokio::task::spawn_blocking(move || signing.retire_due(now)).await {
+        Ok(Ok(0)) | Err(_) => {}
+        Ok(Ok(count)) => tracing::info!(count, "earlier signing keys were retired: tokens they signed are refused"),
+        Ok(Err(error)) => tracing::error!(%error, "earlier signing keys could not be retired"),
     }
 }
 

@@ -104,6 +104,7 @@ fn start(config: Config, metrics: Metrics) -> Start {
             events: config.retention.events,
         },
         trusted_proxies: config.trusted_proxies,
+        webhook_private_targets: config.webhook_private_targets,
         observer: Arc::new(observe),
         metrics: Some(metrics),
     }

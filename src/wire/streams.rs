@@ -6,6 +6,8 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+pub mod subscription;
+
 /// Names of headers, as both sides write them; HTTP does not care about their case.
 pub mod header {
     pub const NEXT_OFFSET: &str = "stream-next-offset";
@@ -109,7 +111,8 @@ const CURSOR_INTERVAL_MS: u64 = 20_000;
 const CURSOR_LEAP_MAX: u64 = 3_600;
 
 /// The cursor to answer with at this moment. Caches between us and many readers key on it, so it moves on with time;
-/// one that a client shows is always left behind, or a cache could answer it with itself for ever. `dice` is any number.
+/// one that a client shows is always left behind, or a cache could answer it with itself for ever. `dice` is any
+/// number.
 pub const fn cursor(now_ms: u64, shown: Option<u64>, dice: u64) -> u64 {
     let current = now_ms.saturating_sub(CURSOR_EPOCH_MS) / CURSOR_INTERVAL_MS;
     match shown {

@@ -132,6 +132,35 @@ async fn keys_are_made_listed_and_revoked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_rotated_key_signed_is_good_for_a_while_or_refused_at_once() {
+    let mut server = Server::start_with(&[("RCS_POLL_TIMEOUT", "1")]);
+    let (admin, alice) = (server.admin_key(), Client::new(&server, ALICE));
+    let (environment, before) = alice.register(1).await;
+    let poll = async |server: &Server, environment: &str, secret: &str| {
+        Client::new(server, secret).get(&format!("/v1/environments/{environment}/work/poll")).await.status
+    };
+    assert!(poll(&server, &environment, &before).await < 300);
+    assert_eq!(failed(&server, ALICE, &["key", "rotate-signing"]).0, 4, "this is the operator's");
+
+    let told = done(&server, &admin, &["key", "rotate-signing", "--overlap", "1d"]);
+    assert!(told.starts_with("tokens signed before are good until 2"), "{told}");
+    assert!(poll(&server, &environment, &before).await < 300, "nobody is cut off");
+    server.kill_and_restart();
+    assert!(poll(&server, &environment, &before).await < 300, "nor by a restart");
+    let (other, after) = alice.register(1).await;
+
+    let told = lines(&done(&server, &admin, &["--json", "key", "rotate-signing", "--overlap", "0s"]));
+    assert_eq!(told[0]["keys"], 1);
+    for (environment, secret) in [(&environment, &before), (&other, &after)] {
+        assert_eq!(poll(&server, environment, secret).await, 401, "a key that leaked opens nothing");
+    }
+    server.kill_and_restart();
+    assert_eq!(poll(&server, &other, &after).await, 401);
+    let (fresh, secret) = alice.register(1).await;
+    assert!(poll(&server, &fresh, &secret).await < 300, "who registers again is in again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_journal_is_looked_after_when_the_server_is_stopped() {
     let mut server = Server::start();
     let session = asking(&server, "r1").await;

@@ -10,5 +10,7 @@ mod harness;
 mod kill;
 mod metrics;
 mod retention;
+mod secrecy;
+mod streams;
 mod tidy;
 mod web;

@@ -10,14 +10,17 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::{
-    api::common::{Call, House, RequestNames, Response, Settings},
+    api::common::{Call, House, Outbound, RequestNames, Response, Settings},
     domain::{
         self, Actor, Command, KeyId, MessageId, Outcome, OwnerId, Sequence, SessionId, WorkId,
         command::Prompt,
         event::{Control, KeyCreated, Role},
     },
     relay::{Relay, page_bounds},
-    security::{SigningKeys, Throttle, ThrottleConfig, dedupe_key, digest::secret_digest, fingerprint},
+    security::{
+        PrivateTargets, SigningKeys, Throttle, ThrottleConfig, WebhookKeys, dedupe_key, digest::secret_digest,
+        fingerprint,
+    },
 };
 
 pub(super) const ALICE: &str = "alice-key-for-tests-0001";
@@ -85,7 +88,17 @@ impl Bench {
         let throttle = Throttle::new(ThrottleConfig::default());
         let metrics = Arc::new(String::new);
         let names = RequestNames::since(relay.now());
-        let house = Arc::new(House { relay, signing: Arc::new(signing), throttle, settings, metrics, names });
+        let webhook_keys = WebhookKeys::open(&directory.path().join("webhook.key")).expect("keys");
+        let house = Arc::new(House {
+            relay,
+            signing: Arc::new(signing),
+            throttle,
+            settings,
+            metrics,
+            names,
+            outbound: Outbound::new(PrivateTargets::default()),
+            webhook_keys: Arc::new(webhook_keys),
+        });
         Self { house, _directory: directory }
     }
 

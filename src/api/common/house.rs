@@ -10,12 +10,13 @@ use std::{
 
 use uuid::Uuid;
 
+use super::outbound::Outbound;
 use crate::{
     domain::{EnvironmentId, SessionId, Timestamp},
     relay::Relay,
     security::{
-        self, AnonymousRights, NoRandomness, Secret, SigningKeys, Throttle,
-        token::{SessionClaims, WorkerClaims, sign_environment, sign_session, sign_worker},
+        self, AnonymousRights, NoRandomness, Secret, SigningKeys, Throttle, WebhookKeys,
+        token::{WorkerClaims, sign_environment, sign_session, sign_worker},
     },
 };
 
@@ -74,6 +75,10 @@ pub struct House {
     pub settings: Settings,
     pub metrics: RenderMetrics,
     pub names: RequestNames,
+    /// The way to webhooks.
+    pub outbound: Outbound,
+    /// What they verify us with.
+    pub webhook_keys: Arc<WebhookKeys>,
 }
 
 impl std::fmt::Debug for House {
@@ -90,7 +95,7 @@ impl House {
 
     /// The token with which a session's worker speaks, valid as long as the session. Goes into work secrets.
     pub fn ingress_token(&self, session: SessionId) -> Secret {
-        sign_session(&self.signing, SessionClaims { session, generation: 0 })
+        sign_session(&self.signing, session)
     }
 
     /// The secret with which a runner polls; the same one whenever it registers again.

@@ -7,6 +7,7 @@ pub mod house;
 pub mod identity;
 pub mod json;
 pub mod origin;
+pub mod outbound;
 pub mod render;
 pub mod reply;
 pub mod socket;
@@ -14,4 +15,5 @@ pub mod stream;
 
 pub use call::{BadRequest, Call};
 pub use house::{House, RequestNames, Settings};
+pub use outbound::Outbound;
 pub use reply::Response;

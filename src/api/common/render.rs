@@ -1,15 +1,15 @@
 //! From a record to the event that clients see, written without a detour: a history of a hundred thousand is one copy
-//! of each payload. Every room that shows records shows them like this; `wire::web::Event` is the same shape, and a test
-//! holds the two together.
+//! of each payload. Every room that shows records shows them like this; `wire::web::Event` is the same shape, and a
+//! test holds the two together.
 
 use std::io::Write as _;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, value::RawValue};
 
 use super::stream::single_line;
 use crate::{
     domain::{Actor, Event, Record},
-    wire::web::Author,
+    wire::web::{AuditRecord, Author},
 };
 
 /// Members of events that are ours alone: digests, which would let a reader test guesses.
@@ -49,7 +49,7 @@ fn data(event: &Event, out: &mut Vec<u8>) {
 }
 
 /// An event's own fields, without those that are ours alone.
-pub fn fields(event: &Event) -> Map<String, Value> {
+fn fields(event: &Event) -> Map<String, Value> {
     let Ok(Value::Object(outer)) = serde_json::to_value(event) else { return Map::new() };
     let Some(Value::Object(mut fields)) = outer.into_iter().next().map(|(_, fields)| fields) else { return Map::new() };
     for name in WITHHELD {
@@ -76,5 +76,26 @@ pub const fn author(actor: Actor) -> Author {
         Actor::Environment(id) => Author::Environment(id),
         Actor::System => Author::System,
         Actor::Anonymous => Author::Anonymous,
+        Actor::Woken(id) => Author::Woken(id),
+    }
+}
+
+/// The payload as it came, if it is JSON: chunks of files are not.
+pub fn payload(record: &Record) -> Option<Box<RawValue>> {
+    let text = std::str::from_utf8(&record.payload).ok()?;
+    RawValue::from_string(text.to_owned()).ok()
+}
+
+/// The record for an audit: who did what to which stream, without what was said.
+pub fn audit(record: &Record) -> AuditRecord {
+    AuditRecord {
+        position: record.position.0,
+        stream: record.stream.to_string(),
+        sequence: record.sequence.0,
+        at: record.at.to_string(),
+        kind: record.event.kind().to_owned(),
+        by: author(record.actor),
+        data: fields(&record.event),
+        payload_bytes: record.payload.len() as u64,
     }
 }

@@ -126,13 +126,13 @@ mod tests {
 
     use super::*;
     use crate::{
-        api::common::Settings,
+        api::common::{Outbound, Settings},
         domain::{
             Actor, Command, KeyId, OwnerId,
             event::{KeyCreated, Role},
         },
         relay::Relay,
-        security::{SigningKeys, Throttle, ThrottleConfig, digest::secret_digest},
+        security::{PrivateTargets, SigningKeys, Throttle, ThrottleConfig, WebhookKeys, digest::secret_digest},
     };
 
     async fn house(directory: &std::path::Path) -> Arc<House> {
@@ -165,6 +165,7 @@ mod tests {
         };
         let signing = Arc::new(SigningKeys::open(&directory.join("signing.key")).expect("keys"));
         let throttle = Throttle::new(ThrottleConfig::default());
+        let webhook_keys = WebhookKeys::open(&directory.join("webhook.key")).expect("keys");
         Arc::new(House {
             names: crate::api::common::RequestNames::since(relay.now()),
             relay,
@@ -172,6 +173,8 @@ mod tests {
             throttle,
             settings,
             metrics: Arc::new(|| "rcs_sessions 1\n".into()),
+            outbound: Outbound::new(PrivateTargets::default()),
+            webhook_keys: Arc::new(webhook_keys),
         })
     }
 

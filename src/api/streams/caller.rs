@@ -59,6 +59,11 @@ impl<'a> Caller<'a> {
         }
     }
 
+    /// Whether they may read sessions of their namespace.
+    pub(super) fn may_read_sessions(&self) -> bool {
+        matches!(&self.speaker, Speaker::Known(principal) if grant::holds(principal, Grant::SessionRead).is_ok())
+    }
+
     /// Whose streams the call is about: the caller's own. An admin may name another owner, or `anonymous`, with
     /// `?namespace=`.
     pub(super) fn namespace(&self) -> Result<OwnerId, Failure> {

@@ -3,7 +3,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
-use super::endpoint::NoRoute;
+use super::{endpoint::NoRoute, subscriptions::Problem};
 use crate::{
     api::common::{BadRequest, Response, identity::Unknown, reply},
     domain::{Outcome, Refusal, user_stream::StreamRefusal},
@@ -46,6 +46,9 @@ pub enum Failure {
     /// The reader's place is not, or not any more, in the stream.
     #[error("the stream cannot be read on from {asked}: what is left of it begins after {earliest}; start over there")]
     Lost { asked: String, earliest: Offset },
+    /// It is about a subscription, which has codes of its own.
+    #[error(transparent)]
+    Subscription(#[from] Problem),
     /// A fault of ours: a command had the outcome of another one.
     #[error("the server made a mistake")]
     Unexpected,
@@ -95,7 +98,7 @@ impl Failure {
             Self::Closed(_) => (StatusCode::CONFLICT, "stream_closed"),
             Self::Lost { .. } => (StatusCode::GONE, "offset_gone"),
             Self::Random(_) => return (StatusCode::SERVICE_UNAVAILABLE, "busy", Some(BUSY_RETRY_SECONDS)),
-            Self::Unexpected => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+            Self::Subscription(_) | Self::Unexpected => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
             Self::Relay(RelayError::Refused(Refusal::Stream(refusal))) => class_of(refusal),
             Self::Relay(RelayError::Refused(Refusal::Full { .. })) => {
                 return (StatusCode::TOO_MANY_REQUESTS, "full", Some(FULL_RETRY_SECONDS));
@@ -113,6 +116,9 @@ impl Failure {
 
     /// The answer.
     pub fn into_response(self) -> Response {
+        if let Self::Subscription(problem) = self {
+            return problem.into_response();
+        }
         let (status, code, wait) = self.class();
         let body = ErrorBody { error: ErrorDetail { code: code.to_owned(), message: self.words() } };
         let mut response = reply::json(status, &body);

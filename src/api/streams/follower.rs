@@ -4,7 +4,10 @@
 
 use std::sync::Arc;
 
-use super::source::{Slice, Source};
+use super::{
+    error::Failure,
+    source::{Slice, Source},
+};
 use crate::{
     domain::{Event, Record, limits},
     relay::{Relay, RelayError, Subscription},
@@ -31,10 +34,13 @@ pub(super) struct Batch {
 
 impl Follower {
     /// Follows from a position of the stream's own run on; `None` if the stream has no run.
-    pub(super) fn open(relay: &Relay, source: &Source, after: u64) -> Result<Option<Self>, RelayError> {
+    pub(super) fn open(relay: &Relay, source: &Source, after: u64) -> Result<Option<Self>, Failure> {
         let Some(own) = source.own() else { return Ok(None) };
-        let subscription = relay.subscribe(own.stream, own.sequence(after))?;
-        Ok(Some(Self { subscription, position: after }))
+        match relay.subscribe(own.stream, own.sequence(after)) {
+            Ok(subscription) => Ok(Some(Self { subscription, position: after })),
+            Err(RelayError::Gap { .. }) => Err(source.lost(relay, &source.offset(after))?),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// What is there already, maybe nothing.

@@ -68,7 +68,7 @@ pub(super) fn follow(
 /// A follower, if the reader is beyond what the stream has from others.
 fn open(house: &House, source: &Source, after: u64) -> Result<Option<Follower>, Failure> {
     match source.own() {
-        Some(own) if after >= own.after => Ok(Follower::open(&house.relay, source, after)?),
+        Some(own) if after >= own.after => Follower::open(&house.relay, source, after),
         _ => Ok(None),
     }
 }
@@ -98,7 +98,7 @@ enum Step {
 
 impl Feed for Live {
     async fn next(&mut self) -> Option<Bytes> {
-        if self.ended || Instant::now() >= self.until || !self.may_go_on() {
+        if self.ended || *self.closing.borrow() || Instant::now() >= self.until || !self.may_go_on() {
             return None;
         }
         match self.step() {
@@ -184,8 +184,8 @@ impl Live {
     }
 }
 
-/// Appends a data event. Its text may hold line breaks of any kind; each line is a line of the event, so that nothing in
-/// it can end the event and begin another.
+/// Appends a data event. Its text may hold line breaks of any kind; each line is a line of the event, so that nothing
+/// in it can end the event and begin another.
 fn data(body: &[u8], format: Format, out: &mut Vec<u8>) {
     out.extend_from_slice(b"event: data\n");
     match format {

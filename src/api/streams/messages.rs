@@ -35,8 +35,7 @@ pub(super) fn messages(body: &Bytes) -> Result<(Bytes, usize), Failure> {
 }
 
 fn not_json(error: &serde_json::Error) -> Failure {
-    let at = format!(" at line {} column {}", error.line(), error.column());
-    BadRequest::Json { at, reason: error.to_string() }.into()
+    BadRequest::Json { at: String::new(), reason: error.to_string() }.into()
 }
 
 /// The first few messages of what [`messages`] kept; `None` if there are not so many.

@@ -25,6 +25,9 @@ mod source;
 pub mod subscriptions;
 mod write;
 
+#[cfg(test)]
+mod tests;
+
 pub use endpoint::Endpoint;
 pub use error::Failure;
 
@@ -58,6 +61,11 @@ async fn respond(house: &Arc<House>, call: &Call, origin: &Origin) -> Result<Res
     let endpoint = Endpoint::parse(&call.method, &call.path)?;
     if endpoint == Endpoint::Preflight {
         return Ok(origin.preflight(&PAGES));
+    }
+    if let Endpoint::Subscriptions(endpoint) = &endpoint
+        && endpoint.own_credential()
+    {
+        return subscriptions::answer_unnamed(house, call, endpoint).await;
     }
     let caller = Caller::of(house, call)?;
     // A page cannot know a key of its reader's, but what anybody may, it could do through their browser.

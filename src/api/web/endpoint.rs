@@ -44,6 +44,8 @@ pub enum Endpoint {
     ListKeys,
     CreateKey,
     RevokeKey(KeyId),
+    /// Sign tokens with a fresh key.
+    RotateSigning,
 
     ReadAudit,
     ListCommits,
@@ -131,6 +133,8 @@ pub fn parse(method: &Method, segments: &[&str]) -> Result<Endpoint, NoEndpoint>
         ["keys"] => on(&[(GET, E::ListKeys), (POST, E::CreateKey)]),
         ["keys", id] => on(&[(DELETE, E::RevokeKey(id.parse()?))]),
 
+        ["signing", "rotate"] => on(&[(POST, E::RotateSigning)]),
+
         ["audit"] => on(&[(GET, E::ReadAudit)]),
         ["audit", "commits"] => on(&[(GET, E::ListCommits)]),
         ["audit", "verify"] => on(&[(POST, E::VerifyAudit)]),
@@ -193,7 +197,7 @@ impl Endpoint {
             // Whose key: asked where it is looked up.
             Self::ListKeys | Self::CreateKey | Self::RevokeKey(_) => Need::Own(Grant::KeyManage),
             Self::ReadAudit | Self::ListCommits | Self::VerifyAudit => Need::Own(Grant::AuditRead),
-            Self::Backup => Need::Own(Grant::AdminAll),
+            Self::Backup | Self::RotateSigning => Need::Own(Grant::AdminAll),
         }
     }
 }

@@ -232,17 +232,24 @@ impl Failure {
             | Refusal::NoKey(_)
             | Refusal::NoWork { .. }
             | Refusal::NoPermission { .. }
-            | Refusal::NoMessage { .. } => ProblemKind::NotFound,
+            | Refusal::NoMessage { .. }
+            | Refusal::NoSubscription(_) => ProblemKind::NotFound,
             Refusal::Archived(_) => ProblemKind::Archived,
-            Refusal::Superseded { .. } => ProblemKind::Conflict,
+            // The room of streams has its own errors; nothing here asks for streams and subscriptions.
+            Refusal::Stream(_)
+            | Refusal::SubscriptionDiffers { .. }
+            | Refusal::WrongDelivery { .. }
+            | Refusal::OwnWakeStream
+            | Refusal::AlreadyClaimed { .. }
+            | Refusal::Fenced { .. }
+            | Refusal::BadAck { .. }
+            | Refusal::Superseded { .. } => ProblemKind::Conflict,
             Refusal::AlreadyDecided { .. } => ProblemKind::AlreadyDecided,
             Refusal::TakenBack { .. } => ProblemKind::TakenBack,
             Refusal::AlreadyDelivered { .. } => ProblemKind::AlreadyDelivered,
             Refusal::WorkerOffline(_) => ProblemKind::WorkerOffline,
             Refusal::KeyReused { .. } => ProblemKind::KeyReused,
             Refusal::Full { .. } => ProblemKind::Full,
-            // The room of streams has its own errors; this one never asks for them.
-            Refusal::Stream(_) => ProblemKind::Conflict,
         };
         Self::new(kind, refusal.to_string())
     }

@@ -1,5 +1,7 @@
 //! API keys. A key manages keys of its own owner, up to its own role; an admin manages all.
 
+use std::{sync::Arc, time::Duration};
+
 use http::StatusCode;
 
 use super::{
@@ -13,7 +15,7 @@ use crate::{
     api::common::Response,
     domain::{Command, KeyId, Outcome, OwnerId, event, event::KeyCreated, key, limits},
     security::{ApiKey, Grant, Principal},
-    wire::web::{CreateKey, CreatedKey, Key, KeyOwner, Page, ProblemKind, Role},
+    wire::web::{CreateKey, CreatedKey, Key, KeyOwner, Page, ProblemKind, Role, RotateSigning, SigningRotated},
 };
 
 pub(super) fn list(caller: &Caller<'_>) -> Result<Response, Failure> {
@@ -79,6 +81,33 @@ pub(super) async fn revoke(caller: &Caller<'_>, id: KeyId) -> Result<Response, F
     at_most_own_role(caller, role)?;
     caller.submit(Command::RevokeKey { key: id }).await?;
     Ok(no_content())
+}
+
+/// Repeating it does it again: that wastes a key, and cuts nobody off who was not cut off before.
+pub(super) async fn rotate_signing(caller: &Caller<'_>) -> Result<Response, Failure> {
+    let RotateSigning { overlap } = caller.body()?;
+    let seconds = overlap.unwrap_or(limits::SIGNING_OVERLAP_SECONDS_DEFAULT);
+    if seconds > limits::SIGNING_OVERLAP_SECONDS_MAX {
+        let reason = format!("must be at most {} seconds", limits::SIGNING_OVERLAP_SECONDS_MAX);
+        return Err(Failure::field("overlap", &reason));
+    }
+    let (signing, webhooks) = (Arc::clone(&caller.house.signing), Arc::clone(&caller.house.webhook_keys));
+    let now = caller.house.relay.now();
+    let rotating = tokio::task::spawn_blocking(move || {
+        // The key of notifications goes with it: whoever could read one file could read the other. Its public half
+        // stays published for as long as receivers may need it, whatever the overlap.
+        webhooks.rotate(now)?;
+        signing.rotate(now, Duration::from_secs(seconds))
+    });
+    let failed = |error: &dyn std::fmt::Display| {
+        tracing::error!(%error, "the signing key was not rotated");
+        Failure::new(ProblemKind::Internal, "the signing key was not rotated; look at the server's log")
+    };
+    let keys = rotating.await.map_err(|error| failed(&error))?.map_err(|error| failed(&error))?;
+    let previous_until = now.plus_ms(seconds.saturating_mul(1_000));
+    let by = caller.principal.actor();
+    tracing::info!(?by, %previous_until, keys, "the signing key was rotated");
+    Ok(json(StatusCode::OK, &SigningRotated { previous_until: previous_until.to_string(), keys }))
 }
 
 /// Nobody makes more of themselves, or takes it from those who have more.

@@ -22,7 +22,7 @@ use super::common::{
     credential::{Credential, NoCredential},
     identity::Unknown,
     origin::{self, Origin, Pages},
-    reply,
+    render, reply,
 };
 use crate::security::grant;
 
@@ -41,7 +41,6 @@ mod messages;
 mod page;
 pub mod peer;
 mod permissions;
-mod render;
 mod sessions;
 mod socket;
 mod status;
@@ -173,6 +172,7 @@ async fn dispatch(caller: &Caller<'_>, endpoint: Endpoint) -> Result<Response, F
         Endpoint::ListKeys => keys::list(caller),
         Endpoint::CreateKey => keys::create(caller).await,
         Endpoint::RevokeKey(id) => keys::revoke(caller, id).await,
+        Endpoint::RotateSigning => keys::rotate_signing(caller).await,
 
         Endpoint::ReadAudit => audit::read(caller),
         Endpoint::ListCommits => audit::commits(caller),

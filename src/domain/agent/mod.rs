@@ -357,7 +357,9 @@ fn ending(found: &Session, payload: Bytes) -> Vec<Draft> {
     let mut drafts = vec![found.draft(over).with_payload(payload)];
     for (_, item) in found.outbox.items() {
         let event = match item {
-            Item::Prompt { message, delivered: true, .. } => Event::MessageConsumed { session, message: *message },
+            Item::Prompt { message, delivered: true, .. } => {
+                Event::MessageConsumed { session, message: *message, reported: false }
+            }
             Item::Answer { request, .. } => Event::PermissionDelivered { session, request: request.clone() },
             _ => continue,
         };

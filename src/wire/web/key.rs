@@ -47,6 +47,24 @@ pub struct CreateKey {
     pub owner: KeyOwner,
 }
 
+/// Asks for another signing key.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RotateSigning {
+    /// Seconds for which tokens of the earlier keys stay good; 0 refuses them at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overlap: Option<u64>,
+}
+
+/// There is another one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SigningRotated {
+    /// Until when tokens of the earlier keys are good.
+    pub previous_until: String,
+    /// Keys that verify, the new one included.
+    pub keys: usize,
+}
+
 /// For whom a key acts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

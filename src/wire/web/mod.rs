@@ -21,7 +21,7 @@ pub use audit::{AuditCommit, AuditCommits, AuditPage, AuditRecord, Fault, Verifi
 pub use control::{ControlRequested, SetMode, SetModel, SetThinking};
 pub use environment::{Environment, EnvironmentDetail, EnvironmentStatus, Requeued, WorkItem, WorkStage};
 pub use event::{Author, Event, EventPage, Gap, GapTag};
-pub use key::{CreateKey, CreatedKey, Key, KeyOwner, Role};
+pub use key::{CreateKey, CreatedKey, Key, KeyOwner, Role, RotateSigning, SigningRotated};
 pub use message::{FileAttachment, MessageAccepted, MessageReceipt, MessageState, PostMessage, StoredFile};
 pub use permission::{DecidePermission, DecidedPermission, Decision, Permission, PermissionState, Scope, Winner};
 pub use problem::{Problem, ProblemKind};

@@ -17,14 +17,14 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::{
-    api::common::{Call, House, RequestNames, Response, Settings, identity::message_key},
+    api::common::{Call, House, Outbound, RequestNames, Response, Settings, identity::message_key},
     domain::{
         Actor, Command, EnvironmentId, KeyId, MessageId, Outcome, OwnerId, SessionId, Timestamp,
         command::{Incoming, Meaning, Said},
         event::{EnvironmentRegistered, KeyCreated, MessageKind, PermissionRequested, Role},
     },
     relay::{Options, Relay},
-    security::{SigningKeys, Throttle, ThrottleConfig, digest::secret_digest},
+    security::{PrivateTargets, SigningKeys, Throttle, ThrottleConfig, WebhookKeys, digest::secret_digest},
 };
 
 pub(crate) const ALICE: &str = "alice-key-for-tests-0001";
@@ -127,7 +127,17 @@ impl Bench {
         let throttle = Throttle::new(throttle);
         let metrics = Arc::new(|| "rcs_sessions 1\n".to_owned());
         let names = RequestNames::since(relay.now());
-        let house = Arc::new(House { relay, signing: Arc::new(signing), throttle, settings, metrics, names });
+        let webhook_keys = WebhookKeys::open(&directory.path().join("webhook.key")).expect("keys");
+        let house = Arc::new(House {
+            relay,
+            signing: Arc::new(signing),
+            throttle,
+            settings,
+            metrics,
+            names,
+            outbound: Outbound::new(PrivateTargets::default()),
+            webhook_keys: Arc::new(webhook_keys),
+        });
         Self { house, clock, _directory: directory }
     }
 

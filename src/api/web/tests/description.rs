@@ -139,6 +139,7 @@ async fn every_answer_is_as_described() {
         ("get", "keys", Value::Null),
         ("post", "keys", json!({"name": "y", "expires_in": 5})),
         ("delete", "keys/{key}", Value::Null),
+        ("post", "signing/rotate", json!({"overlap": 60})),
         ("get", "audit", Value::Null),
         ("get", "audit/commits", Value::Null),
         ("post", "audit/verify", Value::Null),
@@ -158,7 +159,7 @@ async fn every_answer_is_as_described() {
         assert!(faults.is_empty(), "{method} {path}: {faults:#?}");
         called += 1;
     }
-    assert_eq!(called, 29);
+    assert_eq!(called, 30);
     let problem = bench.get("/api/v1/sessions?limit=0", ALICE).await.problem(400, "bad-request");
     let mut faults = Vec::new();
     schemas.faults(&json!({"$ref": "#/components/schemas/Problem"}), &problem, "", &mut faults);

@@ -57,6 +57,8 @@ async fn a_bad_request_names_the_field() {
         ("POST", "/api/v1/files?name=x".into(), Value::Null, "body"),
         ("POST", "/api/v1/keys".into(), json!({"name": "x", "role": "root"}), "role"),
         ("POST", "/api/v1/keys".into(), json!({"name": "x", "expires_in": 0}), "expires_in"),
+        ("POST", "/api/v1/signing/rotate".into(), json!({"overlap": 99_999_999_999_u64}), "overlap"),
+        ("POST", "/api/v1/signing/rotate".into(), json!({"overlap": -1}), "overlap"),
     ] {
         let problem = bench.send(method, &path, ADMIN, body.clone()).await.problem(400, "bad-request");
         assert_eq!(problem["field"], field, "{method} {path} {body}: {problem}");

@@ -17,7 +17,7 @@ const SAMPLES: [(&str, &str); 6] = [
 ];
 
 /// Everything that is served, as method and path.
-const ROUTES: [(&str, &str); 31] = [
+const ROUTES: [(&str, &str); 32] = [
     ("GET", "environments"),
     ("GET", "environments/{environment}"),
     ("POST", "environments/{environment}/work/{work}/requeue"),
@@ -43,6 +43,7 @@ const ROUTES: [(&str, &str); 31] = [
     ("GET", "keys"),
     ("POST", "keys"),
     ("DELETE", "keys/{key}"),
+    ("POST", "signing/rotate"),
     ("GET", "audit"),
     ("GET", "audit/commits"),
     ("POST", "audit/verify"),
@@ -143,12 +144,13 @@ fn every_endpoint_has_one_way_to_it() {
         | endpoint::Endpoint::ListKeys
         | endpoint::Endpoint::CreateKey
         | endpoint::Endpoint::RevokeKey(_)
+        | endpoint::Endpoint::RotateSigning
         | endpoint::Endpoint::ReadAudit
         | endpoint::Endpoint::ListCommits
         | endpoint::Endpoint::VerifyAudit
         | endpoint::Endpoint::Backup
         | endpoint::Endpoint::ShowStatus
-        | endpoint::Endpoint::Describe => 31,
+        | endpoint::Endpoint::Describe => 32,
     };
     assert_eq!(counted(&endpoint::Endpoint::Describe), ROUTES.len());
 }
