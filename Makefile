@@ -19,6 +19,7 @@ test: ## unit and integration tests, and the two pure floors by themselves
 e2e: ## the long runs against the real server
 	@cargo test --test it -- --list | grep -q '^kill::' || { echo "there is no kill run in tests/it" >&2; exit 1; }
 	RCS_KILLS=$${RCS_KILLS:-1000} cargo test --test it -- kill:: --nocapture
+	RCS_ACP_AGENTS=$${RCS_ACP_AGENTS:-100} RCS_ACP_VIEWERS=$${RCS_ACP_VIEWERS:-10} cargo test --test it -- acp:: --nocapture
 	RCS_STREAM_KILLS=$${RCS_STREAM_KILLS:-100} cargo test --test it -- streams::exactly_once --nocapture
 	tests/e2e/streams/run.sh
 

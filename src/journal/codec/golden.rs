@@ -13,9 +13,9 @@ use crate::domain::{
     EnvironmentId, FileId, KeyId, MessageId, OwnerId, RequestId, SessionId, SubscriptionId, UserStreamId, WorkId,
     command::{Outcome, WorkGrant},
     event::{
-        Control, EnvironmentRegistered, FileStored, Fingerprint, ForkPoint, KeyCreated, Lifetime, MessageKind,
-        PermissionDecided, PermissionRequested, ProducerStamp, Role, Rule, SecretDigest, SessionCreated, Status,
-        UserAppended, UserStreamCreated, Verdict,
+        Abilities, AgentReported, Control, EnvironmentRegistered, FileStored, Fingerprint, ForkPoint, KeyCreated,
+        Lifetime, MessageKind, PermissionDecided, PermissionRequested, ProducerStamp, Role, Rule, SecretDigest,
+        SessionCreated, Status, UserAppended, UserStreamCreated, Verdict,
     },
     subscription::{Acked, Delivery, Linked, StreamPath, SubscriptionCreated, WakeEnd},
 };
@@ -103,6 +103,32 @@ fn about_sessions() -> Vec<Event> {
         Event::ControlDelivered { session, request: request() },
         Event::ControlAnswered { session, request: request(), ok: true },
         Event::ControlDropped { session, request: request() },
+    ]
+}
+
+/// What came with agents behind links. Behind the others: a line that is there never moves.
+fn about_agents() -> Vec<Event> {
+    let (environment, session) = (EnvironmentId::from_uuid(UUID), SessionId::from_uuid(UUID));
+    let abilities = Abilities { load: true, resume: false, list: true };
+    let registered = EnvironmentRegistered {
+        environment,
+        owner: owner(),
+        machine_name: "node".into(),
+        directory: String::new(),
+        branch: None,
+        git_repo_url: None,
+        max_sessions: 1,
+        worker_type: "acp".into(),
+        group: Some("lab".into()),
+    };
+    vec![
+        Event::EnvironmentRegistered(registered),
+        Event::EnvironmentSucceeded { environment, by: environment },
+        Event::AgentReported(AgentReported { environment, connected: true, fresh: true, abilities }),
+        Event::AgentSwitching { environment },
+        Event::SessionBound { session, foreign: "f2ebf6f0".into() },
+        Event::TurnTorn { session },
+        Event::TurnRetold { session, from: Sequence(4), through: Sequence(9) },
     ]
 }
 
@@ -237,6 +263,7 @@ pub(super) fn records() -> Vec<Record> {
         about_permissions_and_files(),
         about_user_streams(),
         about_subscriptions(),
+        about_agents(),
     ]
     .concat();
     let turn = |index: usize| Record {

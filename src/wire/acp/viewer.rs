@@ -118,7 +118,7 @@ fn object<'a>(kind: &'static str, payload: Option<&'a RawValue>) -> Result<Cow<'
 
 /// `{}`.
 pub fn empty() -> Box<RawValue> {
-    RawValue::from_string("{}".into()).expect("an empty object is JSON")
+    serde_json::value::to_raw_value(&super::Empty {}).unwrap_or_default()
 }
 
 /// The permission mode that a new conversation is to begin in.

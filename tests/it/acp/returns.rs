@@ -205,7 +205,7 @@ async fn what_was_said_while_the_line_was_down_is_told_again_and_nothing_is_told
     there.say("resume_session", json!({"sessionId": foreign})).await;
     there.hear("prompt_complete").await;
     assert!(there.hear("error").await.to_string().contains("once more"), "those who were there are told why");
-    let whole: String = (0..60).map(|number| format!("{number} ")).collect();
+    let whole = (0..60).map(|number| number.to_string()).collect::<Vec<_>>().join(" ") + " ";
     while !there.text().ends_with(&whole) {
         there.next().await.expect("open");
     }
