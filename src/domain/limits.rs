@@ -113,7 +113,8 @@ pub const FORK_DEPTH_MAX: usize = 64;
 
 // --- queues and waits -------------------------------------------------------------------------------------------
 
-/// Commands that gather while a commit is on its way to the disk; more is 503. At 40,000 a second this is 0.2 s of work.
+/// Commands that gather while a commit is on its way to the disk; more is 503. At 40,000 a second this is 0.2 s of
+/// work.
 pub const BATCH_COMMANDS_MAX: usize = 8_192;
 /// Stored bytes of a commit after which the next command gets 503: six bodies of the largest size.
 pub const BATCH_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -133,8 +134,8 @@ pub const FACTS_ROW_BYTES_MAX: usize = 256 * 1024;
 pub const TRIM_RECORDS_MAX: usize = 512;
 /// Pages the database keeps in memory. Start-up and live traffic touch few; replays come through the system's cache.
 pub const JOURNAL_CACHE_BYTES_MAX: usize = 32 * 1024 * 1024;
-/// Bytes of the journal's file that have blocks before they are needed: 10 ms of the busiest traffic. Four times as much
-/// took as long in all, but showed in the slowest commits.
+/// Bytes of the journal's file that have blocks before they are needed: 10 ms of the busiest traffic. Four times as
+/// much took as long in all, but showed in the slowest commits.
 pub const JOURNAL_AHEAD_BYTES: u64 = 256 * 1024;
 /// Dedupe keys of checkpointed records held in memory, 16 bytes each; streams used least recently give way.
 pub const KEYS_CACHED_MAX: usize = 1_000_000;

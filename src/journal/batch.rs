@@ -1,4 +1,5 @@
-//! A batch on its way into a journal: sealed record by record while it gathers, checked as a whole before it is written.
+//! A batch on its way into a journal: sealed record by record while it gathers, checked as a whole before it is
+//! written.
 //!
 //! Sealing (the stored bytes and their digest) is most of what an append computes, and it needs nothing of the journal.
 //! Whoever gathers a batch therefore does it while the batch before is still on its way to the disk.

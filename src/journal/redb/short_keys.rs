@@ -1,7 +1,7 @@
 //! Which sequences have a key that begins with these eight bytes. Whoever asks verifies a hit against the record.
 //!
-//! A key is looked up for every message that comes in, nearly always in vain, so this is one probe of a hash table. Keys
-//! are digests: their first half is its own hash.
+//! A key is looked up for every message that comes in, nearly always in vain, so this is one probe of a hash table.
+//! Keys are digests: their first half is its own hash.
 
 use std::{
     collections::HashMap,
