@@ -8,6 +8,7 @@ mod ctl;
 mod harness;
 mod kill;
 mod metrics;
+mod proxies;
 mod retention;
 mod secrecy;
 mod tidy;
