@@ -129,14 +129,12 @@ fn nginx(config: &str, port: u16, upstream: &str, directory: &Path) -> String {
     let config = put(config, "127.0.0.1:3000", upstream);
     let config = put(&config, "listen 443 ssl;", &format!("listen 127.0.0.1:{port};"));
     let config: Vec<&str> = config.lines().filter(|line| !line.trim_start().starts_with("ssl_certificate")).collect();
-    let paths: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-        .iter()
-        .map(|name| format!("    {name}_temp_path {}/{name};\n", directory.display()))
-        .collect();
+    let path = |name: &str| format!("    {name}_temp_path {}/{name};", directory.display());
+    let paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(path).join("\n");
     // As root, workers would be somebody who may not write here.
     let user = if fs::metadata("/proc/self").is_ok_and(|found| owner(&found) == 0) { "user root;\n" } else { "" };
     format!(
-        "{user}pid {0}/pid;\nerror_log stderr info;\nevents {{}}\nhttp {{\n    access_log off;\n{paths}{1}\n}}\n",
+        "{user}pid {0}/pid;\nerror_log stderr info;\nevents {{}}\nhttp {{\n    access_log off;\n{paths}\n{1}\n}}\n",
         directory.display(),
         config.join("\n")
     )
