@@ -46,6 +46,11 @@ impl DataDirectory {
         self.0.join("signing.key")
     }
 
+    /// The key that webhook notifications are signed with (0600, never in the journal).
+    pub fn webhook_keys(&self) -> PathBuf {
+        self.0.join("webhook.key")
+    }
+
     /// The admin key that a first start without configured keys makes (0600).
     pub fn admin_key(&self) -> PathBuf {
         self.0.join("admin.key")

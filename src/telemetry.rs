@@ -163,6 +163,8 @@ metrics! {
     ENVIRONMENTS, "rcs_environments", MetricKind::Gauge;
     /// Permission requests that nobody has decided yet.
     PERMISSIONS_OPEN, "rcs_permissions_open", MetricKind::Gauge;
+    /// Webhook deliveries attempted, by outcome (ok, failed).
+    WEBHOOK_DELIVERIES, "rcs_webhook_deliveries_total", MetricKind::Counter;
 }
 
 /// The metrics of this process.

@@ -15,12 +15,14 @@ use crate::telemetry;
 pub mod bridge;
 pub mod common;
 pub mod ops;
+pub mod streams;
 pub mod web;
 
 /// The rooms, by what their paths begin with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Room {
     Bridge,
+    Streams,
     Web,
     Ops,
     /// Above this floor: pages.
@@ -30,6 +32,7 @@ enum Room {
 impl Room {
     fn of(call: &Call) -> Self {
         match call.segments().as_slice() {
+            ["v1", "stream", ..] => Self::Streams,
             ["v1" | "v2", ..] | ["api", "oauth", ..] => Self::Bridge,
             ["api", "v1", ..] | ["web", ..] => Self::Web,
             ["health" | "ready" | "metrics"] => Self::Ops,
@@ -40,6 +43,7 @@ impl Room {
     const fn name(self) -> &'static str {
         match self {
             Self::Bridge => "bridge",
+            Self::Streams => "streams",
             Self::Web => "web",
             Self::Ops => "ops",
             Self::Roof => "ui",
@@ -60,12 +64,14 @@ pub fn corridor(house: Arc<House>, roof: Roof) -> BoxedFilter<(Response,)> {
 async fn answer(house: Arc<House>, call: Call, roof: Roof) -> Response {
     let room = Room::of(&call);
     let started = Instant::now();
-    let name = request_id(&house, &call);
-    let (method, path) = (call.method.clone(), call.path.clone());
-    let span = tracing::debug_span!("request", room = room.name(), request_id = name.as_deref());
+    let (name, method_class) = (request_id(&house, &call), class_of_method(&call.method));
+    // Paths carry ids and no secrets; queries may carry what people type, so they stay out of the log.
+    let asked = tracing::enabled!(tracing::Level::DEBUG).then(|| (call.method.clone(), call.path.clone()));
+    let span = tracing::debug_span!("request", room = room.name(), request_id = name);
     let answering = async {
         match room {
             Room::Bridge => bridge::answer(house, call).await,
+            Room::Streams => streams::answer(house, call).await,
             Room::Web => web::answer(house, call).await,
             Room::Ops => ops::answer(house, call).await,
             Room::Roof => roof(&house, &call),
@@ -73,17 +79,18 @@ async fn answer(house: Arc<House>, call: Call, roof: Roof) -> Response {
     };
     let mut response = answering.instrument(span).await;
     let status = response.status();
-    // Paths carry ids and no secrets; queries may carry what people type, so they stay out of the log.
-    let (status_code, ms) = (status.as_u16(), started.elapsed().as_millis());
-    tracing::debug!(room = room.name(), %method, path, status = status_code, ms, "answered");
+    if let Some((method, path)) = asked {
+        let (status_code, ms) = (status.as_u16(), started.elapsed().as_millis());
+        tracing::debug!(room = room.name(), %method, path, status = status_code, ms, "answered");
+    }
     count(room, status);
     if !is_held(&response) {
         let seconds = started.elapsed().as_secs_f64();
-        let (room, method, status) = (room.name(), class_of_method(&method), class_of_status(status));
-        metrics::histogram!(telemetry::REQUEST_SECONDS, "room" => room, "method" => method, "status" => status)
+        let (room, status) = (room.name(), class_of_status(status));
+        metrics::histogram!(telemetry::REQUEST_SECONDS, "room" => room, "method" => method_class, "status" => status)
             .record(seconds);
     }
-    if let Some(id) = name.and_then(|id| HeaderValue::from_str(&id).ok()) {
+    if let Ok(id) = HeaderValue::from_str(&name) {
         response.headers_mut().insert("x-request-id", id);
     }
     response
@@ -94,20 +101,16 @@ fn open_socket(house: Arc<House>, call: Call, ws: warp::ws::Ws) -> Response {
     let response = match room {
         Room::Bridge => bridge::open_socket(house, call, ws),
         Room::Web => web::open_socket(house, call, ws),
-        Room::Ops | Room::Roof => reply::empty(StatusCode::NOT_FOUND),
+        Room::Streams | Room::Ops | Room::Roof => reply::empty(StatusCode::NOT_FOUND),
     };
     count(room, response.status());
     response
 }
 
 /// The caller's own id for the request, if it is one that can be printed, else a fresh one.
-fn request_id(house: &House, call: &Call) -> Option<String> {
+fn request_id(house: &House, call: &Call) -> String {
     let sane = |id: &&str| id.len() <= 64 && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
-    match call.header("x-request-id").filter(sane) {
-        Some(given) => Some(given.to_owned()),
-        // Without randomness the request goes on unnamed; whatever needs a fresh id says so itself.
-        None => house.fresh().ok().map(|id| id.as_simple().to_string()),
-    }
+    call.header("x-request-id").filter(sane).map_or_else(|| house.names.next(), ToOwned::to_owned)
 }
 
 fn count(room: Room, status: StatusCode) {

@@ -24,13 +24,13 @@ use crate::{
         POLL_TIMEOUT_SECONDS_MAX, RETENTION_DAYS_MAX, RETENTION_EVENTS_MIN, TOKEN_SECONDS_MAX, TOKEN_SECONDS_MIN,
     },
     paths::DataDirectory,
-    security::{ApiKey, Secret, TrustedProxies, api_key::API_KEY_SHORT_BYTES},
+    security::{AnonymousRights, ApiKey, PrivateTargets, Secret, TrustedProxies, api_key::API_KEY_SHORT_BYTES},
     telemetry::{LogFilter, LogFormat},
 };
 use variable::{
     API_KEYS, BASE_URL, DATA, DISCONNECT_TIMEOUT, HEARTBEAT_INTERVAL, HOST, JWT_EXPIRES_IN, LOG, LOG_FORMAT,
-    POLL_TIMEOUT, PORT, RETENTION_ARCHIVED_DAYS, RETENTION_DAYS, RETENTION_EVENTS, TRUSTED_PROXIES, VERSION, Values,
-    WEB_CORS_ORIGINS, WS_IDLE_TIMEOUT, WS_KEEPALIVE_INTERVAL,
+    POLL_TIMEOUT, PORT, RETENTION_ARCHIVED_DAYS, RETENTION_DAYS, RETENTION_EVENTS, STREAMS_ANONYMOUS, TRUSTED_PROXIES,
+    VERSION, Values, WEB_CORS_ORIGINS, WEBHOOK_PRIVATE_TARGETS, WS_IDLE_TIMEOUT, WS_KEEPALIVE_INTERVAL,
 };
 
 /// The port that clients try when nobody told them another.
@@ -64,7 +64,11 @@ pub struct Config {
     pub retention: Kept,
     /// Origins besides our own; see [`Config::allowed_origins`].
     pub cors_origins: Vec<Origin>,
+    /// What callers without a credential may do with streams.
+    pub streams_anonymous: AnonymousRights,
     pub trusted_proxies: TrustedProxies,
+    /// Private networks that webhooks may reach.
+    pub webhook_private_targets: PrivateTargets,
     pub log_filter: LogFilter,
     pub log_format: LogFormat,
 }
@@ -115,10 +119,19 @@ impl Config {
             socket_keepalive_interval: seconds(WS_KEEPALIVE_INTERVAL, &options.ws_keepalive_interval, 20, interval)?,
             retention: kept(options, &values)?,
             cors_origins: origins(values.text(WEB_CORS_ORIGINS, options.web_cors_origins.as_deref())?.as_deref())?,
+            streams_anonymous: anonymous(
+                values.parsed(STREAMS_ANONYMOUS, options.streams_anonymous.as_deref(), AnonymousRights::default())?,
+                host,
+            )?,
             trusted_proxies: values.parsed(
                 TRUSTED_PROXIES,
                 options.trusted_proxies.as_deref(),
                 TrustedProxies::default(),
+            )?,
+            webhook_private_targets: values.parsed(
+                WEBHOOK_PRIVATE_TARGETS,
+                options.webhook_private_targets.as_deref(),
+                PrivateTargets::default(),
             )?,
             log_filter: values.parsed(LOG, options.log.as_deref(), LogFilter::default())?,
             log_format: values.parsed(LOG_FORMAT, options.log_format.as_deref(), LogFormat::default())?,
@@ -168,6 +181,16 @@ fn host(text: Option<String>, has_credentials: bool) -> Result<IpAddr, ConfigErr
         )));
     }
     Ok(address)
+}
+
+/// What everybody may change must not be reachable for everybody.
+fn anonymous(rights: AnonymousRights, host: IpAddr) -> Result<AnonymousRights, ConfigError> {
+    if rights.change() && !host.is_loopback() {
+        return Err(STREAMS_ANONYMOUS.bad(format!(
+            "{rights} would let everybody who reaches {host} change streams: leave it at read, or listen on 127.0.0.1"
+        )));
+    }
+    Ok(rights)
 }
 
 fn api_keys(text: Option<&str>) -> Result<Vec<ApiKey>, ConfigError> {
@@ -255,6 +278,8 @@ impl fmt::Display for Config {
                 RETENTION_ARCHIVED_DAYS => shown_days(self.retention.archived),
                 RETENTION_DAYS => shown_days(self.retention.age),
                 RETENTION_EVENTS => self.retention.events.map_or("(all)".to_owned(), |events| events.to_string()),
+                STREAMS_ANONYMOUS => self.streams_anonymous.to_string(),
+                WEBHOOK_PRIVATE_TARGETS => self.webhook_private_targets.to_string(),
                 TRUSTED_PROXIES => shown_list(self.trusted_proxies.networks()),
                 LOG => self.log_filter.to_string(),
                 LOG_FORMAT => self.log_format.to_string(),

@@ -63,6 +63,11 @@ pub struct Options {
     #[arg(long, value_name = "ORIGINS")]
     pub web_cors_origins: Option<String>,
 
+    /// What callers without a credential may do with streams of their own namespace: a list of
+    /// read,append,create,delete; on an open address at most read [env: RCS_STREAMS_ANONYMOUS] [default: nothing]
+    #[arg(long, value_name = "RIGHTS")]
+    pub streams_anonymous: Option<String>,
+
     /// The data directory [env: RCS_DATA] [default: $XDG_DATA_HOME/rcs or ~/.local/share/rcs]
     #[arg(long, value_name = "DIRECTORY")]
     pub data: Option<std::path::PathBuf>,
@@ -91,6 +96,11 @@ pub struct Options {
     /// [env: RCS_TRUSTED_PROXIES]
     #[arg(long, value_name = "NETWORKS")]
     pub trusted_proxies: Option<String>,
+
+    /// Private networks that webhooks may reach, without TLS too: networks, or loopback for this machine, separated by
+    /// commas [env: RCS_WEBHOOK_PRIVATE_TARGETS] [default: none]
+    #[arg(long, value_name = "NETWORKS")]
+    pub webhook_private_targets: Option<String>,
 
     /// Print the effective configuration, secrets masked, and exit
     #[arg(long)]

@@ -42,6 +42,8 @@ fn with_nothing_set_it_listens_on_loopback() {
     RCS_RETENTION_ARCHIVED_DAYS (for ever)
     RCS_RETENTION_DAYS          (for ever)
     RCS_RETENTION_EVENTS        (all)
+    RCS_STREAMS_ANONYMOUS       (none)
+    RCS_WEBHOOK_PRIVATE_TARGETS (none)
     RCS_TRUSTED_PROXIES         (none)
     RCS_LOG                     info
     RCS_LOG_FORMAT              text
@@ -86,6 +88,8 @@ fn the_effective_configuration_is_printed_without_secrets() {
     RCS_RETENTION_ARCHIVED_DAYS 0 d
     RCS_RETENTION_DAYS          365 d
     RCS_RETENTION_EVENTS        100000
+    RCS_STREAMS_ANONYMOUS       (none)
+    RCS_WEBHOOK_PRIVATE_TARGETS (none)
     RCS_TRUSTED_PROXIES         10.0.0.0/8,127.0.0.1
     RCS_LOG                     info,rcs::relay=debug
     RCS_LOG_FORMAT              json
@@ -109,6 +113,20 @@ fn others_can_reach_it_only_with_a_credential() {
         let refusal = refusal(&[("RCS_HOST", host)]);
         assert!(refusal.starts_with("RCS_HOST") && refusal.contains("set RCS_API_KEYS"), "{refusal}");
     }
+}
+
+#[test]
+fn what_everybody_may_change_is_not_reachable_for_everybody() {
+    let open = [("RCS_API_KEYS", "alice-key-for-tests-0001"), ("RCS_STREAMS_ANONYMOUS", "read, append")];
+    let refusal = refusal(&open);
+    assert!(refusal.starts_with("RCS_STREAMS_ANONYMOUS") && refusal.contains("listen on 127.0.0.1"), "{refusal}");
+    let rights = |host: &'static str, rights: &'static str| {
+        let variables = [open[0], ("RCS_HOST", host), ("RCS_STREAMS_ANONYMOUS", rights)];
+        resolve(&variables, &[]).map(|config| config.streams_anonymous.to_string()).ok()
+    };
+    assert_eq!(rights("127.0.0.1", "read, append").as_deref(), Some("read,append"));
+    assert_eq!(rights("0.0.0.0", "read").as_deref(), Some("read"));
+    assert_eq!(rights("0.0.0.0", "delete"), None);
 }
 
 #[test]
@@ -136,6 +154,7 @@ fn a_bad_value_is_one_line_that_names_the_variable() {
         ("RCS_WS_IDLE_TIMEOUT", ""),
         ("RCS_WS_KEEPALIVE_INTERVAL", "1.5"),
         ("RCS_WEB_CORS_ORIGINS", "*"),
+        ("RCS_STREAMS_ANONYMOUS", "read,write"),
         ("RCS_TRUSTED_PROXIES", "nginx"),
         ("RCS_LOG", "info,=,"),
         ("RCS_LOG_FORMAT", "xml"),

@@ -125,6 +125,8 @@ pub(crate) fn author_of(actor: Actor) -> Author {
         Actor::Worker(id) => Author::Worker(id),
         Actor::Environment(id) => Author::Environment(id),
         Actor::System => Author::System,
+        Actor::Anonymous => Author::Anonymous,
+        Actor::Woken(id) => Author::Woken(id),
     }
 }
 

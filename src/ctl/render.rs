@@ -103,6 +103,8 @@ pub(crate) fn author(by: Author) -> String {
         Author::Worker(_) => "agent".into(),
         Author::Environment(_) => "runner".into(),
         Author::System => "the server".into(),
+        Author::Anonymous => "anonymous".into(),
+        Author::Woken(_) => "subscriber".into(),
     }
 }
 

@@ -12,7 +12,12 @@ use super::{
         Control, EnvironmentRegistered, Fingerprint, KeyCreated, MessageKind, PermissionRequested, Rule, SecretDigest,
         SessionCreated, Status, Verdict,
     },
-    id::{EnvironmentId, FileId, KeyId, MessageId, OwnerId, RequestId, SessionId, WorkId},
+    id::{
+        EnvironmentId, FileId, KeyId, MessageId, OwnerId, RequestId, SessionId, SubscriptionId, SubscriptionName,
+        UserStreamId, WorkId,
+    },
+    subscription::{Acked, StreamPath, SubscriptionCreated},
+    user_stream::{Appended, NewUserStream, StreamRefusal, UserAppend},
 };
 
 /// Something asked of the relay.
@@ -93,6 +98,38 @@ pub enum Command {
         media_type: Option<String>,
         chunks: Vec<Bytes>,
     },
+
+    /// Make a user's stream, or confirm that it is there as described.
+    CreateUserStream(NewUserStream),
+    /// Write to it, close it, or both.
+    AppendUserStream(UserAppend),
+    /// Delete it.
+    DeleteUserStream { stream: UserStreamId },
+    /// Delete it if its time is over, having last been read at `used_at`.
+    ExpireUserStream { stream: UserStreamId, used_at: Timestamp },
+    /// Strike it off: the bytes of this deleted stream are gone.
+    ForgetUserStream { stream: UserStreamId },
+
+    /// Subscribe to streams, by pattern and by name; or confirm that this is subscribed already.
+    CreateSubscription { created: SubscriptionCreated, streams: Vec<StreamPath> },
+    /// End a subscription and whatever is under way for it.
+    DeleteSubscription { subscription: SubscriptionId },
+    /// Follow these streams by name, too, from their tails on.
+    LinkStreams { subscription: SubscriptionId, streams: Vec<StreamPath> },
+    /// No longer follow this stream by name.
+    UnlinkStream { subscription: SubscriptionId, path: StreamPath },
+    /// Take the wake that waits, or a new one if there is news.
+    ClaimWake { subscription: SubscriptionId, worker: String },
+    /// Move cursors on; with `done`, let go of the wake.
+    AckWake { subscription: SubscriptionId, generation: u64, acks: Vec<Acked>, done: bool },
+    /// Let go of the wake; cursors stay.
+    ReleaseWake { subscription: SubscriptionId, generation: u64 },
+    /// Its lease ran out.
+    ExpireWake { subscription: SubscriptionId, generation: u64 },
+    /// What became of a delivery; if it failed, when to try again and why it did.
+    NoteDelivery { subscription: SubscriptionId, generation: u64, failed: Option<(Timestamp, String)> },
+    /// The wait after failures is over: wake it again if there is news.
+    RetryWake { subscription: SubscriptionId },
 }
 
 /// A key from the configuration.
@@ -248,6 +285,18 @@ pub enum Outcome {
     Requested { request: RequestId, sequence: Sequence },
     /// The file is kept.
     File { file: FileId },
+    /// The stream is there.
+    UserStream { stream: UserStreamId, created: bool, tail: u64, closed: bool },
+    /// It was written, or had been.
+    Appended(Appended),
+    /// The subscription exists; `created`: it did not before.
+    Subscription { subscription: SubscriptionId, created: bool },
+    /// The wake of this generation is the caller's.
+    Claimed { generation: u64 },
+    /// There is nothing to be woken for.
+    NothingPending,
+    /// The cursors are where the caller wants them; `next_wake`: there is news already.
+    Acked { next_wake: bool },
 }
 
 /// A work item handed out.
@@ -288,6 +337,22 @@ pub enum Refusal {
     WorkerOffline(SessionId),
     #[error("{what} is already used for something else")]
     KeyReused { what: String },
+    #[error("there is no subscription {0}")]
+    NoSubscription(SubscriptionId),
+    #[error("subscription {name} exists with another configuration: delete it first, or take another name")]
+    SubscriptionDiffers { name: SubscriptionName },
+    #[error("subscription {name} is not delivered that way")]
+    WrongDelivery { name: SubscriptionName },
+    #[error("a subscription cannot follow its own wake stream: it would wake itself for ever")]
+    OwnWakeStream,
+    #[error("worker {holder} holds the wake of generation {generation}")]
+    AlreadyClaimed { holder: String, generation: u64 },
+    #[error("the wake of generation {given} is over; the current generation is {current}")]
+    Fenced { given: u64, current: u64 },
+    #[error("stream {path} {problem}")]
+    BadAck { path: StreamPath, problem: &'static str },
     #[error("{what} is full: at most {max}")]
     Full { what: &'static str, max: usize },
+    #[error(transparent)]
+    Stream(#[from] StreamRefusal),
 }

@@ -10,7 +10,7 @@ use super::{
     event::{Event, FileStored},
     key, permission, session,
     stream::Stream,
-    work,
+    subscription, user_stream, work,
     world::World,
 };
 
@@ -91,6 +91,12 @@ impl Command {
 
 /// Decides. Pure and total: it changes nothing and every command gets records or a refusal.
 pub fn decide(world: &World, context: &Context<'_>, command: Command) -> Result<Decided, Refusal> {
+    let mut decided = consider(world, context, command)?;
+    subscription::follow(world, context, &mut decided.drafts);
+    Ok(decided)
+}
+
+fn consider(world: &World, context: &Context<'_>, command: Command) -> Result<Decided, Refusal> {
     match command {
         Command::CreateKey(created) => key::create(world, created),
         Command::ConfigureKeys(configured) => Ok(key::configure(world, &configured)),
@@ -141,5 +147,28 @@ pub fn decide(world: &World, context: &Context<'_>, command: Command) -> Result<
             drafts.push(Draft::new(stream, Event::FileStored(stored)));
             Ok(Decided { drafts, outcome: Outcome::File { file } })
         }
+        Command::CreateUserStream(new) => user_stream::create(world, new),
+        Command::AppendUserStream(append) => user_stream::append(world, context, append),
+        Command::DeleteUserStream { stream } => user_stream::delete(world, stream),
+        Command::ExpireUserStream { stream, used_at } => user_stream::expire(world, context, stream, used_at),
+        Command::ForgetUserStream { stream } => Ok(user_stream::forget(world, stream)),
+        Command::CreateSubscription { created, streams } => subscription::create(world, context, created, &streams),
+        Command::DeleteSubscription { subscription } => subscription::delete(world, subscription),
+        Command::LinkStreams { subscription, streams } => subscription::link(world, subscription, &streams),
+        Command::UnlinkStream { subscription, path } => subscription::unlink(world, subscription, path),
+        Command::ClaimWake { subscription, worker } => subscription::claim(world, context, subscription, worker),
+        Command::AckWake { subscription, generation, acks, done } => {
+            subscription::ack(world, context, subscription, generation, &acks, done)
+        }
+        Command::ReleaseWake { subscription, generation } => {
+            subscription::release(world, context, subscription, generation)
+        }
+        Command::ExpireWake { subscription, generation } => {
+            Ok(subscription::expire(world, context, subscription, generation))
+        }
+        Command::NoteDelivery { subscription, generation, failed } => {
+            Ok(subscription::note_delivery(world, subscription, generation, failed))
+        }
+        Command::RetryWake { subscription } => Ok(subscription::retry(world, context, subscription)),
     }
 }

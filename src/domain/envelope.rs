@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     event::Event,
-    id::{EnvironmentId, KeyId, SessionId},
+    id::{EnvironmentId, KeyId, SessionId, SubscriptionId},
     stream::Stream,
 };
 
@@ -98,6 +98,10 @@ pub enum Actor {
     Environment(EnvironmentId),
     /// The server itself: timers, start-up, retention.
     System,
+    /// Somebody without a credential, as far as the operator lets them.
+    Anonymous,
+    /// Whoever was woken by a subscription, with the token of the wake.
+    Woken(SubscriptionId),
 }
 
 impl fmt::Display for Actor {
@@ -107,6 +111,8 @@ impl fmt::Display for Actor {
             Self::Worker(id) => write!(f, "worker of {id}"),
             Self::Environment(id) => id.fmt(f),
             Self::System => f.write_str("system"),
+            Self::Anonymous => f.write_str("anonymous"),
+            Self::Woken(id) => write!(f, "woken by {id}"),
         }
     }
 }

@@ -3,12 +3,17 @@
 //! An event kind is never renamed, reused or removed, and its fields only grow (new ones with a default): the journal
 //! of every earlier release must read. The foreign payload of a record lives beside its event, as bytes.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
     command::Outcome,
     envelope::{Sequence, Timestamp},
-    id::{EnvironmentId, FileId, KeyId, MessageId, OwnerId, RequestId, SessionId, WorkId},
+    id::{
+        EnvironmentId, FileId, KeyId, MessageId, OwnerId, RequestId, SessionId, SubscriptionId, UserStreamId, WorkId,
+    },
+    subscription::{Acked, Linked, StreamPath, SubscriptionCreated, WakeEnd},
 };
 
 /// One thing that happened to one stream.
@@ -123,6 +128,58 @@ pub enum Event {
     /// A piece of a file; the payload is its bytes.
     FileChunk { file: FileId },
 
+    // --- streams of users ---
+    /// A stream came into being: always the first record of its own.
+    UserStreamCreated(UserStreamCreated),
+    /// Something was written to it; the payload is what. For JSON streams, messages separated by commas.
+    UserAppended(UserAppended),
+    /// It was closed without anything being written.
+    UserStreamClosed {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        producer: Option<ProducerStamp>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stream_seq: Option<Arc<str>>,
+    },
+    /// It was deleted, or its time was over. Forks may still read from it.
+    UserStreamDeleted { stream: UserStreamId, expired: bool },
+    /// Nobody read from it any more, and its bytes are gone.
+    UserStreamForgotten { stream: UserStreamId },
+
+    // --- subscription ---
+    /// Somebody wants to be woken when streams grow.
+    SubscriptionCreated(SubscriptionCreated),
+    /// It was confirmed with another credential, which its deliveries rest on from now on.
+    SubscriptionAdopted { subscription: SubscriptionId },
+    /// It is no more; its name may be taken again.
+    SubscriptionDeleted { subscription: SubscriptionId },
+    /// It follows these streams, too, or under one more title.
+    StreamsLinked { subscription: SubscriptionId, links: Vec<Linked> },
+    /// A stream is no longer followed by name; its pattern may still follow it.
+    StreamUnlinked { subscription: SubscriptionId, path: StreamPath },
+    /// A followed stream was deleted.
+    StreamGone { subscription: SubscriptionId, path: StreamPath },
+    /// A new wake, because of the news in this stream. Whoever has an older one is fenced off.
+    SubscriptionWoken { subscription: SubscriptionId, generation: u64, path: StreamPath },
+    /// The webhook took it.
+    WakeDelivered { subscription: SubscriptionId, generation: u64 },
+    /// The webhook did not take it.
+    DeliveryFailed {
+        subscription: SubscriptionId,
+        generation: u64,
+        /// In a row, this one included.
+        attempts: u32,
+        /// Not before then it is tried again.
+        retry_at: Timestamp,
+        /// In a few words, for the operator.
+        reason: String,
+    },
+    /// A worker took it.
+    WakeClaimed { subscription: SubscriptionId, generation: u64, worker: String },
+    /// Streams were dealt with up to these offsets.
+    CursorsAcked { subscription: SubscriptionId, generation: u64, acks: Vec<Acked> },
+    /// Nobody has it any more. `again_at`: the next wake waits for then.
+    WakeEnded { subscription: SubscriptionId, generation: u64, end: WakeEnd, again_at: Option<Timestamp> },
+
     // --- any stream ---
     /// The records up to and including this sequence were forgotten.
     Trimmed { through: Sequence },
@@ -140,6 +197,7 @@ impl Event {
                 | Self::TranscriptAppended { .. }
                 | Self::FileChunk { .. }
                 | Self::CommandDone { .. }
+                | Self::UserAppended(UserAppended { producer: None, stream_seq: None, closes: false })
         )
     }
 
@@ -188,6 +246,23 @@ impl Event {
             Self::TranscriptAppended { .. } => "transcript_appended",
             Self::FileStored(_) => "file_stored",
             Self::FileChunk { .. } => "file_chunk",
+            Self::UserStreamCreated(_) => "user_stream_created",
+            Self::UserAppended(_) => "user_appended",
+            Self::UserStreamClosed { .. } => "user_stream_closed",
+            Self::UserStreamDeleted { .. } => "user_stream_deleted",
+            Self::UserStreamForgotten { .. } => "user_stream_forgotten",
+            Self::SubscriptionCreated(_) => "subscription_created",
+            Self::SubscriptionAdopted { .. } => "subscription_adopted",
+            Self::SubscriptionDeleted { .. } => "subscription_deleted",
+            Self::StreamsLinked { .. } => "streams_linked",
+            Self::StreamUnlinked { .. } => "stream_unlinked",
+            Self::StreamGone { .. } => "stream_gone",
+            Self::SubscriptionWoken { .. } => "subscription_woken",
+            Self::WakeDelivered { .. } => "wake_delivered",
+            Self::DeliveryFailed { .. } => "delivery_failed",
+            Self::WakeClaimed { .. } => "wake_claimed",
+            Self::CursorsAcked { .. } => "cursors_acked",
+            Self::WakeEnded { .. } => "wake_ended",
             Self::Trimmed { .. } => "trimmed",
             Self::Superseded { .. } => "superseded",
         }
@@ -375,4 +450,60 @@ pub struct FileStored {
     pub name: String,
     pub media_type: Option<String>,
     pub size_bytes: u64,
+}
+
+/// See [`Event::UserStreamCreated`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserStreamCreated {
+    pub stream: UserStreamId,
+    pub owner: OwnerId,
+    pub name: Arc<str>,
+    pub content_type: Arc<str>,
+    pub lifetime: Lifetime,
+    pub fork: Option<ForkPoint>,
+}
+
+/// How long a stream lives.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lifetime {
+    /// Until it is deleted.
+    #[default]
+    Forever,
+    /// Until nobody read from it or wrote to it for so long.
+    Sliding { seconds: u64 },
+    /// Until this moment.
+    Until { at: Timestamp },
+}
+
+/// Where a fork parts from its source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForkPoint {
+    pub source: UserStreamId,
+    /// The last position that they share.
+    pub position: u64,
+    /// How much of the source's next append the fork begins with, as it was asked for: bytes, or messages. The part
+    /// itself is the fork's first append.
+    #[serde(default)]
+    pub part: u64,
+}
+
+/// See [`Event::UserAppended`]. Without any of these it is only counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserAppended {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub producer: Option<ProducerStamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream_seq: Option<Arc<str>>,
+    /// Nothing comes after it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub closes: bool,
+}
+
+/// By whom, and the how-manieth of theirs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProducerStamp {
+    pub id: Arc<str>,
+    pub epoch: u64,
+    pub seq: u64,
 }

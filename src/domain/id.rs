@@ -122,6 +122,8 @@ uuid_ids! {
     OwnerId, "owner", ["owner_"];
     /// A conversation with an agent. Worker endpoints know the same session under the prefix `cse_`.
     SessionId, "session", ["session_", "cse_"];
+    /// One life of a subscription; deleting and creating a name again gives a new one, and fences the old one off.
+    SubscriptionId, "subscription", ["subscription_"];
     /// One life of a stream that a user made; deleting and creating a name again gives a new one.
     UserStreamId, "stream", ["stream_"];
     /// One item in an environment's work queue. A session may have several in its life.
@@ -214,6 +216,47 @@ impl FromStr for RequestId {
 }
 
 impl<'de> Deserialize<'de> for RequestId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Text(PhantomData))
+    }
+}
+
+/// A subscription as its maker calls it; unique among those of one owner.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct SubscriptionName(Arc<str>);
+
+impl SubscriptionName {
+    /// The text of the name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for SubscriptionName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for SubscriptionName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl FromStr for SubscriptionName {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        if text.is_empty() || text.len() > limits::SUBSCRIPTION_NAME_BYTES_MAX || text.chars().any(char::is_control) {
+            return Err(InvalidId::new("subscription", text, "1 to 256 bytes without control characters"));
+        }
+        Ok(Self(Arc::from(text)))
+    }
+}
+
+impl<'de> Deserialize<'de> for SubscriptionName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_str(Text(PhantomData))
     }

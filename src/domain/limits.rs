@@ -49,6 +49,16 @@ pub const FILE_BYTES_MAX: usize = BODY_BYTES_MAX;
 pub const FILE_CHUNK_BYTES_MAX: usize = 256 * 1024;
 /// An idempotency key.
 pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 256;
+/// A stream's name: everything after `/v1/stream/`, decoded.
+pub const STREAM_NAME_BYTES_MAX: usize = 1_024;
+/// A stream's content type.
+pub const CONTENT_TYPE_BYTES_MAX: usize = 256;
+/// A producer's name for itself; a UUID in practice.
+pub const PRODUCER_ID_BYTES_MAX: usize = 256;
+/// A writer's own number, `Stream-Seq`.
+pub const STREAM_SEQ_BYTES_MAX: usize = 256;
+/// Epochs and numbers of producers: what JavaScript can count (2^53 - 1).
+pub const PRODUCER_NUMBER_MAX: u64 = (1 << 53) - 1;
 /// A page of a list or a history.
 pub const PAGE_ITEMS_MAX: usize = 1_000;
 /// A page when nobody asked for a size.
@@ -92,14 +102,25 @@ pub const WORK_QUEUED_MAX: usize = 1_000;
 /// Hand-outs of one work item before it is parked for an operator. At one per 5 s this is over a minute of refusals.
 pub const WORK_ATTEMPTS_MAX: u32 = 20;
 
+/// Streams that users made, deleted ones included until their bytes are gone. About 500 bytes each, in each of the
+/// two worlds.
+pub const USER_STREAMS_MAX: usize = 1_000_000;
+/// Producers of one stream whose repetitions are recognised. 100 bytes each.
+pub const PRODUCERS_PER_STREAM_MAX: usize = 1_024;
+/// Producers of all streams together.
+pub const PRODUCERS_MAX: usize = 1_000_000;
+/// A producer gives its place to another when it was quiet for so long (seven days): until then it may repeat itself.
+pub const PRODUCER_QUIET_MS: u64 = 7 * 86_400_000;
+/// Streams that a fork stands on. A read walks them all.
+pub const FORK_DEPTH_MAX: usize = 64;
+
 // --- queues and waits -------------------------------------------------------------------------------------------
 
-/// Commands waiting for the writer; more is 503. At 30,000 a second this is 0.3 s of work.
-pub const WRITER_QUEUE_MAX: usize = 8_192;
-/// Commands in one commit. Bounds the latency of the first one in the batch.
-pub const BATCH_COMMANDS_MAX: usize = 1_024;
-/// Payload bytes after which a commit is closed.
-pub const BATCH_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Commands that gather while a commit is on its way to the disk; more is 503. At 40,000 a second this is 0.2 s of
+/// work.
+pub const BATCH_COMMANDS_MAX: usize = 8_192;
+/// Stored bytes of a commit after which the next command gets 503: six bodies of the largest size.
+pub const BATCH_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Records after the last checkpoint that start-up has to read in full. 16,384 records of 512 bytes are read in 30 ms.
 pub const CHECKPOINT_RECORDS_MAX: usize = 16_384;
 /// Stored bytes after the last checkpoint that start-up has to read in full: 40 ms when the system has them cached.
@@ -116,6 +137,9 @@ pub const FACTS_ROW_BYTES_MAX: usize = 256 * 1024;
 pub const TRIM_RECORDS_MAX: usize = 512;
 /// Pages the database keeps in memory. Start-up and live traffic touch few; replays come through the system's cache.
 pub const JOURNAL_CACHE_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Bytes of the journal's file that have blocks before they are needed: 10 ms of the busiest traffic. Four times as
+/// much took as long in all, but showed in the slowest commits.
+pub const JOURNAL_AHEAD_BYTES: u64 = 256 * 1024;
 /// Dedupe keys of checkpointed records held in memory, 16 bytes each; streams used least recently give way.
 pub const KEYS_CACHED_MAX: usize = 1_000_000;
 /// Bytes in one commit of a copy (backup, restore): bounds the memory a copy takes beside a running server.
@@ -171,8 +195,70 @@ pub const WORKER_REPORT_WAIT_MS: u64 = 8_000;
 pub const BUSY_RETRY_MS: u64 = 100;
 /// Silence after which an event stream sends a comment. ccb gives a silent stream up after 45 s, proxies after 60 s.
 pub const SSE_KEEPALIVE_MS: u64 = 15_000;
+/// Streams that the timers look at in one tick of half a second, to see whether their time is over.
+pub const EXPIRY_CHECKS_MAX: usize = 1_024;
+/// Deleted streams that the timers strike off in one tick: each is a commit or two.
+pub const FORGET_STREAMS_MAX: usize = 16;
+/// A long poll on a stream is held for so long. Proxies cut at 30 s or 60 s.
+pub const STREAM_POLL_MS: u64 = 20_000;
+/// An event stream of a stream ends after so long, so that caches between us and many readers can put them together
+/// again. The protocol says about a minute.
+pub const STREAM_SSE_MS: u64 = 60_000;
 /// Orderly shutdown: after this, whatever is still open is cut.
 pub const SHUTDOWN_MS: u64 = 10_000;
+
+// --- subscriptions ----------------------------------------------------------------------------------------------
+
+/// What a subscription is called. As long as an idempotency key; it stands in a URL.
+pub const SUBSCRIPTION_NAME_BYTES_MAX: usize = 256;
+/// Subscriptions of one owner. Each stream that is created is matched against all their patterns on the writer's
+/// thread: a thousand take about 0.2 ms.
+pub const SUBSCRIPTIONS_PER_OWNER_MAX: usize = 1_000;
+/// Subscriptions of all owners. About 1 KiB each without their streams.
+pub const SUBSCRIPTIONS_MAX: usize = 100_000;
+/// Streams of one subscription, 300 bytes each. Whoever needs more takes a second subscription.
+pub const LINKS_PER_SUBSCRIPTION_MAX: usize = 10_000;
+/// Streams linked by one record: with the longest paths below what one row of stored facts holds.
+pub const LINKS_PER_RECORD_MAX: usize = 128;
+/// Streams listed in one wake, those with news first: bounds a notification to a megabyte. What is left out is told by
+/// the next one.
+pub const WAKE_STREAMS_MAX: usize = 1_000;
+/// A worker has at least this long to show that it lives; the protocol's own bound.
+pub const WAKE_LEASE_MS_MIN: u64 = 1_000;
+/// And at most so long; the protocol's own bound.
+pub const WAKE_LEASE_MS_MAX: u64 = 600_000;
+/// When nobody asked for another.
+pub const WAKE_LEASE_MS_DEFAULT: u64 = 30_000;
+/// A wake's token is refused after a day, whatever became of its lease: no worker sits on one wake for longer.
+pub const WAKE_TOKEN_MS: u64 = 86_400_000;
+/// A description that goes with a subscription, or the name of a worker that claims a wake.
+pub const SUBSCRIPTION_TEXT_BYTES_MAX: usize = 1_024;
+/// A webhook's URL.
+pub const WEBHOOK_URL_BYTES_MAX: usize = 2_048;
+/// The first retry of a failed delivery; doubled each time. The protocol's own bound.
+pub const WEBHOOK_RETRY_MS_MIN: u64 = 1_000;
+/// The longest wait between two attempts; the protocol's own bound.
+pub const WEBHOOK_RETRY_MS_MAX: u64 = 60_000;
+/// Attempts in a row before a wake is given up until its streams grow again: a day of them at one a minute.
+pub const WEBHOOK_ATTEMPTS_MAX: u32 = 1_440;
+/// Deliveries at once. Each holds a socket and a few KiB; slow receivers must not take the file descriptors.
+pub const WEBHOOK_DELIVERIES_MAX: usize = 64;
+/// Of one owner, so that one who subscribes a hanging receiver a hundred times delays only themself.
+pub const WEBHOOK_DELIVERIES_PER_OWNER_MAX: usize = 16;
+/// Name resolution, connecting and the TLS handshake, in all.
+pub const WEBHOOK_CONNECT_MS: u64 = 10_000;
+/// One delivery from the first byte to the last of the answer. Whoever works longer answers 202 and calls back.
+pub const WEBHOOK_DELIVERY_MS: u64 = 30_000;
+/// What is read of a receiver's answer: `{"done":true}` and some words.
+pub const WEBHOOK_ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// How long a look at a webhook's name may delay its registration. A name that does not resolve in time is accepted:
+/// what counts is the check at delivery.
+pub const WEBHOOK_RESOLVE_MS: u64 = 2_000;
+/// A public key stays published for so long after it was replaced: receivers accept signatures for five minutes, and
+/// may remember the key set as long.
+pub const WEBHOOK_KEY_RETIRED_MS: u64 = 3_600_000;
+/// Networks that webhooks may reach although they are private.
+pub const PRIVATE_TARGETS_MAX: usize = 256;
 
 // --- credentials and throttles ----------------------------------------------------------------------------------
 
@@ -237,8 +323,13 @@ const _: () = assert!(TRIM_RECORDS_MAX <= CHECKPOINT_RECORDS_MAX);
 const _: () = assert!(WORKER_FRAME_BYTES_MAX < 1_048_576);
 const _: () = assert!(OVERSIZE_TEXT_BYTES_MAX < WORKER_FRAME_BYTES_MAX / 2);
 const _: () = assert!(PAGE_ITEMS_DEFAULT <= PAGE_ITEMS_MAX);
-const _: () = assert!(BATCH_COMMANDS_MAX <= WRITER_QUEUE_MAX);
+const _: () = assert!(BODY_BYTES_MAX <= BATCH_BYTES_MAX);
 const _: () = assert!(WORKER_GRACE_MS < WORKER_LEASE_MS);
 const _: () = assert!(INGRESS_MESSAGES_MAX <= MESSAGES_BURST as usize);
 const _: () = assert!(WORKER_EVENTS_MAX <= MESSAGES_BURST as usize);
+const _: () = assert!(WAKE_LEASE_MS_MIN <= WAKE_LEASE_MS_DEFAULT && WAKE_LEASE_MS_DEFAULT <= WAKE_LEASE_MS_MAX);
+const _: () = assert!(WAKE_LEASE_MS_MAX < WAKE_TOKEN_MS);
+const _: () = assert!(WEBHOOK_CONNECT_MS < WEBHOOK_DELIVERY_MS);
+const _: () = assert!(LINKS_PER_RECORD_MAX * (STREAM_NAME_BYTES_MAX + 256) < FACTS_ROW_BYTES_MAX);
+const _: () = assert!(WEBHOOK_DELIVERIES_PER_OWNER_MAX <= WEBHOOK_DELIVERIES_MAX);
 const _: () = assert!(REGISTRATIONS_PER_SECOND > 0 && LOGINS_PER_MINUTE > 0 && MESSAGES_PER_SECOND > 0);

@@ -16,8 +16,10 @@ pub mod outbox;
 pub mod permission;
 pub mod session;
 pub mod stream;
+pub mod subscription;
 #[cfg(test)]
 mod tests;
+pub mod user_stream;
 pub mod work;
 mod world;
 
@@ -25,6 +27,9 @@ pub use command::{Command, Outcome, Refusal};
 pub use decide::{Context, Decided, decide};
 pub use envelope::{Actor, DedupeKey, Draft, Epoch, Position, Record, Sequence, Timestamp};
 pub use event::Event;
-pub use id::{EnvironmentId, FileId, InvalidId, KeyId, MessageId, OwnerId, RequestId, SessionId, UserStreamId, WorkId};
+pub use id::{
+    EnvironmentId, FileId, InvalidId, KeyId, MessageId, OwnerId, RequestId, SessionId, SubscriptionId,
+    SubscriptionName, UserStreamId, WorkId,
+};
 pub use stream::Stream;
 pub use world::{World, apply};

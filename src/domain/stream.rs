@@ -7,7 +7,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::id::{EnvironmentId, FileId, OwnerId, SessionId, UserStreamId};
+use super::id::{EnvironmentId, FileId, OwnerId, SessionId, SubscriptionId, UserStreamId};
 
 /// A dense sequence of records about one thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -27,6 +27,8 @@ pub enum Stream {
     File(FileId),
     /// A stream that a user made over the Durable Streams room.
     User(UserStreamId),
+    /// Who is woken when streams grow: its streams, its cursors, its wakes.
+    Subscription(SubscriptionId),
 }
 
 /// The stored form of a stream's name: a tag and a UUID.
@@ -43,6 +45,7 @@ impl Stream {
             Self::Transcript(id) => (5, id.uuid()),
             Self::File(id) => (6, id.uuid()),
             Self::User(id) => (7, id.uuid()),
+            Self::Subscription(id) => (8, id.uuid()),
         };
         let mut key = [0; STREAM_KEY_BYTES];
         key[0] = tag;
@@ -62,6 +65,7 @@ impl Stream {
             5 => Self::Transcript(SessionId::from_uuid(uuid)),
             6 => Self::File(FileId::from_uuid(uuid)),
             7 => Self::User(UserStreamId::from_uuid(uuid)),
+            8 => Self::Subscription(SubscriptionId::from_uuid(uuid)),
             _ => return None,
         })
     }
@@ -77,6 +81,7 @@ impl fmt::Display for Stream {
             Self::Transcript(id) => write!(f, "transcript/{id}"),
             Self::File(id) => id.fmt(f),
             Self::User(id) => id.fmt(f),
+            Self::Subscription(id) => id.fmt(f),
         }
     }
 }
@@ -96,6 +101,7 @@ mod tests {
             Stream::Transcript(SessionId::from_uuid(uuid)),
             Stream::File(FileId::from_uuid(uuid)),
             Stream::User(UserStreamId::from_uuid(uuid)),
+            Stream::Subscription(SubscriptionId::from_uuid(uuid)),
         ];
         for (index, stream) in all.into_iter().enumerate() {
             let key = stream.to_key();

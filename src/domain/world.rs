@@ -13,6 +13,8 @@ use super::{
     key::Key,
     session::Session,
     stream::Stream,
+    subscription::Subscriptions,
+    user_stream::UserStreams,
 };
 
 /// Everything that decisions rest on.
@@ -25,6 +27,8 @@ pub struct World {
     pub(super) files: HashMap<FileId, FileStored>,
     /// Sessions with an open question, so that the list over all sessions costs what it shows.
     pub(super) asking: BTreeSet<SessionId>,
+    pub(super) user_streams: UserStreams,
+    subscriptions: Subscriptions,
 }
 
 impl World {
@@ -78,12 +82,30 @@ impl World {
         self.files.get(&id)
     }
 
+    /// All subscriptions.
+    pub const fn subscriptions(&self) -> &Subscriptions {
+        &self.subscriptions
+    }
+
+    pub(super) const fn subscriptions_mut(&mut self) -> &mut Subscriptions {
+        &mut self.subscriptions
+    }
+
+    /// The streams that users made.
+    pub fn user_streams(&self) -> &UserStreams {
+        &self.user_streams
+    }
+
     /// Takes over how far a stream got, for records that start-up does not read.
     pub fn observe_tail(&mut self, stream: Stream, latest: Sequence, at: Timestamp) {
-        if let Stream::Session(id) = stream
-            && let Some(session) = self.sessions.get_mut(&id)
-        {
-            session.observe(latest, at);
+        match stream {
+            Stream::Session(id) => {
+                if let Some(session) = self.sessions.get_mut(&id) {
+                    session.observe(latest, at);
+                }
+            }
+            Stream::User(id) => self.user_streams.observe(id, latest, at),
+            _ => {}
         }
     }
 }
@@ -131,6 +153,23 @@ pub fn apply(world: &mut World, record: &Record) {
         Event::FileStored(file) => {
             world.files.insert(file.file, file.clone());
         }
+        Event::UserStreamCreated(_)
+        | Event::UserAppended(_)
+        | Event::UserStreamClosed { .. }
+        | Event::UserStreamDeleted { .. }
+        | Event::UserStreamForgotten { .. } => world.user_streams.apply(record),
+        Event::SubscriptionCreated(_)
+        | Event::SubscriptionAdopted { .. }
+        | Event::SubscriptionDeleted { .. }
+        | Event::StreamsLinked { .. }
+        | Event::StreamUnlinked { .. }
+        | Event::StreamGone { .. }
+        | Event::SubscriptionWoken { .. }
+        | Event::WakeDelivered { .. }
+        | Event::DeliveryFailed { .. }
+        | Event::WakeClaimed { .. }
+        | Event::CursorsAcked { .. }
+        | Event::WakeEnded { .. } => super::subscription::apply(world, record),
         Event::MessageReceived { .. }
         | Event::TranscriptAppended { .. }
         | Event::FileChunk { .. }

@@ -1,4 +1,5 @@
-//! A batch on its way into a journal: sealed record by record while it gathers, checked as a whole before it is written.
+//! A batch on its way into a journal: sealed record by record while it gathers, checked as a whole before it is
+//! written.
 //!
 //! Sealing (the stored bytes and their digest) is most of what an append computes, and it needs nothing of the journal.
 //! Whoever gathers a batch therefore does it while the batch before is still on its way to the disk.
@@ -27,6 +28,17 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// An empty batch with room for what the one before it held: traffic now is like traffic a moment ago.
+    #[must_use]
+    pub fn like(before: &Self) -> Self {
+        Self {
+            records: Vec::with_capacity(before.records.len()),
+            bytes: Vec::with_capacity(before.bytes.len()),
+            ends: Vec::with_capacity(before.ends.len()),
+            digests: Vec::with_capacity(before.digests.len()),
+        }
+    }
+
     /// A batch of these records.
     pub fn of(records: &[Arc<Record>]) -> Result<Self, JournalError> {
         let mut batch = Self::default();

@@ -10,6 +10,7 @@
 //!
 //! This module may not know what a record's bytes mean (the codec does), nor who writes or reads.
 
+mod ahead;
 mod audit;
 mod copy;
 mod failure;
@@ -20,6 +21,7 @@ pub mod maintenance;
 mod open;
 mod place;
 mod reader;
+mod short_keys;
 mod tables;
 
 use std::{

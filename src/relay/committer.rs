@@ -12,7 +12,7 @@ use std::{
 
 use super::{
     Observer, RelayError, Shared,
-    hand::{Batch, Hand, Trim},
+    hand::{Batch, Trim},
 };
 use crate::{
     domain::{Sequence, Stream, apply},
@@ -34,18 +34,17 @@ pub struct CommitReport {
 pub(super) struct Committer {
     journal: Box<dyn Journal>,
     shared: Arc<Shared>,
-    hand: Arc<Hand>,
     observer: Observer,
 }
 
 impl Committer {
-    pub(super) fn new(journal: Box<dyn Journal>, shared: Arc<Shared>, hand: Arc<Hand>, observer: Observer) -> Self {
-        Self { journal, shared, hand, observer }
+    pub(super) fn new(journal: Box<dyn Journal>, shared: Arc<Shared>, observer: Observer) -> Self {
+        Self { journal, shared, observer }
     }
 
-    /// Runs until the hand is closed and empty. Nothing is swallowed: a journal that fails ends the process.
+    /// Runs until the writer is closed and its hand empty. Nothing is swallowed: a journal that fails ends the process.
     pub(super) fn run(mut self) {
-        while let Some(batch) = self.hand.take() {
+        while let Some(batch) = self.shared.writer.take() {
             let Batch { records, replies, trims, started } = batch;
             if !records.is_empty() {
                 self.commit(&records, replies.len(), started);
@@ -76,8 +75,14 @@ impl Committer {
             for record in records {
                 apply(&mut world, record);
             }
+            self.shared.leases.start(records, &world);
         }
+        self.shared.expiry.note(records);
         self.shared.hubs.publish(records);
+        let changed = records.iter().rev().find(|record| matches!(record.stream, Stream::Subscription(_)));
+        if let Some(record) = changed {
+            self.shared.subscriptions.send_replace(record.position);
+        }
         let took = started.unwrap_or(append_started).elapsed();
         (self.observer)(&CommitReport { commands, records: records.len(), took, append_took });
     }

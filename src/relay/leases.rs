@@ -6,25 +6,29 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::Mutex,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
-use super::{Relay, hub::lock};
-use crate::domain::{Actor, Command, EnvironmentId, SessionId, World, limits};
+use super::{Relay, RelayError, hub::lock};
+use crate::domain::{Actor, Command, EnvironmentId, Event, Record, SessionId, SubscriptionId, World, limits};
 
 /// Whose presence it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Lease {
     Worker(SessionId),
     Environment(EnvironmentId),
+    /// Whoever works on the wake of this generation. It does not come back: a lease that ran out is the end of its
+    /// wake.
+    Wake(SubscriptionId, u64),
 }
 
 impl Lease {
-    const fn seen(self) -> Command {
+    const fn seen(self) -> Option<Command> {
         match self {
-            Self::Worker(session) => Command::WorkerSeen { session },
-            Self::Environment(environment) => Command::EnvironmentSeen { environment },
+            Self::Worker(session) => Some(Command::WorkerSeen { session }),
+            Self::Environment(environment) => Some(Command::EnvironmentSeen { environment }),
+            Self::Wake(..) => None,
         }
     }
 
@@ -32,6 +36,7 @@ impl Lease {
         match self {
             Self::Worker(session) => Command::WorkerLost { session },
             Self::Environment(environment) => Command::EnvironmentLost { environment },
+            Self::Wake(subscription, generation) => Command::ExpireWake { subscription, generation },
         }
     }
 }
@@ -55,10 +60,14 @@ impl Default for Terms {
 }
 
 impl Terms {
-    const fn of(self, lease: Lease) -> Duration {
+    fn of(self, lease: Lease, world: &World) -> Duration {
         match lease {
             Lease::Worker(_) => self.worker,
             Lease::Environment(_) => self.environment,
+            Lease::Wake(id, _) => {
+                let lasting = world.subscriptions().get(id).map_or(0, |found| found.created.lease_ms);
+                Duration::from_millis(lasting)
+            }
         }
     }
 }
@@ -75,22 +84,40 @@ pub(super) struct Leases {
 }
 
 impl Leases {
-    /// Everybody who was there when the log ended gets a grace time: nobody is dead because the server was.
+    /// Everybody who was there when the log ended gets a grace time, and the lease of a wake begins anew: nobody is
+    /// dead because the server was.
     pub(super) fn of(world: &World, lasting: Terms) -> Self {
-        let until = Instant::now() + Duration::from_millis(limits::RESTART_GRACE_MS);
+        let now = Instant::now();
+        let until = now + Duration::from_millis(limits::RESTART_GRACE_MS);
         let workers = world.sessions().filter(|session| session.worker.online).map(|found| Lease::Worker(found.id));
         let environments = world.environments().filter(|found| found.online);
         let environments = environments.map(|found| Lease::Environment(found.particulars.environment));
-        let terms = workers.chain(environments).map(|lease| (lease, Term { holders: 0, until })).collect();
+        let graced = workers.chain(environments).map(|lease| (lease, Term { holders: 0, until }));
+        let wakes = world.subscriptions().iter().filter_map(|found| {
+            let lease = Lease::Wake(found.id(), found.leased()?);
+            Some((lease, Term { holders: 0, until: now + lasting.of(lease, world) }))
+        });
+        let terms = graced.chain(wakes).collect();
         Self { lasting, terms: Mutex::new(terms) }
     }
 
-    fn extend(&self, lease: Lease, hold: bool) {
-        let until = Instant::now() + self.lasting.of(lease);
+    fn extend(&self, lease: Lease, lasting: Duration, hold: bool) {
+        let until = Instant::now() + lasting;
         let mut terms = lock(&self.terms);
         let term = terms.entry(lease).or_insert(Term { holders: 0, until });
         term.until = term.until.max(until);
         term.holders += usize::from(hold);
+    }
+
+    /// Starts the leases that a commit hands out. Here and not where the claim is answered: a client that hangs up
+    /// before it has the answer would leave a wake that nobody has and that never ends.
+    pub(super) fn start(&self, records: &[Arc<Record>], world: &World) {
+        for record in records {
+            if let Event::WakeClaimed { subscription, generation, .. } = record.event {
+                let lease = Lease::Wake(subscription, generation);
+                self.extend(lease, self.lasting.of(lease, world), false);
+            }
+        }
     }
 
     fn release(&self, lease: Lease, grace: Duration) {
@@ -133,7 +160,7 @@ impl Drop for Held {
             let leases = &self.relay.shared.leases;
             let grace = match lease {
                 Lease::Worker(_) => Duration::from_millis(limits::WORKER_GRACE_MS),
-                Lease::Environment(_) => leases.lasting.environment,
+                Lease::Environment(_) | Lease::Wake(..) => leases.lasting.of(lease, &self.relay.world()),
             };
             leases.release(lease, grace);
         }
@@ -145,10 +172,11 @@ impl Relay {
     /// [`Relay::announce`].
     pub fn renew(&self, lease: Lease) -> bool {
         for lease in self.with_environment(lease).into_iter().flatten() {
-            self.shared.leases.extend(lease, false);
+            self.shared.leases.extend(lease, self.lasting(lease), false);
         }
         let world = self.world();
         match lease {
+            Lease::Wake(..) => false,
             Lease::Worker(id) => world.session(id).is_some_and(|session| !session.worker.online),
             Lease::Environment(id) => world.environment(id).is_some_and(|found| !found.online && !found.deregistered),
         }
@@ -156,21 +184,34 @@ impl Relay {
 
     /// Renews a lease and records the return of whoever was away.
     pub async fn announce(&self, lease: Lease) {
-        if self.renew(lease) {
-            self.tell(lease.seen()).await;
+        if self.renew(lease)
+            && let Some(seen) = lease.seen()
+        {
+            self.tell(seen).await;
         }
         if let [_, Some(environment)] = self.with_environment(lease)
             && self.renew(environment)
+            && let Some(seen) = environment.seen()
         {
-            self.tell(environment.seen()).await;
+            self.tell(seen).await;
         }
+    }
+
+    fn lasting(&self, lease: Lease) -> Duration {
+        self.shared.leases.lasting.of(lease, &self.world())
+    }
+
+    /// Keeps the lease of a wake from ending while the returned value lives: its delivery is under way. From then on it
+    /// has its usual time.
+    pub fn hold_wake(&self, subscription: SubscriptionId, generation: u64) -> Held {
+        self.hold(Lease::Wake(subscription, generation))
     }
 
     /// Keeps a lease from ending while the returned value lives.
     pub(super) fn hold(&self, lease: Lease) -> Held {
         let leases = self.with_environment(lease);
         for lease in leases.into_iter().flatten() {
-            self.shared.leases.extend(lease, true);
+            self.shared.leases.extend(lease, self.lasting(lease), true);
         }
         Held { relay: self.clone(), leases }
     }
@@ -179,7 +220,7 @@ impl Relay {
     fn with_environment(&self, lease: Lease) -> [Option<Lease>; 2] {
         let environment = match lease {
             Lease::Worker(id) => self.world().session(id).and_then(|session| session.environment),
-            Lease::Environment(_) => None,
+            Lease::Environment(_) | Lease::Wake(..) => None,
         };
         [Some(lease), environment.map(Lease::Environment)]
     }
@@ -195,16 +236,31 @@ impl Relay {
             }
             self.shared.hubs.prune();
             for lease in self.shared.leases.expired(Instant::now()) {
-                self.tell(lease.lost()).await;
+                if self.stands(lease) && !self.tell(lease.lost()).await {
+                    self.shared.leases.extend(lease, Duration::ZERO, false);
+                }
+            }
+            self.expire_due().await;
+            self.forget_deleted().await;
+        }
+    }
+
+    /// Whether there is anything to lose: most wakes are over when their lease ends.
+    fn stands(&self, lease: Lease) -> bool {
+        match lease {
+            Lease::Worker(_) | Lease::Environment(_) => true,
+            Lease::Wake(id, generation) => {
+                self.world().subscriptions().get(id).and_then(crate::domain::subscription::Subscription::leased)
+                    == Some(generation)
             }
         }
     }
 
-    /// Submits what the relay itself noticed. A refusal means that the thing is gone, which is as good; a full queue
-    /// means that it is noticed again.
-    async fn tell(&self, command: Command) {
-        if let Err(error) = self.submit(Actor::System, command).await {
-            tracing::debug!(%error, "a change of presence was not recorded");
-        }
+    /// Submits what the relay itself noticed. A refusal means that the thing is gone, which is as good. Returns
+    /// whether it was heard: a full queue means that it has to be noticed again.
+    async fn tell(&self, command: Command) -> bool {
+        let Err(error) = self.submit(Actor::System, command).await else { return true };
+        tracing::debug!(%error, "a change of presence was not recorded");
+        !matches!(error, RelayError::Busy { .. })
     }
 }

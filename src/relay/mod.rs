@@ -15,12 +15,12 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::{
     domain::{
-        Actor, Command, DedupeKey, Epoch, Outcome, OwnerId, Record, Refusal, Sequence, Stream, Timestamp, World,
-        event::Fingerprint, limits,
+        Actor, Command, DedupeKey, Epoch, Outcome, OwnerId, Position, Record, Refusal, Sequence, Stream, Timestamp,
+        World, event::Fingerprint, limits,
     },
     journal::{Journal, JournalReader, StreamTail},
 };
@@ -28,6 +28,7 @@ use crate::{
 mod backup;
 mod committer;
 mod connections;
+mod expiry;
 mod hand;
 mod handover;
 mod hub;
@@ -42,6 +43,7 @@ mod writer;
 pub use backup::{Backup, BackupError};
 pub use committer::CommitReport;
 pub use connections::Connection;
+pub use expiry::InUse;
 pub use leases::{Held, Lease, Terms};
 pub use retention::Retention;
 pub use subscription::Subscription;
@@ -141,29 +143,29 @@ struct Shared {
     hubs: hub::Hubs,
     leases: leases::Leases,
     connections: connections::Connections,
+    expiry: expiry::Expiry,
     clock: Clock,
-    queue: mpsc::Sender<writer::Job>,
+    writer: writer::Writer,
     /// One backup at a time.
     backups: Arc<Semaphore>,
-    /// Commands that found the queue full.
+    /// Commands that found no room in hand.
     refused: AtomicU64,
     closing: watch::Sender<bool>,
+    /// Changes with each commit that changes a subscription.
+    subscriptions: watch::Sender<Position>,
 }
 
 /// Waits for the writer to end.
 #[derive(Debug)]
 pub struct WriterHandle {
-    /// Its two halves, in the order in which they end.
-    threads: [thread::JoinHandle<()>; 2],
+    thread: thread::JoinHandle<()>,
 }
 
 impl WriterHandle {
     /// Blocks until the writer has committed what it had taken and closed the journal.
     pub fn join(self) {
-        for thread in self.threads {
-            // A panic of the writer has already ended the process, or the test that injected it.
-            let _ended = thread.join();
-        }
+        // A panic of the writer has already ended the process, or the test that injected it.
+        let _ended = self.thread.join();
     }
 }
 
@@ -172,26 +174,27 @@ impl Relay {
     pub fn start(journal: Box<dyn Journal>, options: Options) -> Result<(Self, WriterHandle), RelayError> {
         let reader = journal.reader();
         let world = replay::rebuild(reader.as_ref())?;
-        let (queue, jobs) = mpsc::channel(limits::WRITER_QUEUE_MAX);
         let leases = leases::Leases::of(&world, options.leases);
+        let expiry = expiry::Expiry::of(&world, (options.clock)());
         let shared = Arc::new(Shared {
             world: RwLock::new(world.clone()),
             hubs: hub::Hubs::new(Arc::clone(&reader)),
             leases,
             connections: connections::Connections::default(),
+            expiry,
             clock: options.clock,
-            queue,
+            writer: writer::Writer::new(world, reader.tail()),
             backups: Arc::new(Semaphore::new(1)),
             refused: AtomicU64::new(0),
             closing: watch::Sender::new(false),
+            subscriptions: watch::Sender::new(Position::ZERO),
             reader,
         });
-        let hand = Arc::new(hand::Hand::default());
-        let writer = writer::Writer::new(world, Arc::clone(&shared), Arc::clone(&hand));
-        let committer = committer::Committer::new(journal, Arc::clone(&shared), hand, options.observer);
-        let threads =
-            [spawn("rcs-writer", move || writer.run(jobs))?, spawn("rcs-committer", move || committer.run())?];
-        Ok((Self { shared }, WriterHandle { threads }))
+        let committer = committer::Committer::new(journal, Arc::clone(&shared), options.observer);
+        let thread = thread::Builder::new().name("rcs-committer".into()).spawn(move || committer.run());
+        let thread =
+            thread.map_err(|error| JournalError::Storage { doing: "start its writer", source: error.into() })?;
+        Ok((Self { shared }, WriterHandle { thread }))
     }
 
     /// A relay over a journal that is gone with it: what tests of the floors above stand on.
@@ -234,12 +237,10 @@ impl Relay {
         }
         let (reply, outcome) = oneshot::channel();
         let submission = writer::Submission { actor, command, idempotency, reply };
-        self.shared.queue.try_send(writer::Job::Submit(Box::new(submission))).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => {
+        self.shared.writer.submit(self.shared.reader.as_ref(), self.now(), submission).inspect_err(|error| {
+            if matches!(error, RelayError::Busy { .. }) {
                 self.shared.refused.fetch_add(1, Ordering::Relaxed);
-                RelayError::Busy { waiting: limits::WRITER_QUEUE_MAX }
             }
-            mpsc::error::TrySendError::Closed(_) => RelayError::Closing,
         })?;
         outcome.await.unwrap_or(Err(RelayError::Closing))
     }
@@ -247,8 +248,7 @@ impl Relay {
     /// Forgets the bodies of a stream up to and including `through`. Readers below get a gap from then on.
     pub async fn trim(&self, stream: Stream, through: Sequence) -> Result<usize, RelayError> {
         let (reply, done) = oneshot::channel();
-        let job = writer::Job::Trim(hand::Trim { stream, through, reply });
-        self.shared.queue.send(job).await.map_err(|_| RelayError::Closing)?;
+        self.shared.writer.trim(hand::Trim { stream, through, reply })?;
         done.await.unwrap_or(Err(RelayError::Closing))
     }
 
@@ -290,10 +290,10 @@ impl Relay {
 
     /// Commands that wait for the writer.
     pub fn queue_depth(&self) -> usize {
-        self.shared.queue.max_capacity() - self.shared.queue.capacity()
+        self.shared.writer.depth()
     }
 
-    /// Commands that were turned away because the queue was full, since the start.
+    /// Commands that were turned away because too many waited already, since the start.
     pub fn refused(&self) -> u64 {
         self.shared.refused.load(Ordering::Relaxed)
     }
@@ -308,22 +308,21 @@ impl Relay {
         self.shared.closing.subscribe()
     }
 
+    /// Changes when a commit changed a subscription: then something may be due.
+    pub fn subscriptions_changed(&self) -> watch::Receiver<Position> {
+        self.shared.subscriptions.subscribe()
+    }
+
     /// Returns when everybody who watched for the end has let go: all streams, sockets and polls are closed.
     pub async fn drained(&self) {
         self.shared.closing.closed().await;
     }
 
     /// Refuses new submissions, tells all streams, and lets the writer finish what it has taken.
-    pub async fn close(&self) {
+    pub fn close(&self) {
         self.shared.closing.send_replace(true);
-        // A full queue is being drained; the writer always makes room.
-        let _closed = self.shared.queue.send(writer::Job::Close).await;
+        self.shared.writer.close();
     }
-}
-
-fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<thread::JoinHandle<()>, JournalError> {
-    let thread = thread::Builder::new().name(name.into()).spawn(body);
-    thread.map_err(|error| JournalError::Storage { doing: "start its writer", source: error.into() })
 }
 
 /// One read at the house bounds.

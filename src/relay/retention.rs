@@ -304,7 +304,7 @@ mod tests {
         let before = bench.relay.world().clone();
         assert_eq!(bench.relay.journal().verify(&mut |_| ()).expect("walks").fault, None);
         let Bench { relay, .. } = bench;
-        relay.close().await;
+        relay.close();
         drop(relay);
         let bench = loop {
             // The writer lets go of the file when it has ended.

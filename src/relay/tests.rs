@@ -202,7 +202,7 @@ async fn a_full_queue_says_busy_instead_of_growing() {
         number += 1;
         waiting.spawn(async move { attempt.submit(Actor::System, say(number)).await });
         tokio::task::yield_now().await;
-        if relay.queue_depth() == limits::WRITER_QUEUE_MAX {
+        if relay.queue_depth() == limits::BATCH_COMMANDS_MAX {
             break relay.submit(Actor::System, say(1)).await;
         }
     };
@@ -226,7 +226,7 @@ async fn a_closed_relay_finishes_what_it_took_and_refuses_the_rest() {
         tokio::task::yield_now().await;
     }
     tokio::task::yield_now().await;
-    relay.close().await;
+    relay.close();
     assert!(matches!(relay.submit(Actor::System, say(1)).await, Err(RelayError::Closing)));
     gate.set(false);
     let outcome = taken.await.expect("ran");

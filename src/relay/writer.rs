@@ -1,37 +1,34 @@
-//! The first half of the one writer: drain, decide, seal.
+//! The first half of the one writer: decide and seal, in one order.
 //!
-//! It batches what is waiting and never waits to batch: while the [committer](super::committer) brings one batch to the
-//! disk, the next one gathers, and leaves as soon as the disk is free.
+//! ```text
+//!  submit --> decide, seal --> batch in hand --> committer: sync, publish, reply
+//!             (one at a time)  (gathers while the one before is on its way to the disk)
+//! ```
 //!
-//! It decides on a world that is ahead of what is durable by the two batches under way. Nobody else sees that world.
+//! Commands are decided where they arrive, one at a time under one lock: a thread of its own would have to be woken for
+//! each, which costs more than deciding does. The [committer](super::committer) takes what is in hand as soon as the
+//! disk is free, and never waits for more. It takes between two commands, so half of one is never in a batch.
+//!
+//! Decisions rest on a world that is ahead of what is durable by the two batches under way. Nobody else sees it.
 
-use std::{collections::HashMap, sync::Arc};
-
-use tokio::sync::{mpsc, oneshot};
+use std::{
+    collections::HashMap,
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
 
 use super::{
-    Idempotency, RelayError, Shared,
+    Idempotency, RelayError,
     committer::fail,
-    hand::{Hand, Open, Trim},
+    hand::{Batch, Hand, Reply, Trim},
 };
 use crate::{
     domain::{
         Actor, Command, Context, DedupeKey, Draft, Event, Outcome, Position, Record, Refusal, Sequence, Stream,
         Timestamp, World, apply, decide, limits,
     },
-    journal::{Bounds, JournalError},
+    journal::{Bounds, JournalError, JournalReader},
 };
-
-/// Where an outcome goes.
-pub(super) type Reply = oneshot::Sender<Result<Outcome, RelayError>>;
-
-/// Something for the writer to do.
-pub(super) enum Job {
-    Submit(Box<Submission>),
-    Trim(Trim),
-    /// Finish what was taken, checkpoint, end.
-    Close,
-}
 
 /// A command on its way.
 pub(super) struct Submission {
@@ -41,76 +38,131 @@ pub(super) struct Submission {
     pub(super) reply: Reply,
 }
 
-/// The writer's own state.
+/// Where commands are put in order.
 pub(super) struct Writer {
-    shared: Arc<Shared>,
-    hand: Arc<Hand>,
+    state: Mutex<State>,
+    /// There is something to take, or there will be nothing more.
+    offered: Condvar,
+}
+
+struct State {
+    hand: Hand,
     /// The world after the records in hand.
     ahead: World,
     position: Position,
-    /// The last sequence of every stream written since the start.
+    /// The last sequence of every stream written since the start, or since there were too many.
     tails: HashMap<Stream, Sequence>,
+    /// Nothing is in flight: the committer waits.
+    idle: bool,
+    closed: bool,
 }
 
 impl Writer {
-    pub(super) fn new(ahead: World, shared: Arc<Shared>, hand: Arc<Hand>) -> Self {
-        let position = shared.reader.tail();
-        Self { shared, hand, ahead, position, tails: HashMap::new() }
+    /// A writer that goes on after `position`.
+    pub(super) fn new(ahead: World, position: Position) -> Self {
+        let hand = Hand::default();
+        let state = State { hand, ahead, position, tails: HashMap::new(), idle: false, closed: false };
+        Self { state: Mutex::new(state), offered: Condvar::new() }
     }
 
-    /// Runs until told to close.
-    pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
-        let mut open = true;
-        while open {
-            let Some(first) = jobs.blocking_recv() else { break };
-            let now = (self.shared.clock)();
-            let mut next = Some(first);
-            while let Some(job) = next.take() {
-                match job {
-                    Job::Submit(submission) => self.consider(now, *submission),
-                    Job::Trim(trim) => self.hand.open().batch().trims.push(trim),
-                    Job::Close => {
-                        open = false;
-                        jobs.close();
-                    }
-                }
-                next = jobs.try_recv().ok();
-            }
-            self.hand.offer();
-            // Streams come and go; the journal knows every tail that is durable, so this map only saves look-ups.
-            if self.tails.len() > limits::STREAMS_OPEN_MAX {
-                self.hand.settled();
-                self.tails.clear();
-            }
-        }
-        // Who is still in the queue learns from the closed reply that nothing was done.
-        self.hand.close();
-    }
-
-    fn consider(&mut self, now: Timestamp, submission: Submission) {
+    /// Decides a command. Its reply comes when what it did, or what its refusal rests on, is durable.
+    pub(super) fn submit(
+        &self,
+        reader: &dyn JournalReader,
+        now: Timestamp,
+        submission: Submission,
+    ) -> Result<(), RelayError> {
+        let mut state = self.room()?;
         let Submission { actor, command, idempotency, reply } = submission;
-        let hand = Arc::clone(&self.hand);
-        let mut open = hand.open();
-        let result = self.carry_out(&mut open, now, actor, command, idempotency);
-        open.batch().replies.push((reply, result));
+        let result = state.carry_out(reader, now, actor, command, idempotency);
+        state.hand.batch.replies.push((reply, result));
+        self.offer(state);
+        Ok(())
     }
 
+    /// Has a stream's beginning forgotten, after what is in hand.
+    pub(super) fn trim(&self, trim: Trim) -> Result<(), RelayError> {
+        let mut state = self.room()?;
+        state.hand.batch.trims.push(trim);
+        self.offer(state);
+        Ok(())
+    }
+
+    /// There will be no more commands; what is in hand is still done.
+    pub(super) fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        self.offer(state);
+    }
+
+    /// Commands in hand.
+    pub(super) fn depth(&self) -> usize {
+        self.lock().hand.batch.len()
+    }
+
+    /// The next batch to commit, as soon as there is one; `None` after the last. The one taken before is durable.
+    pub(super) fn take(&self) -> Option<Batch> {
+        let mut state = self.lock();
+        state.idle = true;
+        let waiting = |state: &mut State| state.hand.batch.is_empty() && !state.closed;
+        let mut state = self.offered.wait_while(state, waiting).unwrap_or_else(PoisonError::into_inner);
+        state.idle = false;
+        if state.hand.batch.is_empty() {
+            return None;
+        }
+        // Streams come and go; the journal knows the tails of those that are neither in hand nor in flight.
+        if state.tails.len() > limits::STREAMS_OPEN_MAX {
+            let State { tails, hand, .. } = &mut *state;
+            let in_hand = hand.batch.records.records().iter().map(|record| (record.stream, record.sequence));
+            *tails = in_hand.collect();
+        }
+        Some(state.hand.let_go())
+    }
+
+    // A panic under this lock ends the process; a test that injects one fails.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The state, when it takes one more command.
+    fn room(&self) -> Result<MutexGuard<'_, State>, RelayError> {
+        let state = self.lock();
+        if state.closed {
+            return Err(RelayError::Closing);
+        }
+        if state.hand.batch.is_full() {
+            return Err(RelayError::Busy { waiting: state.hand.batch.len() });
+        }
+        Ok(state)
+    }
+
+    fn offer(&self, mut state: MutexGuard<'_, State>) {
+        state.hand.batch.started.get_or_insert_with(Instant::now);
+        let idle = std::mem::take(&mut state.idle);
+        drop(state);
+        if idle {
+            self.offered.notify_one();
+        }
+    }
+}
+
+impl State {
     fn carry_out(
         &mut self,
-        open: &mut Open<'_>,
+        reader: &dyn JournalReader,
         now: Timestamp,
         actor: Actor,
         command: Command,
         idempotency: Option<Idempotency>,
     ) -> Result<Outcome, RelayError> {
         if let Some(once) = idempotency
-            && let Some(outcome) = self.repeated(open, once)?
+            && let Some(outcome) = self.repeated(reader, once)?
         {
             return Ok(outcome);
         }
         let mut known = HashMap::new();
         for (stream, key) in command.keys() {
-            if let Some(sequence) = self.find(open, stream, key)? {
+            if let Some(sequence) = self.find(reader, stream, key)? {
                 known.insert((stream, key), sequence);
             }
         }
@@ -118,7 +170,7 @@ impl Writer {
         let decided = decide(&self.ahead, &context, command)?;
         let mut first = Sequence::ZERO;
         for (index, draft) in decided.drafts.into_iter().enumerate() {
-            let sequence = self.take(open, now, actor, draft);
+            let sequence = self.put(reader, now, actor, draft);
             if index == 0 {
                 first = sequence;
             }
@@ -126,43 +178,49 @@ impl Writer {
         let outcome = decided.outcome.placed(first);
         if let Some(Idempotency { owner, key, fingerprint }) = idempotency {
             let event = Event::CommandDone { fingerprint, outcome: outcome.clone() };
-            self.take(open, now, actor, Draft::new(Stream::Ledger(owner), event).with_key(Some(key)));
+            self.put(reader, now, actor, Draft::new(Stream::Ledger(owner), event).with_key(Some(key)));
         }
         Ok(outcome)
     }
 
     /// The outcome that the ledger has for this key.
-    fn repeated(&self, open: &Open<'_>, once: Idempotency) -> Result<Option<Outcome>, RelayError> {
-        let stream = Stream::Ledger(once.owner);
-        let done = if let Some(held) = open.find(stream, once.key) {
-            Some(Arc::clone(held))
+    fn repeated(&self, reader: &dyn JournalReader, once: Idempotency) -> Result<Option<Outcome>, RelayError> {
+        let Idempotency { owner, key, fingerprint: asked } = once;
+        let stream = Stream::Ledger(owner);
+        let stored;
+        let done = if let Some(held) = self.hand.find(stream, key) {
+            Some(held)
         } else {
-            let Some(sequence) = self.shared.reader.find(stream, once.key)? else { return Ok(None) };
-            let one = Bounds { records_max: 1, bytes_max: 1 };
-            self.shared.reader.read_stream(stream, sequence, one)?.into_iter().next()
+            let Some(sequence) = reader.find(stream, key)? else { return Ok(None) };
+            stored = reader.read_stream(stream, sequence, Bounds { records_max: 1, bytes_max: 1 })?;
+            stored.first()
         };
-        match done.as_deref().map(|done| &done.event) {
-            Some(Event::CommandDone { fingerprint, outcome }) if *fingerprint == once.fingerprint => {
-                Ok(Some(outcome.clone()))
-            }
+        match done.map(|done| &done.event) {
+            Some(Event::CommandDone { fingerprint, outcome }) if *fingerprint == asked => Ok(Some(outcome.clone())),
             _ => Err(Refusal::KeyReused { what: "this idempotency key".into() }.into()),
         }
     }
 
-    fn find(&self, open: &Open<'_>, stream: Stream, key: DedupeKey) -> Result<Option<Sequence>, JournalError> {
-        match open.find(stream, key) {
+    fn find(
+        &self,
+        reader: &dyn JournalReader,
+        stream: Stream,
+        key: DedupeKey,
+    ) -> Result<Option<Sequence>, JournalError> {
+        match self.hand.find(stream, key) {
             Some(held) => Ok(Some(held.sequence)),
-            None => self.shared.reader.find(stream, key),
+            None => reader.find(stream, key),
         }
     }
 
-    /// Numbers a draft and applies it to the world ahead. Cannot fail: half of a command must not be in the batch, so a
-    /// journal that cannot tell its tails or store a record ends the process like one that does not commit.
-    fn take(&mut self, open: &mut Open<'_>, at: Timestamp, actor: Actor, draft: Draft) -> Sequence {
+    /// Numbers a draft, applies it to the world ahead and takes it in hand. Cannot fail: half of a command must not be
+    /// in the batch, so a journal that cannot tell its tails or store a record ends the process like one that does not
+    /// commit.
+    fn put(&mut self, reader: &dyn JournalReader, at: Timestamp, actor: Actor, draft: Draft) -> Sequence {
         let Draft { stream, key, event, payload } = draft;
         let before = match self.tails.get(&stream) {
             Some(tail) => *tail,
-            None => match self.shared.reader.stream_tail(stream) {
+            None => match reader.stream_tail(stream) {
                 Ok(tail) => tail.map_or(Sequence::ZERO, |tail| tail.latest),
                 Err(error) => fail(&error),
             },
@@ -170,12 +228,9 @@ impl Writer {
         let sequence = before.next();
         self.tails.insert(stream, sequence);
         self.position = self.position.next();
-        let record = Arc::new(Record { position: self.position, stream, sequence, at, actor, key, event, payload });
+        let record = Record { position: self.position, stream, sequence, at, actor, key, event, payload };
         apply(&mut self.ahead, &record);
-        if let Some(key) = key {
-            open.remember(key, &record);
-        }
-        if let Err(error) = open.batch().records.push(record) {
+        if let Err(error) = self.hand.put(record) {
             fail(&error);
         }
         sequence

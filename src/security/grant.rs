@@ -3,6 +3,8 @@
 //! Every endpoint names the grant it needs. An admin may do everything; everybody else only what their role grants,
 //! with what their owner has. Knowing an id, or making one up, grants nothing.
 
+use std::{fmt, str::FromStr};
+
 use super::principal::Principal;
 use crate::domain::{EnvironmentId, OwnerId, SessionId, event::Role};
 
@@ -29,6 +31,14 @@ pub enum Grant {
     ControlMode,
     /// Make, list and revoke keys of one's own owner, with at most one's own role.
     KeyManage,
+    /// Read streams of one's own namespace.
+    StreamRead,
+    /// Write to them and close them.
+    StreamAppend,
+    /// Make and fork them.
+    StreamCreate,
+    /// Delete them.
+    StreamDelete,
     /// Read and export the journal across owners.
     AuditRead,
     /// Run the server: see the queue of parked work, rotate signing keys, back up, read the metrics.
@@ -38,6 +48,9 @@ pub enum Grant {
 /// Whether a role has a grant. The table is written out so that a new grant cannot be forgotten here.
 pub const fn grants(role: Role, grant: Grant) -> bool {
     match grant {
+        // What a runner's agent writes to a stream it may also read back: these are its own, unlike sessions.
+        Grant::StreamRead => true,
+        Grant::StreamAppend => matches!(role, Role::Runner | Role::Member | Role::Admin),
         Grant::EnvironmentRead | Grant::SessionRead => matches!(role, Role::Viewer | Role::Member | Role::Admin),
         // A runner's key lies on the machine whose agent it serves, where that agent may find it. It must not open the
         // other sessions of its owner, so it neither reads nor answers.
@@ -47,7 +60,9 @@ pub const fn grants(role: Role, grant: Grant) -> bool {
         | Grant::ControlInterrupt
         | Grant::ControlModel
         | Grant::ControlMode
-        | Grant::KeyManage => matches!(role, Role::Member | Role::Admin),
+        | Grant::KeyManage
+        | Grant::StreamCreate
+        | Grant::StreamDelete => matches!(role, Role::Member | Role::Admin),
         Grant::AuditRead | Grant::AdminAll => matches!(role, Role::Admin),
     }
 }
@@ -109,6 +124,62 @@ pub fn may_run_environment(
     }
 }
 
+/// What callers without a credential may do with streams, in a namespace of their own. Nothing, unless the operator
+/// says so.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AnonymousRights([bool; RIGHTS.len()]);
+
+/// The rights that can be given, as the operator writes them.
+const RIGHTS: [(&str, Grant); 4] = [
+    ("read", Grant::StreamRead),
+    ("append", Grant::StreamAppend),
+    ("create", Grant::StreamCreate),
+    ("delete", Grant::StreamDelete),
+];
+
+impl AnonymousRights {
+    fn given(self) -> impl Iterator<Item = (&'static str, Grant)> {
+        RIGHTS.into_iter().zip(self.0).filter_map(|(right, given)| given.then_some(right))
+    }
+
+    /// Whether they include this grant.
+    pub fn include(self, grant: Grant) -> bool {
+        self.given().any(|(_, given)| given == grant)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(self) -> bool {
+        self == Self::default()
+    }
+
+    /// Whether they let anybody change something.
+    pub fn change(self) -> bool {
+        self.given().any(|(_, given)| given != Grant::StreamRead)
+    }
+}
+
+impl FromStr for AnonymousRights {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut rights = Self::default();
+        for word in text.split(',').map(str::trim).filter(|word| !word.is_empty()) {
+            let known = RIGHTS.iter().position(|(right, _)| *right == word);
+            let known = known.ok_or_else(|| format!("{word:?} is none of read, append, create, delete"))?;
+            rights.0[known] = true;
+        }
+        Ok(rights)
+    }
+}
+
+impl fmt::Display for AnonymousRights {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words: Vec<&str> = self.given().map(|(word, _)| word).collect();
+        f.write_str(if words.is_empty() { "(none)" } else { "" })?;
+        f.write_str(&words.join(","))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::fmt::Write;
@@ -119,7 +190,7 @@ mod tests {
     use crate::domain::KeyId;
 
     const ROLES: [Role; 4] = [Role::Viewer, Role::Runner, Role::Member, Role::Admin];
-    const GRANTS: [Grant; 12] = [
+    const GRANTS: [Grant; 16] = [
         Grant::EnvironmentRead,
         Grant::EnvironmentRun,
         Grant::SessionRead,
@@ -130,6 +201,10 @@ mod tests {
         Grant::ControlModel,
         Grant::ControlMode,
         Grant::KeyManage,
+        Grant::StreamRead,
+        Grant::StreamAppend,
+        Grant::StreamCreate,
+        Grant::StreamDelete,
         Grant::AuditRead,
         Grant::AdminAll,
     ];
@@ -160,6 +235,10 @@ mod tests {
         ControlModel      [Member, Admin]
         ControlMode       [Member, Admin]
         KeyManage         [Member, Admin]
+        StreamRead        [Viewer, Runner, Member, Admin]
+        StreamAppend      [Runner, Member, Admin]
+        StreamCreate      [Member, Admin]
+        StreamDelete      [Member, Admin]
         AuditRead         [Admin]
         AdminAll          [Admin]
         ");
@@ -175,6 +254,18 @@ mod tests {
                 assert_eq!(may(&key(role), grant, None), foreign, "unowned claims nothing");
             }
         }
+    }
+
+    #[test]
+    fn anonymous_rights_are_what_was_said_and_nothing_else() {
+        let rights: AnonymousRights = " read, append ".parse().expect("words");
+        assert_eq!(rights.to_string(), "read,append");
+        let included: Vec<_> = GRANTS.into_iter().filter(|grant| rights.include(*grant)).collect();
+        assert_eq!(included, [Grant::StreamRead, Grant::StreamAppend]);
+        assert!(rights.change() && !"read".parse::<AnonymousRights>().expect("a word").change());
+        assert_eq!("".parse(), Ok(AnonymousRights::default()));
+        assert!("read,write".parse::<AnonymousRights>().is_err());
+        assert_eq!(AnonymousRights::default().to_string(), "(none)");
     }
 
     #[test]

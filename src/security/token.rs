@@ -5,8 +5,9 @@
 //! | worker ([`sign_worker`]) | JWT, HS256 | session and epoch | it expires, or the epoch is superseded |
 //! | session ingress | `rcsi_…` | session | the session is archived, or the signing key is retired |
 //! | environment | `rcse_…` | environment | the signing key is retired |
+//! | wake | `rcsw_…` | subscription, generation and journal epoch | it expires, or the generation is over |
 //!
-//! The two opaque kinds are `prefix ‖ base64url(key id ‖ claims ‖ HMAC-SHA256(purpose ‖ key id ‖ claims))`. The
+//! The opaque kinds are `prefix ‖ base64url(key id ‖ claims ‖ HMAC-SHA256(purpose ‖ key id ‖ claims))`. The
 //! purpose is in the tag and not in the token: a token of one kind with the prefix of another does not verify. They
 //! have no dots on purpose: a client that could decode one as a JWT would look for an expiry in it and exchange it for
 //! an API key.
@@ -22,12 +23,17 @@ use super::{
 };
 use crate::domain::{EnvironmentId, SessionId, Timestamp, limits::TOKEN_BYTES_MAX};
 
-pub use super::worker_token::{WorkerClaims, sign_worker, verify_worker};
+pub use super::{
+    wake_token::{WakeClaims, sign_wake, verify_wake},
+    worker_token::{WorkerClaims, sign_worker, verify_worker},
+};
 
 /// The prefix of a session ingress token. Never `sk-ant-`: clients treat such tokens in another way.
 pub const SESSION_PREFIX: &str = "rcsi_";
 /// The prefix of an environment secret.
 pub const ENVIRONMENT_PREFIX: &str = "rcse_";
+/// The prefix of a wake's token.
+pub const WAKE_PREFIX: &str = "rcsw_";
 
 /// What a bearer text claims to be, by its form alone. Nothing is verified yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +41,7 @@ pub enum TokenKind {
     Worker,
     Session,
     Environment,
+    Wake,
     /// Everything else: to be looked up by its digest.
     ApiKey,
 }
@@ -46,6 +53,8 @@ impl TokenKind {
             Self::Session
         } else if text.starts_with(ENVIRONMENT_PREFIX) {
             Self::Environment
+        } else if text.starts_with(WAKE_PREFIX) {
+            Self::Wake
         } else if text.starts_with("eyJ") && text.bytes().filter(|byte| *byte == b'.').count() == 2 {
             Self::Worker
         } else {
@@ -60,6 +69,7 @@ impl std::fmt::Display for TokenKind {
             Self::Worker => "worker token",
             Self::Session => "session token",
             Self::Environment => "environment secret",
+            Self::Wake => "wake token",
             Self::ApiKey => "API key",
         })
     }
@@ -70,7 +80,7 @@ impl std::fmt::Display for TokenKind {
 pub enum TokenError {
     #[error("this is not a valid {0}: ask the server for a new one")]
     Invalid(TokenKind),
-    #[error("the worker token expired at {at}: ask the server for a new one")]
+    #[error("the token expired at {at}: ask the server for a new one")]
     Expired { at: Timestamp },
 }
 
@@ -106,19 +116,25 @@ const fn purpose(kind: TokenKind) -> &'static [u8] {
     match kind {
         TokenKind::Session => b"rcs session token, version 2\0",
         TokenKind::Environment => b"rcs environment secret, version 1\0",
+        TokenKind::Wake => b"rcs wake token, version 1\0",
         // Neither is sealed here; distinct all the same.
         TokenKind::Worker => b"rcs worker token, version 1\0",
         TokenKind::ApiKey => b"rcs API key, version 1\0",
     }
 }
 
-fn seal(keys: &SigningKeys, kind: TokenKind, prefix: &str, claims: &[u8]) -> Secret {
+pub(super) fn seal(keys: &SigningKeys, kind: TokenKind, prefix: &str, claims: &[u8]) -> Secret {
     let (message, tag) = keys.sign(|id| [purpose(kind), &id.0, claims].concat());
     let sealed = [&message[purpose(kind).len()..], tag.as_ref()].concat();
     Secret::from(format!("{prefix}{}", URL_SAFE_NO_PAD.encode(sealed)))
 }
 
-fn open<const N: usize>(keys: &SigningKeys, kind: TokenKind, prefix: &str, token: &str) -> Result<[u8; N], TokenError> {
+pub(super) fn open<const N: usize>(
+    keys: &SigningKeys,
+    kind: TokenKind,
+    prefix: &str,
+    token: &str,
+) -> Result<[u8; N], TokenError> {
     let invalid = TokenError::Invalid(kind);
     let text = token.strip_prefix(prefix).filter(|text| text.len() <= TOKEN_BYTES_MAX).ok_or(invalid)?;
     // Strict decoding: one token has one spelling.

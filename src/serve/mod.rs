@@ -16,15 +16,15 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use crate::{
     api::{
         self,
-        common::{House, Settings},
+        common::{House, Outbound, RequestNames, Settings},
     },
     domain::limits,
     journal::{JournalError, redb::RedbJournal},
     paths::DataDirectory,
     relay::{Observer, Options, Relay, RelayError, Retention, Terms, WriterHandle},
     security::{
-        ApiKey, NoRandomness, SigningKeys, Throttle, ThrottleConfig, TrustedProxies, private_file::PrivateFileError,
-        signing::SigningError,
+        ApiKey, NoRandomness, PrivateTargets, SigningKeys, Throttle, ThrottleConfig, TrustedProxies, WebhookKeys,
+        private_file::PrivateFileError, signing::SigningError,
     },
     telemetry::Metrics,
     ui,
@@ -48,6 +48,7 @@ pub struct Start {
     pub leases: Terms,
     pub retention: Retention,
     pub trusted_proxies: TrustedProxies,
+    pub webhook_private_targets: PrivateTargets,
     pub observer: Observer,
     /// The recorder of this process; `None` where a server runs inside another program.
     pub metrics: Option<Metrics>,
@@ -101,6 +102,7 @@ impl Server {
         let address = listener.local_addr().map_err(listening)?;
         let signing = Arc::new(SigningKeys::open(&start.data.signing_keys())?);
         let journal = RedbJournal::open_or_create(start.data.journal())?;
+        let webhook_keys = Arc::new(WebhookKeys::open(&start.data.webhook_keys())?);
         let options = Options { observer: Arc::clone(&start.observer), leases: start.leases, ..Options::default() };
         let (relay, writer) = Relay::start(Box::new(journal), options).map_err(StartError::Replay)?;
         keys::configure(&relay, &start.api_keys).await?;
@@ -111,7 +113,17 @@ impl Server {
         }
         let throttle = Throttle::new(start.throttle);
         let metrics = gauges::render(relay.clone(), throttle.refusals(), start.metrics.clone());
-        let house = Arc::new(House { relay: relay.clone(), signing, throttle, settings, metrics });
+        let names = RequestNames::since(relay.now());
+        let house = Arc::new(House {
+            relay: relay.clone(),
+            signing,
+            throttle,
+            settings,
+            metrics,
+            names,
+            outbound: Outbound::new(start.webhook_private_targets),
+            webhook_keys,
+        });
         let door = Door { trusted_proxies: start.trusted_proxies };
         let serving = listen::serve(listener, door, api::corridor(Arc::clone(&house), ui::answer), relay.closing());
         let (timers, forgetting) = (relay.clone(), relay.clone());
@@ -119,6 +131,7 @@ impl Server {
             tokio::spawn(serving),
             tokio::spawn(async move { timers.run_timers().await }),
             tokio::spawn(async move { forgetting.run_retention(start.retention).await }),
+            tokio::spawn(api::streams::subscriptions::deliver(Arc::clone(&house))),
             tokio::spawn(prune(house, start.metrics)),
         ];
         Ok(Self { address, admin_key, relay, writer, tasks })
@@ -128,7 +141,7 @@ impl Server {
     /// [`limits::SHUTDOWN_MS`].
     pub async fn stop(self) {
         let Self { relay, writer, tasks, .. } = self;
-        relay.close().await;
+        relay.close();
         for task in tasks {
             // A task that panicked has ended too.
             let _ended = task.await;

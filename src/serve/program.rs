@@ -6,6 +6,7 @@ use std::{
     io::{self, Write as _},
     process::ExitCode,
     sync::Arc,
+    time::Duration,
 };
 
 use clap::Parser as _;
@@ -81,12 +82,15 @@ fn start(config: Config, metrics: Metrics) -> Start {
             base_url: config.base_url.as_ref().map(ToString::to_string).unwrap_or_default(),
             version: config.version,
             poll_timeout: config.poll_timeout,
-            sse_keepalive: std::time::Duration::from_millis(limits::SSE_KEEPALIVE_MS),
+            sse_keepalive: Duration::from_millis(limits::SSE_KEEPALIVE_MS),
             jwt_lifetime: config.token_lifetime,
             ws_keepalive: config.socket_keepalive_interval,
             // Silent for the idle time, and pings unanswered for as long again.
             ws_idle: config.socket_idle_timeout * 2,
             cors_origins: origins,
+            streams_anonymous: config.streams_anonymous,
+            streams_poll: Duration::from_millis(limits::STREAM_POLL_MS),
+            streams_sse: Duration::from_millis(limits::STREAM_SSE_MS),
         },
         listen: config.bind,
         data: config.data,
@@ -100,6 +104,7 @@ fn start(config: Config, metrics: Metrics) -> Start {
             events: config.retention.events,
         },
         trusted_proxies: config.trusted_proxies,
+        webhook_private_targets: config.webhook_private_targets,
         observer: Arc::new(observe),
         metrics: Some(metrics),
     }

@@ -11,5 +11,6 @@ mod metrics;
 mod proxies;
 mod retention;
 mod secrecy;
+mod streams;
 mod tidy;
 mod web;

@@ -10,14 +10,17 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::{
-    api::common::{Call, House, Response, Settings},
+    api::common::{Call, House, Outbound, RequestNames, Response, Settings},
     domain::{
         self, Actor, Command, KeyId, MessageId, Outcome, OwnerId, Sequence, SessionId, WorkId,
         command::Prompt,
         event::{Control, KeyCreated, Role},
     },
     relay::{Relay, page_bounds},
-    security::{SigningKeys, Throttle, ThrottleConfig, dedupe_key, digest::secret_digest, fingerprint},
+    security::{
+        PrivateTargets, SigningKeys, Throttle, ThrottleConfig, WebhookKeys, dedupe_key, digest::secret_digest,
+        fingerprint,
+    },
 };
 
 pub(super) const ALICE: &str = "alice-key-for-tests-0001";
@@ -65,6 +68,9 @@ impl Bench {
             ws_keepalive: Duration::from_secs(20),
             ws_idle: Duration::from_mins(1),
             cors_origins: Vec::new(),
+            streams_anonymous: crate::security::AnonymousRights::default(),
+            streams_poll: Duration::from_secs(1),
+            streams_sse: Duration::from_mins(1),
         };
         change(&mut settings);
         for (number, secret) in [(1, ALICE), (2, MALLORY)] {
@@ -81,7 +87,18 @@ impl Bench {
         }
         let throttle = Throttle::new(ThrottleConfig::default());
         let metrics = Arc::new(String::new);
-        let house = Arc::new(House { relay, signing: Arc::new(signing), throttle, settings, metrics });
+        let names = RequestNames::since(relay.now());
+        let webhook_keys = WebhookKeys::open(&directory.path().join("webhook.key")).expect("keys");
+        let house = Arc::new(House {
+            relay,
+            signing: Arc::new(signing),
+            throttle,
+            settings,
+            metrics,
+            names,
+            outbound: Outbound::new(PrivateTargets::default()),
+            webhook_keys: Arc::new(webhook_keys),
+        });
         Self { house, _directory: directory }
     }
 

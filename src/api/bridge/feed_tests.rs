@@ -252,7 +252,7 @@ async fn a_silent_stream_shows_that_it_lives_and_a_closing_server_says_when_to_c
     let (jwt, _) = bench.bridge(session).await;
     let mut stream = bench.stream(session, &jwt, None).await;
     assert_eq!(stream.frame().await.as_deref(), Some(": keepalive"));
-    bench.house.relay.close().await;
+    bench.house.relay.close();
     assert_eq!(stream.frame().await.as_deref(), Some("retry: 1000\n: the server is shutting down"));
     assert_eq!(stream.frame().await, None);
     let later = bench.get(&worker(session, "/events/stream"), &jwt).await;

@@ -265,7 +265,7 @@ async fn a_worker_is_told_when_the_server_goes_down_and_may_come_back() {
     let wire = Wire::open().await;
     let mut worker = wire.connect().await;
     assert_eq!(worker.sent().await, Vec::<Value>::new());
-    wire.bench.house.relay.close().await;
+    wire.bench.house.relay.close();
     assert_eq!(worker.closed().await, 1001);
 }
 

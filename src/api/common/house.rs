@@ -1,14 +1,21 @@
 //! What every room is given: the relay, the keys to identity, the limits and the settings. One value instead of nine.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use uuid::Uuid;
 
+use super::outbound::Outbound;
 use crate::{
-    domain::{EnvironmentId, SessionId},
+    domain::{EnvironmentId, SessionId, Timestamp},
     relay::Relay,
     security::{
-        self, NoRandomness, Secret, SigningKeys, Throttle,
+        self, AnonymousRights, NoRandomness, Secret, SigningKeys, Throttle, WebhookKeys,
         token::{WorkerClaims, sign_environment, sign_session, sign_worker},
     },
 };
@@ -30,6 +37,31 @@ pub struct Settings {
     pub ws_idle: Duration,
     /// Origins beside our own whose pages may call us.
     pub cors_origins: Vec<String>,
+    /// What callers without a credential may do with streams.
+    pub streams_anonymous: AnonymousRights,
+    /// How long a long poll on a stream is held.
+    pub streams_poll: Duration,
+    /// How long an event stream of a stream lasts before its reader has to come back.
+    pub streams_sse: Duration,
+}
+
+/// Names requests that come without one: the moment of the start and a running number, so that no two are alike.
+#[derive(Debug)]
+pub struct RequestNames {
+    started_at: Timestamp,
+    next: AtomicU64,
+}
+
+impl RequestNames {
+    /// Names for a server that started then.
+    pub const fn since(started_at: Timestamp) -> Self {
+        Self { started_at, next: AtomicU64::new(1) }
+    }
+
+    /// A name that no other request has.
+    pub fn next(&self) -> String {
+        format!("{:x}-{:x}", self.started_at.0, self.next.fetch_add(1, Ordering::Relaxed))
+    }
 }
 
 /// Draws the metrics page.
@@ -42,6 +74,11 @@ pub struct House {
     pub throttle: Throttle,
     pub settings: Settings,
     pub metrics: RenderMetrics,
+    pub names: RequestNames,
+    /// The way to webhooks.
+    pub outbound: Outbound,
+    /// What they verify us with.
+    pub webhook_keys: Arc<WebhookKeys>,
 }
 
 impl std::fmt::Debug for House {

@@ -62,6 +62,8 @@ impl House {
                 self.answered_for(owner)?;
                 Principal::Environment(environment)
             }
+            // It opens one wake and says nothing about who shows it.
+            TokenKind::Wake => return Err(TokenError::Invalid(TokenKind::Wake).into()),
             TokenKind::ApiKey => {
                 let digest = secret_digest(token);
                 let world = self.relay.world();

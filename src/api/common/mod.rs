@@ -4,10 +4,15 @@ pub mod call;
 pub mod front;
 pub mod house;
 pub mod identity;
+pub mod json;
+pub mod origin;
+pub mod outbound;
+pub mod render;
 pub mod reply;
 pub mod socket;
 pub mod stream;
 
 pub use call::{BadRequest, Call};
-pub use house::{House, Settings};
+pub use house::{House, RequestNames, Settings};
+pub use outbound::Outbound;
 pub use reply::Response;

@@ -131,13 +131,13 @@ mod tests {
 
     use super::*;
     use crate::{
-        api::common::Settings,
+        api::common::{Outbound, Settings},
         domain::{
             Actor, Command, KeyId, OwnerId,
             event::{KeyCreated, Role},
         },
         relay::Relay,
-        security::{SigningKeys, Throttle, ThrottleConfig, digest::secret_digest},
+        security::{PrivateTargets, SigningKeys, Throttle, ThrottleConfig, WebhookKeys, digest::secret_digest},
     };
 
     async fn house(directory: &std::path::Path) -> Arc<House> {
@@ -164,10 +164,23 @@ mod tests {
             ws_keepalive: Duration::ZERO,
             ws_idle: Duration::ZERO,
             cors_origins: Vec::new(),
+            streams_anonymous: crate::security::AnonymousRights::default(),
+            streams_poll: Duration::from_secs(1),
+            streams_sse: Duration::from_mins(1),
         };
         let signing = Arc::new(SigningKeys::open(&directory.join("signing.key")).expect("keys"));
         let throttle = Throttle::new(ThrottleConfig::default());
-        Arc::new(House { relay, signing, throttle, settings, metrics: Arc::new(|| "rcs_sessions 1\n".into()) })
+        let webhook_keys = WebhookKeys::open(&directory.join("webhook.key")).expect("keys");
+        Arc::new(House {
+            names: crate::api::common::RequestNames::since(relay.now()),
+            relay,
+            signing,
+            throttle,
+            settings,
+            metrics: Arc::new(|| "rcs_sessions 1\n".into()),
+            outbound: Outbound::new(PrivateTargets::default()),
+            webhook_keys: Arc::new(webhook_keys),
+        })
     }
 
     async fn get(house: &Arc<House>, path: &str, peer: &str, token: &str) -> (u16, String) {
@@ -220,7 +233,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let house = house(directory.path()).await;
         assert_eq!(get(&house, "/ready", "", "").await, (200, r#"{"status":"ready"}"#.into()));
-        house.relay.close().await;
+        house.relay.close();
         assert_eq!(get(&house, "/ready", "", "").await, (503, r#"{"status":"closing"}"#.into()));
         assert_eq!(get(&house, "/health", "", "").await, (200, r#"{"status":"ok","version":"1.2.3"}"#.into()));
     }

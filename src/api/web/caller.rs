@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 
 use super::error::Failure;
 use crate::{
-    api::common::{BadRequest, Call, House},
+    api::common::{BadRequest, Call, House, json::depth},
     domain::{Command, Outcome, OwnerId, limits},
     relay::{Idempotency, RelayError},
     security::{Denied, Grant, Principal, ThrottleKey, dedupe_key, fingerprint, grant, throttle::ThrottleKind},
@@ -98,27 +98,6 @@ impl Caller<'_> {
     }
 }
 
-/// How deep brackets nest, strings left out. Says nothing about whether the text is JSON.
-fn depth(json: &[u8]) -> usize {
-    let (mut depth, mut deepest) = (0_usize, 0);
-    let (mut in_string, mut escaped) = (false, false);
-    for byte in json {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            _ if in_string => {}
-            b'[' | b'{' => {
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
-            b']' | b'}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    deepest
-}
-
 /// A name, title or the like: printable and within its bound.
 pub(super) fn plain_text(field: &str, text: &str, bytes_max: usize) -> Result<String, Failure> {
     let trimmed = text.trim();
@@ -132,16 +111,4 @@ pub(super) fn plain_text(field: &str, text: &str, bytes_max: usize) -> Result<St
         return Err(Failure::field(field, "must not contain control characters"));
     }
     Ok(trimmed.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn brackets_in_strings_nest_nothing() {
-        assert_eq!(depth(br#"{"a":[1,{"b":"[[[[\"[[["}]}"#), 3);
-        assert_eq!(depth(b"]]]["), 1);
-        assert_eq!(depth(&vec![b'['; 1_000_000]), 1_000_000);
-    }
 }

@@ -7,6 +7,7 @@ use crate::{
     api::common::{
         BadRequest, Call, House, Response,
         identity::Unknown,
+        origin::ForeignOrigin,
         reply::{empty, json_as},
     },
     domain::{InvalidId, Outcome, Refusal},
@@ -182,6 +183,12 @@ impl From<Denied> for Failure {
     }
 }
 
+impl From<ForeignOrigin> for Failure {
+    fn from(error: ForeignOrigin) -> Self {
+        Self::new(ProblemKind::ForeignOrigin, error.to_string())
+    }
+}
+
 impl From<RetryAfter> for Failure {
     fn from(wait: RetryAfter) -> Self {
         Problem::new(ProblemKind::TooManyRequests, wait.to_string()).with_retry_after(wait.seconds).into()
@@ -225,9 +232,18 @@ impl Failure {
             | Refusal::NoKey(_)
             | Refusal::NoWork { .. }
             | Refusal::NoPermission { .. }
-            | Refusal::NoMessage { .. } => ProblemKind::NotFound,
+            | Refusal::NoMessage { .. }
+            | Refusal::NoSubscription(_) => ProblemKind::NotFound,
             Refusal::Archived(_) => ProblemKind::Archived,
-            Refusal::Superseded { .. } => ProblemKind::Conflict,
+            // The room of streams has its own errors; nothing here asks for streams and subscriptions.
+            Refusal::Stream(_)
+            | Refusal::SubscriptionDiffers { .. }
+            | Refusal::WrongDelivery { .. }
+            | Refusal::OwnWakeStream
+            | Refusal::AlreadyClaimed { .. }
+            | Refusal::Fenced { .. }
+            | Refusal::BadAck { .. }
+            | Refusal::Superseded { .. } => ProblemKind::Conflict,
             Refusal::AlreadyDecided { .. } => ProblemKind::AlreadyDecided,
             Refusal::TakenBack { .. } => ProblemKind::TakenBack,
             Refusal::AlreadyDelivered { .. } => ProblemKind::AlreadyDelivered,

@@ -16,9 +16,12 @@ use self::{
     caller::Caller,
     endpoint::{Endpoint, Need, NoEndpoint},
     error::{Failure, mark},
-    origin::Origin,
 };
-use super::common::{Call, House, Response, reply};
+use super::common::{
+    Call, House, Response,
+    origin::{self, Origin, Pages},
+    render, reply,
+};
 use crate::security::grant;
 
 mod audit;
@@ -33,11 +36,9 @@ mod events;
 mod files;
 mod keys;
 mod messages;
-mod origin;
 mod page;
 pub mod peer;
 mod permissions;
-mod render;
 mod sessions;
 mod socket;
 mod status;
@@ -47,6 +48,13 @@ mod tests;
 
 /// The description of `/api/v1`.
 pub const OPENAPI: &str = include_str!("../../../schema/openapi.json");
+
+/// What pages of configured origins may ask and hear.
+const PAGES: Pages = Pages {
+    methods: "GET, POST, PATCH, DELETE",
+    request_headers: "authorization, content-type, idempotency-key, last-event-id, x-request-id",
+    response_headers: "rcs-epoch, retry-after, x-request-id",
+};
 
 /// Answers a request.
 pub async fn answer(house: Arc<House>, call: Call) -> Response {
@@ -59,7 +67,7 @@ pub async fn answer(house: Arc<House>, call: Call) -> Response {
         }
         _ => Failure::no_endpoint(NoEndpoint::NotFound, &call).response(&house),
     };
-    origin.mark(response.headers_mut());
+    origin.mark(response.headers_mut(), &PAGES);
     response
 }
 
@@ -112,7 +120,8 @@ fn allow(caller: &Caller<'_>, need: Need) -> Result<(), Failure> {
 
 async fn respond(house: &Arc<House>, call: &Call, origin: &Origin, path: &[&str]) -> Result<Response, Failure> {
     if call.method == Method::OPTIONS {
-        return origin.preflight();
+        origin.may_act()?;
+        return Ok(origin.preflight(&PAGES));
     }
     if origin::acts(&call.method) {
         origin.may_act()?;

@@ -68,5 +68,6 @@ fn kind(stream: Stream) -> &'static str {
         Stream::Transcript(_) => "transcripts",
         Stream::File(_) => "files",
         Stream::User(_) => "users",
+        Stream::Subscription(_) => "subscriptions",
     }
 }

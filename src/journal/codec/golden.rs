@@ -10,12 +10,14 @@ use uuid::Uuid;
 
 use super::*;
 use crate::domain::{
-    EnvironmentId, FileId, KeyId, MessageId, OwnerId, RequestId, SessionId, UserStreamId, WorkId,
+    EnvironmentId, FileId, KeyId, MessageId, OwnerId, RequestId, SessionId, SubscriptionId, UserStreamId, WorkId,
     command::{Outcome, WorkGrant},
     event::{
-        Control, EnvironmentRegistered, FileStored, Fingerprint, KeyCreated, MessageKind, PermissionDecided,
-        PermissionRequested, Role, Rule, SecretDigest, SessionCreated, Status, Verdict,
+        Control, EnvironmentRegistered, FileStored, Fingerprint, ForkPoint, KeyCreated, Lifetime, MessageKind,
+        PermissionDecided, PermissionRequested, ProducerStamp, Role, Rule, SecretDigest, SessionCreated, Status,
+        UserAppended, UserStreamCreated, Verdict,
     },
+    subscription::{Acked, Delivery, Linked, StreamPath, SubscriptionCreated, WakeEnd},
 };
 
 const UUID: Uuid = Uuid::from_u128(0x0190_163d_8694_739b_8d8a_5b0e_7a5f_1c11);
@@ -142,6 +144,75 @@ fn about_permissions_and_files() -> Vec<Event> {
     ]
 }
 
+fn about_user_streams() -> Vec<Event> {
+    let stream = UserStreamId::from_uuid(UUID);
+    let producer = Some(ProducerStamp { id: "producer-1".into(), epoch: 3, seq: 70_000 });
+    let created = |name: &str, lifetime, fork| {
+        let (name, content_type) = (name.into(), "application/json".into());
+        Event::UserStreamCreated(UserStreamCreated { stream, owner: owner(), name, content_type, lifetime, fork })
+    };
+    let fork = ForkPoint { source: stream, position: 300, part: 2 };
+    vec![
+        created("a/b", Lifetime::Forever, None),
+        created("c", Lifetime::Sliding { seconds: 3_600 }, Some(fork)),
+        created("d", Lifetime::Until { at: Timestamp(1_863_719_200_000) }, None),
+        Event::UserAppended(UserAppended::default()),
+        Event::UserAppended(UserAppended { producer: producer.clone(), stream_seq: Some("0042".into()), closes: true }),
+        Event::UserStreamClosed { producer, stream_seq: None },
+        Event::UserStreamDeleted { stream, expired: true },
+        Event::UserStreamForgotten { stream },
+    ]
+}
+
+fn about_subscriptions() -> Vec<Event> {
+    let subscription = SubscriptionId::from_uuid(UUID);
+    let generation = 70_000;
+    let path = |text: &str| text.parse::<StreamPath>().expect("a path");
+    let created = |delivery, pattern: Option<&str>| {
+        Event::SubscriptionCreated(SubscriptionCreated {
+            subscription,
+            owner: owner(),
+            name: "sub 1".parse().expect("a name"),
+            delivery,
+            pattern: pattern.map(|text| text.parse().expect("a pattern")),
+            lease_ms: 30_000,
+            description: pattern.map(Into::into),
+            fingerprint: Fingerprint([9; 16]),
+        })
+    };
+    let links = vec![
+        Linked { path: path("a/b"), feed: None, explicit: true, glob: false, acked: 0 },
+        Linked {
+            path: path("c"),
+            feed: Some(Stream::User(UserStreamId::from_uuid(UUID))),
+            explicit: false,
+            glob: true,
+            acked: 300,
+        },
+    ];
+    let end = |end, again_at| Event::WakeEnded { subscription, generation, end, again_at };
+    let at = Timestamp(1_763_719_200_000);
+    vec![
+        created(Delivery::Webhook { url: "https://worker.example/hook".into() }, Some("a/*")),
+        created(Delivery::PullWake { wake_stream: path("wake/pool") }, None),
+        Event::SubscriptionAdopted { subscription },
+        Event::SubscriptionDeleted { subscription },
+        Event::StreamsLinked { subscription, links },
+        Event::StreamUnlinked { subscription, path: path("a/b") },
+        Event::StreamGone { subscription, path: path("a/b") },
+        Event::SubscriptionWoken { subscription, generation, path: path("a/b") },
+        Event::WakeDelivered { subscription, generation },
+        Event::DeliveryFailed { subscription, generation, attempts: 3, retry_at: at, reason: "status 500".into() },
+        Event::WakeClaimed { subscription, generation, worker: "worker-1".into() },
+        Event::CursorsAcked { subscription, generation, acks: vec![Acked { path: path("c"), position: 301 }] },
+        end(WakeEnd::Done, None),
+        end(WakeEnd::Released, None),
+        end(WakeEnd::Expired, Some(at)),
+        end(WakeEnd::GivenUp, None),
+        end(WakeEnd::Rested, None),
+    ]
+}
+
 /// A record of every kind; streams, actors, keys and payloads take turns.
 pub(super) fn records() -> Vec<Record> {
     let streams = [
@@ -159,7 +230,14 @@ pub(super) fn records() -> Vec<Record> {
         Actor::Worker(SessionId::from_uuid(UUID)),
         Actor::Environment(EnvironmentId::from_uuid(UUID)),
     ];
-    let events = [about_keys_and_environments(), about_sessions(), about_permissions_and_files()].concat();
+    let events = [
+        about_keys_and_environments(),
+        about_sessions(),
+        about_permissions_and_files(),
+        about_user_streams(),
+        about_subscriptions(),
+    ]
+    .concat();
     let turn = |index: usize| Record {
         position: Position(index as u64 + 1),
         stream: streams[index % streams.len()],

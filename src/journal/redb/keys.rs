@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::short_keys::ShortKeys;
 use crate::domain::{Sequence, Stream};
 
 /// What a stream costs beside its keys, in entries: so that a million streams without keys are bounded too.
@@ -23,8 +24,7 @@ pub(super) struct KeyCache {
 
 #[derive(Debug, Default)]
 struct Keys {
-    /// Sorted by short key, then sequence.
-    sorted: Vec<(u64, u64)>,
+    known: ShortKeys,
     /// The first sequence that was not looked at yet.
     next: Sequence,
     used: u64,
@@ -46,7 +46,7 @@ impl KeyCache {
             return true;
         }
         let Some(keys) = self.streams.get(&stream).filter(|keys| keys.next >= until) else { return false };
-        let unknown = keys.sorted.binary_search_by_key(&short, |&(known, _)| known).is_err();
+        let unknown = keys.known.candidates(short).next().is_none();
         self.touch(stream);
         unknown
     }
@@ -66,11 +66,10 @@ impl KeyCache {
             self.extend(stream, fresh, until);
         }
         self.touch(stream);
-        let found = self.streams.get(&stream).map(|keys| {
-            let start = keys.sorted.partition_point(|&(known, _)| known < short);
-            let hits = keys.sorted[start..].iter().take_while(|&&(known, _)| known == short);
-            hits.map(|&(_, sequence)| Sequence(sequence)).filter(|&sequence| sequence < until).collect()
-        });
+        let found = self
+            .streams
+            .get(&stream)
+            .map(|keys| keys.known.candidates(short).filter(|&sequence| sequence < until).collect());
         self.evict(stream);
         Ok(found.unwrap_or_default())
     }
@@ -81,9 +80,9 @@ impl KeyCache {
         }
         self.entries += fresh.len();
         let keys = self.streams.entry(stream).or_default();
-        keys.sorted.extend(fresh);
-        #[allow(clippy::stable_sort_primitive, reason = "it merges the two runs instead of sorting anew")]
-        keys.sorted.sort();
+        for (short, sequence) in fresh {
+            keys.known.insert(short, Sequence(sequence));
+        }
         keys.next = until;
     }
 
@@ -106,7 +105,7 @@ impl KeyCache {
             let Some((&used, &stream)) = self.uses.iter().find(|&(_, &stream)| stream != spared) else { return };
             self.uses.remove(&used);
             if let Some(keys) = self.streams.remove(&stream) {
-                self.entries -= keys.sorted.len() + STREAM_COST;
+                self.entries -= keys.known.len() + STREAM_COST;
             }
         }
     }

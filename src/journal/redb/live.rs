@@ -3,10 +3,11 @@
 //! Knows no table. It is rebuilt from the events at start, so nothing here needs to be durable.
 
 use std::{
-    collections::{BTreeSet, HashMap, hash_map},
+    collections::{HashMap, hash_map},
     sync::Arc,
 };
 
+use super::short_keys::ShortKeys;
 use crate::{
     domain::{DedupeKey, Position, Sequence, Stream, Timestamp, limits},
     journal::{
@@ -35,8 +36,7 @@ pub(super) struct LiveStream {
     /// The sequence of the first entry.
     pub(super) first: Sequence,
     pub(super) entries: Vec<Entry>,
-    /// Short key and sequence of every record that has a key.
-    keys: BTreeSet<(u64, u64)>,
+    keys: ShortKeys,
 }
 
 /// Facts on their way to a row of their own. Shared with readers; copied when it grows under their hands.
@@ -111,7 +111,7 @@ impl Live {
         let short = key.map_or(0, rows::short);
         entry.entries.push(Entry { position, short });
         if short != 0 {
-            entry.keys.insert((short, sequence.0));
+            entry.keys.insert(short, sequence);
         }
         if let Some(fact) = fact {
             self.push_fact(position, fact);
@@ -139,8 +139,8 @@ impl Live {
 
 impl LiveStream {
     /// A stream with these ends so far.
-    const fn new(tail: StreamTail) -> Self {
-        Self { tail, first: tail.latest.next(), entries: Vec::new(), keys: BTreeSet::new() }
+    fn new(tail: StreamTail) -> Self {
+        Self { tail, first: tail.latest.next(), entries: Vec::new(), keys: ShortKeys::default() }
     }
 
     /// The positions from sequence `from` on, at most `count`.
@@ -151,7 +151,7 @@ impl LiveStream {
 
     /// Where the records stand whose key begins with `short`, in order.
     pub(super) fn candidates(&self, short: u64) -> impl Iterator<Item = (Sequence, Position)> + '_ {
-        let hits = self.keys.range((short, 0)..=(short, u64::MAX)).map(|&(_, sequence)| Sequence(sequence));
+        let hits = self.keys.candidates(short);
         hits.filter_map(|sequence| Some((sequence, self.positions(sequence, 1).next()?)))
     }
 }

@@ -10,6 +10,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 
 use super::{
     RedbJournal, Shared,
+    ahead::AheadFile,
     failure::{failed, on_file, on_open, unreadable},
     index,
     keys::KeyCache,
@@ -40,7 +41,8 @@ impl RedbJournal {
     /// Opens the journal in the file at `path`.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, JournalError> {
         let path = path.as_ref();
-        let db = builder().open(path).map_err(|error| on_open(path, &error))?;
+        let file = AheadFile::open(path).map_err(|error| on_open(path, &error))?;
+        let db = builder().create_with_backend(file).map_err(|error| on_open(path, &error))?;
         Self::load(db, path, CheckpointBounds::default())
     }
 

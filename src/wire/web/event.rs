@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, value::RawValue};
 
-use crate::domain::id::{EnvironmentId, KeyId, SessionId};
+use crate::domain::id::{EnvironmentId, KeyId, SessionId, SubscriptionId};
 
 /// One thing that happened.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -34,6 +34,10 @@ pub enum Author {
     Environment(EnvironmentId),
     /// The server: timers, start-up, retention.
     System,
+    /// Somebody without a credential.
+    Anonymous,
+    /// Whoever was woken by this subscription.
+    Woken(SubscriptionId),
 }
 
 /// A page of history.

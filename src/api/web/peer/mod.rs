@@ -8,14 +8,13 @@ use std::sync::Arc;
 use http::{Method, StatusCode};
 
 use self::endpoint::Endpoint;
-use super::{
-    allow,
-    caller::Caller,
-    error::Failure,
-    origin::{self, Origin},
-};
+use super::{PAGES, allow, caller::Caller, error::Failure};
 use crate::{
-    api::common::{Call, House, Response, reply},
+    api::common::{
+        Call, House, Response,
+        origin::{self, Origin},
+        reply,
+    },
     wire::web::{
         ProblemKind,
         peer::{PeerError, PeerErrorBody},
@@ -47,7 +46,8 @@ fn error_type(kind: ProblemKind) -> String {
 
 async fn respond(house: &Arc<House>, call: &Call, origin: &Origin, path: &[&str]) -> Result<Response, Failure> {
     if call.method == Method::OPTIONS {
-        return origin.preflight();
+        origin.may_act()?;
+        return Ok(origin.preflight(&PAGES));
     }
     if origin::acts(&call.method) {
         origin.may_act()?;

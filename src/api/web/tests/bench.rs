@@ -17,14 +17,14 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::{
-    api::common::{Call, House, Response, Settings, identity::message_key},
+    api::common::{Call, House, Outbound, RequestNames, Response, Settings, identity::message_key},
     domain::{
         Actor, Command, EnvironmentId, KeyId, MessageId, Outcome, OwnerId, SessionId, Timestamp,
         command::{Incoming, Meaning, Said},
         event::{EnvironmentRegistered, KeyCreated, MessageKind, PermissionRequested, Role},
     },
     relay::{Options, Relay},
-    security::{SigningKeys, Throttle, ThrottleConfig, digest::secret_digest},
+    security::{PrivateTargets, SigningKeys, Throttle, ThrottleConfig, WebhookKeys, digest::secret_digest},
 };
 
 pub(crate) const ALICE: &str = "alice-key-for-tests-0001";
@@ -100,6 +100,9 @@ impl Bench {
             ws_keepalive: Duration::from_secs(20),
             ws_idle: Duration::from_mins(1),
             cors_origins: vec!["https://phone.test".into()],
+            streams_anonymous: crate::security::AnonymousRights::default(),
+            streams_poll: Duration::from_secs(1),
+            streams_sse: Duration::from_mins(1),
         };
         change(&mut settings);
         let keys = [
@@ -123,7 +126,18 @@ impl Bench {
         }
         let throttle = Throttle::new(throttle);
         let metrics = Arc::new(|| "rcs_sessions 1\n".to_owned());
-        let house = Arc::new(House { relay, signing: Arc::new(signing), throttle, settings, metrics });
+        let names = RequestNames::since(relay.now());
+        let webhook_keys = WebhookKeys::open(&directory.path().join("webhook.key")).expect("keys");
+        let house = Arc::new(House {
+            relay,
+            signing: Arc::new(signing),
+            throttle,
+            settings,
+            metrics,
+            names,
+            outbound: Outbound::new(PrivateTargets::default()),
+            webhook_keys: Arc::new(webhook_keys),
+        });
         Self { house, clock, _directory: directory }
     }
 

@@ -134,7 +134,7 @@ async fn the_end_of_the_server_is_announced() {
     let bench = Bench::open().await;
     let session = bench.session("last").await;
     let mut stream = bench.follow(&format!("/api/v1/sessions/{session}/events?after=latest"), &[]).await;
-    bench.house.relay.close().await;
+    bench.house.relay.close();
     assert_eq!(stream.frame().await.as_deref(), Some("retry: 1000\n: the server is shutting down"));
     assert_eq!(stream.frame().await, None);
     let refused = bench.post("/api/v1/sessions", ALICE, json!({})).await;

@@ -5,21 +5,31 @@
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
-use super::error::Failure;
-use crate::{
-    api::common::{Call, Response, Settings, reply::empty},
-    wire::web::ProblemKind,
+use super::{
+    call::Call,
+    house::Settings,
+    reply::{Response, empty},
 };
 
 /// How long a browser remembers that it may call: browsers keep it no longer than ten minutes to two hours anyway.
 const PREFLIGHT_SECONDS: &str = "600";
-const METHODS: &str = "GET, POST, PATCH, DELETE";
-const REQUEST_HEADERS: &str = "authorization, content-type, idempotency-key, last-event-id, x-request-id";
-const RESPONSE_HEADERS: &str = "rcs-epoch, retry-after, x-request-id";
+
+/// What a room lets pages ask and hear, as browsers want it said.
+#[derive(Debug, Clone, Copy)]
+pub struct Pages {
+    pub methods: &'static str,
+    pub request_headers: &'static str,
+    pub response_headers: &'static str,
+}
+
+/// A page of this origin may not do this: 403.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("pages of {0} may not call this server: add the origin to RCS_WEB_CORS_ORIGINS to let them")]
+pub struct ForeignOrigin(pub String);
 
 /// Whose page a call comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Origin {
+pub enum Origin {
     /// No page's: a program's.
     Absent,
     /// Our own page's.
@@ -30,7 +40,7 @@ pub(super) enum Origin {
 }
 
 impl Origin {
-    pub(super) fn of(settings: &Settings, call: &Call) -> Self {
+    pub fn of(settings: &Settings, call: &Call) -> Self {
         let Some(value) = call.headers.get(header::ORIGIN) else { return Self::Absent };
         let Ok(origin) = value.to_str() else { return Self::Foreign("an unreadable origin".into()) };
         if settings.cors_origins.iter().any(|allowed| same(allowed, origin)) {
@@ -45,43 +55,36 @@ impl Origin {
     }
 
     /// Whether a page of this origin may change something or open a socket.
-    pub(super) fn may_act(&self) -> Result<(), Failure> {
+    pub fn may_act(&self) -> Result<(), ForeignOrigin> {
         match self {
             Self::Absent | Self::Own | Self::Configured(_) => Ok(()),
-            Self::Foreign(origin) => Err(Failure::new(
-                ProblemKind::ForeignOrigin,
-                format!(
-                    "pages of {origin} may not call this server: add the origin to RCS_WEB_CORS_ORIGINS to let them"
-                ),
-            )),
+            Self::Foreign(origin) => Err(ForeignOrigin(origin.clone())),
         }
     }
 
-    /// The answer to a browser that asks before it calls.
-    pub(super) fn preflight(&self) -> Result<Response, Failure> {
-        self.may_act()?;
+    /// The answer to a browser that asks before it calls. What it may is said by [`mark`](Self::mark); without that, a
+    /// page may nothing.
+    pub fn preflight(&self, pages: &Pages) -> Response {
         let mut response = empty(StatusCode::NO_CONTENT);
-        if let Self::Configured(_) = self {
-            let headers = response.headers_mut();
-            headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(METHODS));
-            headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(REQUEST_HEADERS));
-            headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static(PREFLIGHT_SECONDS));
-        }
-        Ok(response)
+        let headers = response.headers_mut();
+        headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(pages.methods));
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(pages.request_headers));
+        headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static(PREFLIGHT_SECONDS));
+        response
     }
 
     /// Tells the browser that a page of a configured origin may read the answer.
-    pub(super) fn mark(&self, headers: &mut HeaderMap) {
+    pub fn mark(&self, headers: &mut HeaderMap, pages: &Pages) {
         headers.insert(header::VARY, HeaderValue::from_static("origin"));
         if let Self::Configured(origin) = self {
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-            headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(RESPONSE_HEADERS));
+            headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(pages.response_headers));
         }
     }
 }
 
 /// Whether a method may change something.
-pub(super) fn acts(method: &Method) -> bool {
+pub fn acts(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
@@ -110,6 +113,9 @@ mod tests {
             ws_keepalive: Duration::ZERO,
             ws_idle: Duration::ZERO,
             cors_origins: vec!["https://phone.example.com".into()],
+            streams_anonymous: crate::security::AnonymousRights::default(),
+            streams_poll: Duration::from_secs(1),
+            streams_sse: Duration::from_mins(1),
         };
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, host.parse().expect("a header"));

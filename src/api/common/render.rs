@@ -1,12 +1,13 @@
 //! From a record to the event that clients see, written without a detour: a history of a hundred thousand is one copy
-//! of each payload. `wire::web::Event` is the same shape, and a test holds the two together.
+//! of each payload. Every room that shows records shows them like this; `wire::web::Event` is the same shape, and a
+//! test holds the two together.
 
 use std::io::Write as _;
 
 use serde_json::{Map, Value, value::RawValue};
 
+use super::stream::single_line;
 use crate::{
-    api::common::stream::single_line,
     domain::{Actor, Event, Record},
     wire::web::{AuditRecord, Author},
 };
@@ -15,7 +16,7 @@ use crate::{
 const WITHHELD: [&str; 2] = ["digest", "fingerprint"];
 
 /// Appends the event as JSON on one line.
-pub(super) fn event(record: &Record, out: &mut Vec<u8>) {
+pub fn event(record: &Record, out: &mut Vec<u8>) {
     let Record { position, sequence, at, event, .. } = record;
     let kind = event.kind();
     // Writing to memory cannot fail.
@@ -47,6 +48,7 @@ fn data(event: &Event, out: &mut Vec<u8>) {
     out.extend_from_slice(inner.unwrap_or(b"{}"));
 }
 
+/// An event's own fields, without those that are ours alone.
 fn fields(event: &Event) -> Map<String, Value> {
     let Ok(Value::Object(outer)) = serde_json::to_value(event) else { return Map::new() };
     let Some(Value::Object(mut fields)) = outer.into_iter().next().map(|(_, fields)| fields) else { return Map::new() };
@@ -67,23 +69,25 @@ fn json<T: serde::Serialize>(value: &T, out: &mut Vec<u8>) {
 }
 
 /// Who caused it.
-pub(super) const fn author(actor: Actor) -> Author {
+pub const fn author(actor: Actor) -> Author {
     match actor {
         Actor::Key(id) => Author::Key(id),
         Actor::Worker(id) => Author::Worker(id),
         Actor::Environment(id) => Author::Environment(id),
         Actor::System => Author::System,
+        Actor::Anonymous => Author::Anonymous,
+        Actor::Woken(id) => Author::Woken(id),
     }
 }
 
 /// The payload as it came, if it is JSON: chunks of files are not.
-pub(super) fn payload(record: &Record) -> Option<Box<RawValue>> {
+pub fn payload(record: &Record) -> Option<Box<RawValue>> {
     let text = std::str::from_utf8(&record.payload).ok()?;
     RawValue::from_string(text.to_owned()).ok()
 }
 
 /// The record for an audit: who did what to which stream, without what was said.
-pub(super) fn audit(record: &Record) -> AuditRecord {
+pub fn audit(record: &Record) -> AuditRecord {
     AuditRecord {
         position: record.position.0,
         stream: record.stream.to_string(),

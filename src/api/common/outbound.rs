@@ -1,0 +1,459 @@
+//! Requests of ours to URLs that somebody else named.
+//!
+//! Each is one connection, to an address that was looked up for it and checked after that: a name that points elsewhere
+//! by now is noticed, whoever changed it. Redirects are answers like any other and not followed. What comes back is
+//! read up to a bound.
+
+use std::{
+    fmt, io,
+    net::{IpAddr, SocketAddr},
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header, uri::Authority};
+use hyper::{
+    body::{Body as _, Incoming},
+    client::conn::http1,
+};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::timeout,
+};
+use tokio_rustls::{
+    TlsConnector,
+    rustls::{ClientConfig, RootCertStore, crypto::ring::default_provider, pki_types::ServerName},
+};
+
+use crate::{domain::limits, security::PrivateTargets};
+
+/// Where to send something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// Over TLS.
+    secure: bool,
+    host: String,
+    port: u16,
+    authority: Authority,
+    path: String,
+}
+
+/// Why a URL is no target of ours.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadTarget {
+    #[error("is longer than {} bytes", limits::WEBHOOK_URL_BYTES_MAX)]
+    TooLong,
+    #[error("is no absolute URL with http or https")]
+    Form,
+    #[error("must not hold a name and password: they would be shown with the URL")]
+    Credentials,
+    #[error("must begin with https://: http is only for private addresses that the operator allows")]
+    Insecure,
+    /// The address is not told: whoever may name a URL must not learn what names mean in here.
+    #[error("leads to a private or local address, which the operator does not allow")]
+    Private(IpAddr),
+    #[error("names a host of private networks")]
+    PrivateName,
+}
+
+/// Why there was no answer. In words for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum Unsent {
+    #[error("its URL {0}")]
+    Target(#[from] BadTarget),
+    #[error("its name could not be looked up: {0}")]
+    Lookup(io::Error),
+    #[error("its name has no address")]
+    NoAddress,
+    #[error("no connection: {0}")]
+    Connect(io::Error),
+    #[error("no TLS connection: {0}")]
+    Tls(io::Error),
+    #[error("no answer: {0}")]
+    Http(#[from] hyper::Error),
+    #[error("no request could be made of it: {0}")]
+    Request(#[from] http::Error),
+    #[error("no connection within {} s", limits::WEBHOOK_CONNECT_MS / 1_000)]
+    SlowConnect,
+    #[error("no whole answer within {} s", limits::WEBHOOK_DELIVERY_MS / 1_000)]
+    Slow,
+}
+
+/// An answer, read up to the bound.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    pub status: StatusCode,
+    /// `None`: there was more than [`limits::WEBHOOK_ANSWER_BYTES_MAX`].
+    pub body: Option<Bytes>,
+}
+
+/// The addresses of a name, in the order in which to try them.
+pub type Lookup =
+    Arc<dyn Fn(String, u16) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>> + Send + Sync>;
+
+/// The way out of the house.
+#[derive(Clone)]
+pub struct Outbound {
+    private: PrivateTargets,
+    lookup: Lookup,
+    tls: Arc<ClientConfig>,
+}
+
+impl fmt::Debug for Outbound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outbound").field("private", &self.private).finish_non_exhaustive()
+    }
+}
+
+impl Target {
+    /// Reads a URL. Nothing is looked up.
+    pub fn parse(url: &str) -> Result<Self, BadTarget> {
+        if url.len() > limits::WEBHOOK_URL_BYTES_MAX {
+            return Err(BadTarget::TooLong);
+        }
+        let uri: Uri = url.parse().map_err(|_| BadTarget::Form)?;
+        let secure = match uri.scheme_str() {
+            Some("https") => true,
+            Some("http") => false,
+            _ => return Err(BadTarget::Form),
+        };
+        let authority = uri.authority().ok_or(BadTarget::Form)?.clone();
+        if authority.as_str().contains('@') {
+            return Err(BadTarget::Credentials);
+        }
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
+        if host.is_empty() {
+            return Err(BadTarget::Form);
+        }
+        let port = authority.port_u16().unwrap_or(if secure { 443 } else { 80 });
+        let path = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str).to_owned();
+        Ok(Self { secure, host, port, authority, path })
+    }
+
+    /// Names that lead to private networks by their form, wherever they are looked up.
+    fn is_private_name(&self) -> bool {
+        let host = self.host.trim_end_matches('.');
+        let ends = [".localhost", ".local", ".internal", ".home.arpa"];
+        host == "localhost" || ends.iter().any(|end| host.ends_with(end))
+    }
+}
+
+impl Outbound {
+    /// Out to the world, and to these private networks.
+    pub fn new(private: PrivateTargets) -> Self {
+        let system: Lookup = Arc::new(|host, port| {
+            Box::pin(async move { Ok(tokio::net::lookup_host((host.as_str(), port)).await?.collect()) })
+        });
+        Self::with_lookup(private, system)
+    }
+
+    /// The same with another way to look names up.
+    ///
+    /// # Panics
+    ///
+    /// If the TLS library has no cipher suites for its own versions.
+    pub fn with_lookup(private: PrivateTargets, lookup: Lookup) -> Self {
+        let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        let tls = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("the provider has suites for the default versions")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Self { private, lookup, tls: Arc::new(tls) }
+    }
+
+    /// Whether this may be sent to, as far as can be told now. A name that does not resolve in time may be: what counts
+    /// is the address when it is connected to.
+    pub async fn examine(&self, target: &Target) -> Result<(), BadTarget> {
+        if self.private.is_empty() {
+            if !target.secure {
+                return Err(BadTarget::Insecure);
+            }
+            if target.is_private_name() {
+                return Err(BadTarget::PrivateName);
+            }
+        }
+        let wait = Duration::from_millis(limits::WEBHOOK_RESOLVE_MS);
+        match timeout(wait, self.addresses(target)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(Unsent::Target(bad))) => Err(bad),
+            // Without an address nothing says that it is one of those where http is allowed.
+            _ if !target.secure => Err(BadTarget::Insecure),
+            _ => Ok(()),
+        }
+    }
+
+    /// The addresses of a target, all of them checked: one that may not be reached spoils the name.
+    async fn addresses(&self, target: &Target) -> Result<Vec<SocketAddr>, Unsent> {
+        let addresses = match target.host.parse::<IpAddr>() {
+            Ok(literal) => vec![SocketAddr::new(literal, target.port)],
+            Err(_) => (self.lookup)(target.host.clone(), target.port).await.map_err(Unsent::Lookup)?,
+        };
+        for address in &addresses {
+            let ip = address.ip();
+            if !self.private.may_reach(ip) {
+                return Err(BadTarget::Private(ip).into());
+            }
+            if !target.secure && !self.private.include(ip) {
+                return Err(BadTarget::Insecure.into());
+            }
+        }
+        if addresses.is_empty() { Err(Unsent::NoAddress) } else { Ok(addresses) }
+    }
+
+    /// Posts a body and reads the answer, whatever it is.
+    pub async fn post(&self, target: &Target, headers: HeaderMap, body: Bytes) -> Result<Answer, Unsent> {
+        let whole = async {
+            let connecting = Duration::from_millis(limits::WEBHOOK_CONNECT_MS);
+            let stream = timeout(connecting, self.connect(target)).await.map_err(|_| Unsent::SlowConnect)??;
+            let mut request = Request::new(Whole(Some(body)));
+            *request.method_mut() = Method::POST;
+            *request.uri_mut() = target.path.parse().map_err(http::Error::from)?;
+            *request.headers_mut() = headers;
+            let host = HeaderValue::from_str(target.authority.as_str()).map_err(http::Error::from)?;
+            request.headers_mut().insert(header::HOST, host);
+            request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            exchange(stream, request).await
+        };
+        timeout(Duration::from_millis(limits::WEBHOOK_DELIVERY_MS), whole).await.map_err(|_| Unsent::Slow)?
+    }
+
+    async fn connect(&self, target: &Target) -> Result<Box<dyn Duplex>, Unsent> {
+        let addresses = self.addresses(target).await?;
+        // By address: nothing is looked up again behind the check.
+        let tcp = TcpStream::connect(addresses.as_slice()).await.map_err(Unsent::Connect)?;
+        if !target.secure {
+            return Ok(Box::new(tcp));
+        }
+        let name = ServerName::try_from(target.host.clone()).map_err(|_| BadTarget::Form)?;
+        let tls = TlsConnector::from(Arc::clone(&self.tls)).connect(name, tcp).await.map_err(Unsent::Tls)?;
+        Ok(Box::new(tls))
+    }
+}
+
+/// A connection, with TLS or without.
+trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
+
+async fn exchange(stream: Box<dyn Duplex>, request: Request<Whole>) -> Result<Answer, Unsent> {
+    let io = TokioIo::new(stream);
+    let (mut sender, connection) = http1::handshake(io).await?;
+    let mut connection = std::pin::pin!(connection);
+    let mut answer = std::pin::pin!(async {
+        let response = sender.send_request(request).await?;
+        let status = response.status();
+        Ok(Answer { status, body: read(response.into_body()).await? })
+    });
+    tokio::select! {
+        biased;
+        answer = &mut answer => answer,
+        // It ended; whatever it brought is there to be read.
+        _ended = &mut connection => answer.await,
+    }
+}
+
+async fn read(mut body: Incoming) -> Result<Option<Bytes>, hyper::Error> {
+    let mut whole = BytesMut::new();
+    while let Some(frame) = std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+        if let Ok(piece) = frame?.into_data() {
+            if whole.len() + piece.len() > limits::WEBHOOK_ANSWER_BYTES_MAX {
+                return Ok(None);
+            }
+            whole.extend_from_slice(&piece);
+        }
+    }
+    Ok(Some(whole.freeze()))
+}
+
+/// A body that is there at once.
+struct Whole(Option<Bytes>);
+
+impl hyper::body::Body for Whole {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<hyper::body::Frame<Bytes>, Self::Error>>> {
+        std::task::Poll::Ready(self.0.take().map(|bytes| Ok(hyper::body::Frame::data(bytes))))
+    }
+
+    fn size_hint(&self) -> hyper::body::SizeHint {
+        hyper::body::SizeHint::with_exact(self.0.as_ref().map_or(0, |bytes| bytes.len() as u64))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    /// Names that mean what the test says.
+    fn outbound(private: &str, names: &'static [(&'static str, &'static [&'static str])]) -> Outbound {
+        let lookup: Lookup = Arc::new(move |host, port| {
+            let found = names.iter().find(|(name, _)| *name == host).map(|(_, addresses)| *addresses);
+            let parse = |text: &&str| SocketAddr::new(text.parse().expect("an address"), port);
+            let found = found.map(|addresses| addresses.iter().map(parse).collect());
+            Box::pin(async move { found.ok_or_else(|| io::Error::other("no such name")) })
+        });
+        Outbound::with_lookup(private.parse().expect("networks"), lookup)
+    }
+
+    const NAMES: &[(&str, &[&str])] = &[
+        ("public.example", &["93.184.215.14"]),
+        ("private.example", &["10.0.0.7"]),
+        ("metadata.example", &["169.254.169.254"]),
+        ("both.example", &["93.184.215.14", "127.0.0.1"]),
+        ("six.example", &["fd00::1"]),
+        ("mapped.example", &["::ffff:10.0.0.1"]),
+        ("localhost", &["127.0.0.1"]),
+        ("127.1", &["127.0.0.1"]),
+        ("2130706433", &["127.0.0.1"]),
+        ("empty.example", &[]),
+    ];
+
+    async fn verdict(private: &str, url: &str) -> Result<(), BadTarget> {
+        outbound(private, NAMES).examine(&Target::parse(url)?).await
+    }
+
+    #[tokio::test]
+    async fn a_url_into_the_network_of_the_server_is_no_target() {
+        for (url, expected) in [
+            ("http://public.example/", BadTarget::Insecure),
+            ("http://10.0.0.1/hook", BadTarget::Insecure),
+            ("https://10.0.0.1/hook", BadTarget::Private("10.0.0.1".parse().expect("an address"))),
+            ("https://[::1]/", BadTarget::Private("::1".parse().expect("an address"))),
+            ("https://[::ffff:7f00:1]/", BadTarget::Private("::ffff:127.0.0.1".parse().expect("an address"))),
+            ("https://127.1/", BadTarget::Private("127.0.0.1".parse().expect("an address"))),
+            ("https://2130706433/", BadTarget::Private("127.0.0.1".parse().expect("an address"))),
+            ("https://private.example/", BadTarget::Private("10.0.0.7".parse().expect("an address"))),
+            ("https://metadata.example/", BadTarget::Private("169.254.169.254".parse().expect("an address"))),
+            ("https://both.example/", BadTarget::Private("127.0.0.1".parse().expect("an address"))),
+            ("https://six.example/", BadTarget::Private("fd00::1".parse().expect("an address"))),
+            ("https://mapped.example/", BadTarget::Private("::ffff:10.0.0.1".parse().expect("an address"))),
+            ("https://localhost/", BadTarget::PrivateName),
+            ("https://LOCALHOST./", BadTarget::PrivateName),
+            ("https://metadata.google.internal/", BadTarget::PrivateName),
+            ("https://me:secret@public.example/", BadTarget::Credentials),
+            ("ftp://public.example/", BadTarget::Form),
+            ("file:///etc/passwd", BadTarget::Form),
+            ("/relative", BadTarget::Form),
+            ("https://", BadTarget::Form),
+            ("", BadTarget::Form),
+        ] {
+            assert_eq!(verdict("", url).await, Err(expected), "{url}");
+        }
+        assert_eq!(verdict("", &format!("https://x.example/{}", "x".repeat(2_048))).await, Err(BadTarget::TooLong));
+        for url in ["https://public.example/hook?x=1", "https://public.example:8443/", "https://unknown.example/"] {
+            assert_eq!(verdict("", url).await, Ok(()), "{url}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_operator_allows_may_be_reached_without_tls_and_nothing_else() {
+        for url in ["http://localhost:1/", "https://localhost/", "http://127.0.0.1/", "http://[::1]/"] {
+            assert_eq!(verdict("loopback", url).await, Ok(()), "{url}");
+        }
+        for url in ["http://10.0.0.1/", "http://public.example/", "http://both.example/", "http://unknown.example/"] {
+            assert!(verdict("loopback", url).await.is_err(), "{url}");
+        }
+    }
+
+    /// Answers one request with these bytes and returns what it was sent.
+    async fn receiver(answer: &'static [u8]) -> (SocketAddr, tokio::task::JoinHandle<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let task = tokio::spawn(async move {
+            let (mut socket, _) = listener.accept().await.expect("a connection");
+            let mut heard = Vec::new();
+            while !heard.ends_with(b"hello") {
+                let mut piece = [0; 1_024];
+                let length = socket.read(&mut piece).await.expect("bytes");
+                assert!(length > 0, "the request ended early");
+                heard.extend_from_slice(&piece[..length]);
+            }
+            // Whoever has read enough may have hung up.
+            let _cut = socket.write_all(answer).await;
+            String::from_utf8(heard).expect("text")
+        });
+        (address, task)
+    }
+
+    async fn post(private: &str, url: &str) -> Result<Answer, Unsent> {
+        let target = Target::parse(url).expect("a URL");
+        outbound(private, NAMES).post(&target, HeaderMap::new(), Bytes::from_static(b"hello")).await
+    }
+
+    #[tokio::test]
+    async fn a_request_is_whole_and_so_is_its_answer() {
+        let (address, heard) = receiver(b"HTTP/1.1 200 OK\r\ncontent-length: 13\r\n\r\n{\"done\":true}").await;
+        let answer = post("loopback", &format!("http://{address}/hook?x=1")).await.expect("an answer");
+        assert_eq!((answer.status, answer.body.as_deref()), (StatusCode::OK, Some(&b"{\"done\":true}"[..])));
+        let heard = heard.await.expect("heard");
+        assert!(heard.starts_with("POST /hook?x=1 HTTP/1.1\r\n"), "{heard}");
+        assert!(heard.contains(&format!("host: {address}\r\n")) && heard.contains("content-length: 5\r\n"), "{heard}");
+    }
+
+    #[tokio::test]
+    async fn a_redirect_is_an_answer_and_not_followed() {
+        let answer = b"HTTP/1.1 307 Temporary Redirect\r\nlocation: http://169.254.169.254/\r\n\r\n";
+        let (address, _heard) = receiver(answer).await;
+        let answer = post("loopback", &format!("http://{address}/")).await.expect("an answer");
+        assert_eq!(answer.status, StatusCode::TEMPORARY_REDIRECT);
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_end_is_read_to_the_bound() {
+        let endless: &'static [u8] =
+            [&b"HTTP/1.1 200 OK\r\n\r\n"[..], &vec![b'x'; limits::WEBHOOK_ANSWER_BYTES_MAX + 1]].concat().leak();
+        let (address, _heard) = receiver(endless).await;
+        let answer = post("loopback", &format!("http://{address}/")).await.expect("an answer");
+        assert_eq!(answer.body, None);
+    }
+
+    #[tokio::test]
+    async fn a_name_that_points_elsewhere_by_now_is_not_connected_to() {
+        let (address, heard) = receiver(b"").await;
+        for url in [
+            format!("http://{address}/"),
+            format!("https://{address}/"),
+            format!("https://private.example:{}/", address.port()),
+            format!("https://both.example:{}/", address.port()),
+        ] {
+            assert!(matches!(post("", &url).await, Err(Unsent::Target(_))), "{url}");
+        }
+        assert!(matches!(post("", "https://empty.example/").await, Err(Unsent::NoAddress)));
+        assert!(!heard.is_finished(), "nobody knocked");
+        heard.abort();
+    }
+
+    #[tokio::test]
+    async fn a_receiver_without_a_certificate_is_not_talked_to() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let heard = tokio::spawn(async move {
+            let (mut socket, _) = listener.accept().await.expect("a connection");
+            socket.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.expect("written");
+            let mut heard = Vec::new();
+            let _cut = socket.read_to_end(&mut heard).await;
+            heard
+        });
+        assert!(matches!(post("loopback", &format!("https://{address}/")).await, Err(Unsent::Tls(_))));
+        let heard = heard.await.expect("heard");
+        assert!(!heard.windows(5).any(|part| part == b"hello"), "it never heard the body");
+    }
+}
