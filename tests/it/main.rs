@@ -2,6 +2,7 @@
 //!
 //! `tidy` finds a file that is not listed here. Low tests stand before high ones.
 
+mod acp;
 mod backup;
 mod bridge;
 mod ctl;

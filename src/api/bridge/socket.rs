@@ -188,7 +188,7 @@ impl Line<'_> {
         self.heard_at = Instant::now();
         match frame {
             Ok(Frame::Alive) => Ok(()),
-            Ok(Frame::Binary) => Err(Some(BINARY)),
+            Ok(Frame::Binary(_)) => Err(Some(BINARY)),
             Ok(Frame::Text(text)) => {
                 let received = receive_frame(self.house, self.principal, self.session, &text).await;
                 received.map_err(|error| Some(trouble(self.session, &error)))

@@ -42,6 +42,7 @@ fn about_keys_and_environments() -> Vec<Event> {
         git_repo_url: None,
         max_sessions: 4,
         worker_type: "claude_code".into(),
+        group: None,
     };
     let grant = WorkGrant { work, session, queued_at: Timestamp(1_763_719_200_000), attempt: 2 };
     vec![
