@@ -120,20 +120,8 @@ impl Line<'_> {
             Step::Start { session } => {
                 self.send_out(Errand::Start { session: Some(session) }, None, &Told::Connect).await
             }
-            Step::Open { session } => {
-                let mode = {
-                    let world = self.house.relay.world();
-                    world.session(session).and_then(|found| found.requested_mode.clone())
-                };
-                let payload = raw(&Beginning { mode: mode.as_deref() });
-                self.send_out(Errand::Open { session }, None, &Told::NewSession(&payload)).await
-            }
-            Step::Return { session, load } => {
-                let foreign = self.foreign(session);
-                let payload = raw(&Target { session: &foreign });
-                let told = if load { Told::LoadSession(&payload) } else { Told::ResumeSession(&payload) };
-                self.send_out(Errand::Turn { session: Some(session), foreign, load }, None, &told).await
-            }
+            Step::Open { session } => self.begin(session).await,
+            Step::Return { session, load } => self.return_to(session, load).await,
             Step::Retell { session, can: false } => self.settle(Command::RetellTurn { session, pieces: vec![] }).await,
             Step::Retell { session, can: true } => {
                 let foreign = self.foreign(session);
@@ -146,6 +134,38 @@ impl Line<'_> {
                 self.give_up(session, words).await
             }
         }
+    }
+
+    async fn begin(&mut self, session: SessionId) -> Flow {
+        let mode = {
+            let world = self.house.relay.world();
+            world.session(session).and_then(|found| found.requested_mode.clone())
+        };
+        let payload = raw(&Beginning { mode: mode.as_deref() });
+        self.send_out(Errand::Open { session }, None, &Told::NewSession(&payload)).await
+    }
+
+    async fn return_to(&mut self, session: SessionId, load: bool) -> Flow {
+        let foreign = self.foreign(session);
+        let payload = raw(&Target { session: &foreign });
+        let told = if load { Told::LoadSession(&payload) } else { Told::ResumeSession(&payload) };
+        self.send_out(Errand::Turn { session: Some(session), foreign, load }, None, &told).await
+    }
+
+    /// Another way back to a conversation, where one was refused: loading it, or, where nothing was ever said in it,
+    /// beginning it anew. Some agents keep nothing of a conversation before its first prompt.
+    async fn detour(&mut self, session: SessionId, loaded: bool) -> Option<Flow> {
+        let (unspoken, can_load) = {
+            let world = self.house.relay.world();
+            let found = world.environment(self.environment).and_then(|found| found.agent.as_ref());
+            let can_load = found.and_then(|agent| agent.program.as_ref()).is_some_and(|runs| runs.abilities.load);
+            let unspoken = world.session(session).is_some_and(|found| found.handed_over == Sequence::ZERO);
+            (unspoken, can_load)
+        };
+        if unspoken {
+            return Some(self.begin(session).await);
+        }
+        if can_load && !loaded { Some(self.return_to(session, true).await) } else { None }
     }
 
     /// The agent's own id of a conversation.
@@ -241,11 +261,13 @@ impl Line<'_> {
                 self.answer_control(session, request, false, None, error(words).into()).await
             }
             Errand::Retell { session, .. } => self.settle(Command::RetellTurn { session, pieces: vec![] }).await,
-            Errand::Start { session: Some(session) }
-            | Errand::Open { session }
-            | Errand::Turn { session: Some(session), .. }
-                if !asked_by_viewer =>
-            {
+            Errand::Turn { session: Some(session), load, .. } if !asked_by_viewer => {
+                match self.detour(session, load).await {
+                    Some(flow) => flow,
+                    None => self.give_up(session, words).await,
+                }
+            }
+            Errand::Start { session: Some(session) } | Errand::Open { session } if !asked_by_viewer => {
                 self.give_up(session, words).await
             }
             _ => Ok(()),

@@ -357,6 +357,14 @@ impl Viewer<'_> {
     async fn tell(&mut self, record: &Record) -> Flow {
         let Some(view) = &mut self.view else { return Ok(()) };
         view.told = record.sequence;
+        // The agent gave it another id: its client must know, or it takes what is said for somebody else's.
+        let renamed = match &record.event {
+            Event::SessionBound { foreign, .. } if *foreign != view.foreign && record.sequence > view.until => {
+                view.foreign.clone_from(foreign);
+                show::frame(record)
+            }
+            _ => None,
+        };
         let frames = if record.sequence <= view.until {
             let is_piece = matches!(record.event, Event::MessageReceived { .. });
             let better = view.retold.iter().any(|(from, to)| (*from..=*to).contains(&record.sequence));
@@ -367,7 +375,7 @@ impl Viewer<'_> {
         if matches!(record.event, Event::SessionArchived { .. }) && record.sequence > view.until {
             self.view = None;
         }
-        for frame in frames {
+        for frame in renamed.into_iter().chain(frames) {
             self.send(frame).await?;
         }
         Ok(())

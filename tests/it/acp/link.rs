@@ -186,7 +186,7 @@ impl Agent {
     fn turn(&self, kind: &str, payload: &Value) {
         let id = payload["sessionId"].as_str().unwrap_or_default().to_owned();
         let found = self.with(|inside| inside.conversations.get(&id).map(|found| found.history.clone()));
-        let Some(history) = found else {
+        let Some(history) = found.filter(|history| !history.is_empty()) else {
             return self.say(json!({"type": "error", "payload": {"message": "Failed to load session: not found"}}));
         };
         self.with(|inside| inside.current = Some(id.clone()));

@@ -194,3 +194,19 @@ async fn a_failed_prompt_ends_its_turn_and_an_agent_that_cannot_come_back_says_s
     eventually(&alice, &line.session, |detail| detail["queued"] == 0 && detail["status"] == "idle").await;
     assert_eq!(one.heard("prompt").len(), 2);
 }
+
+#[tokio::test]
+async fn a_conversation_in_which_nothing_was_said_is_begun_anew_when_the_agent_forgot_it() {
+    let server = Server::start();
+    let one = agent();
+    let line = Line::open(&server, ALICE, "lab", &one).await;
+    let (mut a, first) = Viewer::begin(&server, ALICE, &line.environment).await;
+    let (_b, _) = Viewer::begin(&server, ALICE, &line.environment).await;
+    a.prompt("echo a").await;
+    let again = a.hear("session_created").await;
+    assert_ne!(again["payload"]["sessionId"], first.as_str());
+    let said = a.hear("session_update").await;
+    assert_eq!(said["payload"]["sessionId"], again["payload"]["sessionId"], "under the id that the client was told");
+    a.hear("prompt_complete").await;
+    assert_eq!((one.heard("resume_session").len(), one.heard("new_session").len()), (1, 3));
+}
