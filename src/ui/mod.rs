@@ -50,8 +50,8 @@ mod tests {
         let sample =
             PAGE.split_once("<pre><code>").and_then(|(_, rest)| rest.split_once("</code>")).expect("a sample").0;
         let longest = sample.lines().map(|line| line.chars().count()).max().expect("lines");
-        // 390 px without the margins of the page (1 rem) and of the block (1 em of 0.8 rem); a character of a fixed-width
-        // font is 0.6 em wide.
+        // 390 px without the margins of the page (1 rem) and of the block (1 em of 0.8 rem); a character of a font of
+        // one width is 0.6 em wide.
         assert!(longest * 77 <= (390 - 32) * 10 - 256, "{longest} characters");
         let style = PAGE.lines().find(|line| line.trim_start().starts_with("pre {")).expect("a style");
         assert!(style.contains("font-size: .8rem") && style.contains("white-space: pre-wrap"), "{style}");

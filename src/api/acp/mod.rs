@@ -10,9 +10,12 @@
 //!
 //! | a viewer says, or `/api/v1` | command | the link is told | what settles it |
 //! |---|---|---|---|
-//! | `prompt` | `PostMessage`, the message's UUID | `prompt`, once `BeginTurn` is recorded | `prompt_complete` or `error`: `EndTurn` |
-//! | `permission_response` | `DecidePermission`, the link's `requestId` | `permission_response` | written: `PermissionDelivered` |
-//! | `cancel` | `RequestControl(Interrupt)` | `permission_response` cancelled for all that is open, `cancel` | written; the turn's end is another |
+//! | `prompt` | `PostMessage`, the message's UUID | `prompt`, once `BeginTurn` is recorded | `prompt_complete` or
+//! `error`: `EndTurn` |
+//! | `permission_response` | `DecidePermission`, the link's `requestId` | `permission_response` | written:
+//! `PermissionDelivered` |
+//! | `cancel` | `RequestControl(Interrupt)` | `permission_response` cancelled for all that is open, `cancel` |
+//! written; the turn's end is another |
 //! | `set_session_model` | `RequestControl(SetModel)` | `set_session_model` | `model_changed` or `error` |
 //!
 //! A prompt is recorded as handed over before it is written, and never written twice: a prompt that runs a command must

@@ -214,10 +214,11 @@ pub(super) fn identify(
     session: SessionId,
     linked: &[EnvironmentId],
 ) -> Result<Decided, Refusal> {
+    let own_secret = Actor::Environment(id);
     let id = world.agent_id(id);
     let (found, agent) = find(world, id)?;
     // Somebody else's agent does not exist.
-    if agent.registered_by != context.actor && context.actor != Actor::Environment(id) {
+    if agent.registered_by != context.actor && context.actor != own_secret {
         return Err(Refusal::NoEnvironment(id));
     }
     let away = away(world, agent.registered_by, &found.particulars, linked);
