@@ -73,6 +73,10 @@ impl Teller {
             "message_received" => self.received(fields, payload),
             "message_posted" => vec![self.posted(event.sequence, fields, payload)],
             "message_delivered" => vec![Part::new(format!("delivered {}", self.prompt(fields)))],
+            // Its echo, which tells the same, is still to come.
+            "message_consumed" if fields.is_true("reported") => {
+                vec![Part::new(format!("the worker reports that it has {}", self.prompt(fields)))]
+            }
             "message_consumed" => vec![Part::new(format!("the agent took {}", self.prompt(fields)))],
             "message_cancelled" => vec![Part::new(format!("took {} back", self.prompt(fields)))],
             "permission_requested" => vec![self.asks(event.sequence, fields, payload)],

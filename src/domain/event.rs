@@ -43,6 +43,13 @@ pub enum Event {
     EnvironmentOffline { environment: EnvironmentId },
     /// It signed off.
     EnvironmentDeregistered { environment: EnvironmentId },
+    /// It turned out to be an agent that was away: from now on its id stands for `by`.
+    EnvironmentSucceeded { environment: EnvironmentId, by: EnvironmentId },
+    /// An agent's link told whether its program runs and what it can; the payload is what it said.
+    AgentReported(AgentReported),
+    /// An agent's link is about to be told to turn to another conversation: which one it is in is not known until it
+    /// says so.
+    AgentSwitching { environment: EnvironmentId },
     /// There is something to do for it.
     WorkQueued { environment: EnvironmentId, work: WorkId, session: SessionId },
     /// It was handed out for the `attempt`-th time, under a lease that `acked` or `returned` ends.
@@ -65,6 +72,14 @@ pub enum Event {
     // --- session ---
     /// A conversation began.
     SessionCreated(SessionCreated),
+    /// The agent has the conversation open under this id of its own; the payload is what it said of it.
+    SessionBound { session: SessionId, foreign: String },
+    /// The line to its agent was cut in the middle of a turn: what the agent said meanwhile is not here. The payload
+    /// says so.
+    TurnTorn { session: SessionId },
+    /// The agent told that turn again: what follows stands for the pieces of this range. Zeros, if there was nothing
+    /// to tell.
+    TurnRetold { session: SessionId, from: Sequence, through: Sequence },
     /// It got a title.
     SessionRenamed { session: SessionId, title: String },
     /// It was put away: no more prompts, but late events of its worker are still kept.
@@ -90,7 +105,13 @@ pub enum Event {
     /// The message was handed to the worker's connection.
     MessageDelivered { session: SessionId, message: MessageId },
     /// The worker echoed it: the agent has it.
-    MessageConsumed { session: SessionId, message: MessageId },
+    MessageConsumed {
+        session: SessionId,
+        message: MessageId,
+        /// The worker reported it; the echo, which tells what the agent does with it, is still to come.
+        #[serde(default, skip_serializing_if = "is_false")]
+        reported: bool,
+    },
     /// It was taken back before it was delivered.
     MessageCancelled { session: SessionId, message: MessageId },
     /// Somebody asked the worker to change course.
@@ -207,6 +228,9 @@ impl Event {
             Self::EnvironmentOnline { .. } => "environment_online",
             Self::EnvironmentOffline { .. } => "environment_offline",
             Self::EnvironmentDeregistered { .. } => "environment_deregistered",
+            Self::EnvironmentSucceeded { .. } => "environment_succeeded",
+            Self::AgentReported(_) => "agent_reported",
+            Self::AgentSwitching { .. } => "agent_switching",
             Self::WorkQueued { .. } => "work_queued",
             Self::WorkLeased { .. } => "work_leased",
             Self::WorkAcked { .. } => "work_acked",
@@ -214,6 +238,9 @@ impl Event {
             Self::WorkDone { .. } => "work_done",
             Self::WorkParked { .. } => "work_parked",
             Self::SessionCreated(_) => "session_created",
+            Self::SessionBound { .. } => "session_bound",
+            Self::TurnTorn { .. } => "turn_torn",
+            Self::TurnRetold { .. } => "turn_retold",
             Self::SessionRenamed { .. } => "session_renamed",
             Self::SessionArchived { .. } => "session_archived",
             Self::WorkerAttached { .. } => "worker_attached",
@@ -307,6 +334,11 @@ pub struct KeyCreated {
     pub configured: bool,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over references")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
 /// See [`Event::EnvironmentRegistered`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EnvironmentRegistered {
@@ -319,6 +351,31 @@ pub struct EnvironmentRegistered {
     pub max_sessions: u32,
     /// What kind of runner: `claude_code`, `acp`, … as it called itself.
     pub worker_type: String,
+    /// The group it asked to be listed in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+}
+
+/// See [`Event::AgentReported`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentReported {
+    pub environment: EnvironmentId,
+    /// Its program runs.
+    pub connected: bool,
+    /// The program was started just now: what an earlier one had open is closed.
+    pub fresh: bool,
+    pub abilities: Abilities,
+}
+
+/// What an agent's program can do with conversations that it has not open.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Abilities {
+    /// Open one and tell its history.
+    pub load: bool,
+    /// Open one without telling its history.
+    pub resume: bool,
+    /// List them.
+    pub list: bool,
 }
 
 /// See [`Event::SessionCreated`].

@@ -39,3 +39,21 @@ fn page() -> Response {
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The sample scrolled sideways on a phone.
+    #[test]
+    fn the_sample_fits_a_phone() {
+        let sample =
+            PAGE.split_once("<pre><code>").and_then(|(_, rest)| rest.split_once("</code>")).expect("a sample").0;
+        let longest = sample.lines().map(|line| line.chars().count()).max().expect("lines");
+        // 390 px without the margins of the page (1 rem) and of the block (1 em of 0.8 rem); a character of a fixed-width
+        // font is 0.6 em wide.
+        assert!(longest * 77 <= (390 - 32) * 10 - 256, "{longest} characters");
+        let style = PAGE.lines().find(|line| line.trim_start().starts_with("pre {")).expect("a style");
+        assert!(style.contains("font-size: .8rem") && style.contains("white-space: pre-wrap"), "{style}");
+    }
+}

@@ -2,6 +2,7 @@
 //!
 //! `tidy` finds a file that is not listed here. Low tests stand before high ones.
 
+mod acp;
 mod backup;
 mod bridge;
 mod ctl;
@@ -9,6 +10,7 @@ mod harness;
 mod kill;
 mod metrics;
 mod retention;
+mod secrecy;
 mod streams;
 mod tidy;
 mod web;

@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderName, Method, StatusCode, header};
+use http::{Method, StatusCode, header};
 use warp::Reply as _;
 
 use self::{
@@ -19,6 +19,8 @@ use self::{
 };
 use super::common::{
     Call, House, Response,
+    credential::{Credential, NoCredential},
+    identity::Unknown,
     origin::{self, Origin, Pages},
     render, reply,
 };
@@ -87,7 +89,10 @@ fn upgrade(house: &Arc<House>, call: &Call, ws: warp::ws::Ws, path: &[&str]) -> 
     let Endpoint::OpenSocket(session) = endpoint else {
         return Err(Failure::absent(format_args!("socket under {}", call.path)));
     };
-    let credential = socket::Credential::of(call)?;
+    let credential = Credential::of(call).map_err(|error| match error {
+        NoCredential::Missing => Failure::from(Unknown::Missing),
+        NoCredential::Malformed => Failure::field("Sec-WebSocket-Protocol", &error.to_string()),
+    })?;
     let principal = house.identify_token(&credential.token)?;
     let caller = Caller { house, call, principal };
     allow(&caller, endpoint.needs())?;
@@ -95,9 +100,7 @@ fn upgrade(house: &Arc<House>, call: &Call, ws: warp::ws::Ws, path: &[&str]) -> 
     let (house, principal) = (Arc::clone(house), caller.principal.clone());
     let mut response =
         ws.on_upgrade(move |open| socket::follow(house, principal, session, subscription, open)).into_response();
-    if let Some(protocol) = credential.protocol {
-        response.headers_mut().insert(HeaderName::from_static("sec-websocket-protocol"), protocol);
-    }
+    credential.echo(&mut response);
     Ok(response)
 }
 

@@ -42,6 +42,7 @@ fn about_keys_and_environments() -> Vec<Event> {
         git_repo_url: None,
         max_sessions: 4,
         worker_type: "claude_code".into(),
+        group: None,
     };
     let grant = WorkGrant { work, session, queued_at: Timestamp(1_763_719_200_000), attempt: 2 };
     vec![
@@ -96,7 +97,7 @@ fn about_sessions() -> Vec<Event> {
         Event::MessageReceived { message: Some(message), kind: MessageKind::Assistant, ephemeral: false },
         Event::MessagePosted { session, message, fingerprint: Fingerprint([7; 16]) },
         Event::MessageDelivered { session, message },
-        Event::MessageConsumed { session, message },
+        Event::MessageConsumed { session, message, reported: false },
         Event::MessageCancelled { session, message },
         Event::ControlRequested { session, request: request(), control },
         Event::ControlDelivered { session, request: request() },

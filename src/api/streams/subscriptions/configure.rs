@@ -16,7 +16,7 @@ use crate::{
         limits::{self, LINKS_PER_SUBSCRIPTION_MAX},
         subscription::{Delivery, InvalidPath, Pattern, StreamPath, SubscriptionCreated, feed},
     },
-    security::fingerprint,
+    security::{fingerprint, throttle::ThrottleKind},
     wire::streams::subscription::{Kind, Streams, Wish},
 };
 
@@ -37,6 +37,8 @@ fn paths(texts: &[String]) -> Result<BTreeSet<StreamPath>, Problem> {
 }
 
 pub(super) async fn create(caller: &Caller<'_>, name: &SubscriptionName) -> Result<Response, Failure> {
+    // It may look a name up and look at all streams of its owner.
+    caller.house.throttle.check(ThrottleKind::Registration, caller.throttle_key())?;
     let owner = caller.namespace()?;
     let wish: Wish = caller.call.json().map_err(Problem::from)?;
     let streams = paths(wish.streams.as_deref().unwrap_or_default())?;
