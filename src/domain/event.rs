@@ -3,8 +3,6 @@
 //! An event kind is never renamed, reused or removed, and its fields only grow (new ones with a default): the journal
 //! of every earlier release must read. The foreign payload of a record lives beside its event, as bytes.
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -15,6 +13,10 @@ use super::{
     },
     subscription::{Acked, Linked, StreamPath, SubscriptionCreated, WakeEnd},
 };
+
+mod streams;
+
+pub use streams::{ForkPoint, Lifetime, ProducerStamp, UserAppended, UserStreamClosed, UserStreamCreated};
 
 /// One thing that happened to one stream.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -149,12 +151,7 @@ pub enum Event {
     /// Something was written to it; the payload is what. For JSON streams, messages separated by commas.
     UserAppended(UserAppended),
     /// It was closed without anything being written.
-    UserStreamClosed {
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        producer: Option<ProducerStamp>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        stream_seq: Option<Arc<str>>,
-    },
+    UserStreamClosed(UserStreamClosed),
     /// It was deleted, or its time was over. Forks may still read from it.
     UserStreamDeleted { stream: UserStreamId, expired: bool },
     /// Nobody read from it any more, and its bytes are gone.
@@ -496,60 +493,4 @@ pub struct FileStored {
     pub name: String,
     pub media_type: Option<String>,
     pub size_bytes: u64,
-}
-
-/// See [`Event::UserStreamCreated`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UserStreamCreated {
-    pub stream: UserStreamId,
-    pub owner: OwnerId,
-    pub name: Arc<str>,
-    pub content_type: Arc<str>,
-    pub lifetime: Lifetime,
-    pub fork: Option<ForkPoint>,
-}
-
-/// How long a stream lives.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Lifetime {
-    /// Until it is deleted.
-    #[default]
-    Forever,
-    /// Until nobody read from it or wrote to it for so long.
-    Sliding { seconds: u64 },
-    /// Until this moment.
-    Until { at: Timestamp },
-}
-
-/// Where a fork parts from its source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ForkPoint {
-    pub source: UserStreamId,
-    /// The last position that they share.
-    pub position: u64,
-    /// How much of the source's next append the fork begins with, as it was asked for: bytes, or messages. The part
-    /// itself is the fork's first append.
-    #[serde(default)]
-    pub part: u64,
-}
-
-/// See [`Event::UserAppended`]. Without any of these it is only counted.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UserAppended {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub producer: Option<ProducerStamp>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stream_seq: Option<Arc<str>>,
-    /// Nothing comes after it.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub closes: bool,
-}
-
-/// By whom, and the how-manieth of theirs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProducerStamp {
-    pub id: Arc<str>,
-    pub epoch: u64,
-    pub seq: u64,
 }
