@@ -3,8 +3,6 @@
 //! An event kind is never renamed, reused or removed, and its fields only grow (new ones with a default): the journal
 //! of every earlier release must read. The foreign payload of a record lives beside its event, as bytes.
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -15,12 +13,13 @@ use super::{
 };
 
 mod particulars;
+mod streams;
 
 pub use self::particulars::{
-    Abilities, AgentReported, Control, EnvironmentRegistered, FileStored, Fingerprint, ForkPoint, KeyCreated, Lifetime,
-    MessageKind, PermissionDecided, PermissionRequested, ProducerStamp, Role, Rule, SecretDigest, SessionCreated,
-    Status, UserAppended, UserStreamCreated, Verdict,
+    Abilities, AgentReported, Control, EnvironmentRegistered, FileStored, Fingerprint, KeyCreated, MessageKind,
+    PermissionDecided, PermissionRequested, Role, Rule, SecretDigest, SessionCreated, Status, Verdict,
 };
+pub use self::streams::{ForkPoint, Lifetime, ProducerStamp, UserAppended, UserStreamClosed, UserStreamCreated};
 
 /// One thing that happened to one stream.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -155,12 +154,7 @@ pub enum Event {
     /// Something was written to it; the payload is what. For JSON streams, messages separated by commas.
     UserAppended(UserAppended),
     /// It was closed without anything being written.
-    UserStreamClosed {
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        producer: Option<ProducerStamp>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        stream_seq: Option<Arc<str>>,
-    },
+    UserStreamClosed(UserStreamClosed),
     /// It was deleted, or its time was over. Forks may still read from it.
     UserStreamDeleted { stream: UserStreamId, expired: bool },
     /// Nobody read from it any more, and its bytes are gone.

@@ -15,7 +15,7 @@ use crate::domain::{
     event::{
         Abilities, AgentReported, Control, EnvironmentRegistered, FileStored, Fingerprint, ForkPoint, KeyCreated,
         Lifetime, MessageKind, PermissionDecided, PermissionRequested, ProducerStamp, Role, Rule, SecretDigest,
-        SessionCreated, Status, UserAppended, UserStreamCreated, Verdict,
+        SessionCreated, Status, UserAppended, UserStreamClosed, UserStreamCreated, Verdict,
     },
     subscription::{Acked, Delivery, Linked, StreamPath, SubscriptionCreated, WakeEnd},
 };
@@ -185,7 +185,7 @@ fn about_user_streams() -> Vec<Event> {
         created("d", Lifetime::Until { at: Timestamp(1_863_719_200_000) }, None),
         Event::UserAppended(UserAppended::default()),
         Event::UserAppended(UserAppended { producer: producer.clone(), stream_seq: Some("0042".into()), closes: true }),
-        Event::UserStreamClosed { producer, stream_seq: None },
+        Event::UserStreamClosed(UserStreamClosed { producer, stream_seq: None }),
         Event::UserStreamDeleted { stream, expired: true },
         Event::UserStreamForgotten { stream },
     ]
