@@ -1,13 +1,26 @@
 # `make` prints this list. CI runs the same targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test e2e bench lint check
+.PHONY: help run ui test e2e bench lint check
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: ## build and start the server
+run: ui ## build and start the server
 	cargo run --release --bin rcsd
+
+# The browser app, embedded into rcsd by the next `cargo build`. Needs Node; built anew only when its sources changed.
+UI := src/ui
+UI_SOURCES := $(shell find $(UI) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' -not -name '*.rs' -not -name page.html)
+
+ui: $(UI)/dist/embedded.in ## build the browser app
+
+$(UI)/dist/embedded.in: $(UI_SOURCES) $(UI)/node_modules/.package-lock.json
+	cd $(UI) && npm run --silent check && npm run --silent build
+
+$(UI)/node_modules/.package-lock.json: $(UI)/package-lock.json
+	cd $(UI) && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
 
 test: ## unit and integration tests, and the two pure floors by themselves
 	cargo test --no-default-features --lib

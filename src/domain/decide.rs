@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{
     command::{Command, Outcome, Refusal},
-    conversation,
+    conversation, device,
     envelope::{Actor, DedupeKey, Draft, Sequence, Timestamp},
     environment,
     event::{Event, FileStored},
@@ -102,6 +102,10 @@ fn consider(world: &World, context: &Context<'_>, command: Command) -> Result<De
         Command::ConfigureKeys(configured) => Ok(key::configure(world, &configured)),
         Command::RevokeKey { key } => key::revoke(world, key),
         Command::NoteKeyUse { key } => key::note_use(world, context, key),
+        Command::CreateLoginLink(created) => device::create_link(world, context, created),
+        Command::SignIn(signed_in) => device::sign_in(world, context, signed_in),
+        Command::SignOut { devices } => Ok(device::sign_out(world, &devices)),
+        Command::NoteDeviceUse { device } => Ok(device::note_use(world, context, device)),
         Command::RegisterEnvironment { particulars, reattach } => environment::register(world, particulars, reattach),
         Command::EnvironmentSeen { environment } => environment::seen(world, environment),
         Command::EnvironmentLost { environment } => environment::lost(world, environment),

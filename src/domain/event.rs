@@ -11,7 +11,8 @@ use super::{
     command::Outcome,
     envelope::{Sequence, Timestamp},
     id::{
-        EnvironmentId, FileId, KeyId, MessageId, OwnerId, RequestId, SessionId, SubscriptionId, UserStreamId, WorkId,
+        DeviceId, EnvironmentId, FileId, KeyId, MessageId, OwnerId, RequestId, SessionId, SubscriptionId, UserStreamId,
+        WorkId,
     },
     subscription::{Acked, Linked, StreamPath, SubscriptionCreated, WakeEnd},
 };
@@ -27,6 +28,14 @@ pub enum Event {
     KeyRevoked { key: KeyId },
     /// A key was used; recorded at most once an hour, for the operator's eyes.
     KeyUsed { key: KeyId },
+    /// A link was made that lets one browser in, once.
+    LoginLinkCreated(LoginLinkCreated),
+    /// A browser was let in.
+    DeviceSignedIn(DeviceSignedIn),
+    /// It was used; recorded at most once an hour, and what its time is counted from.
+    DeviceUsed { device: DeviceId },
+    /// It lost its power for good.
+    DeviceSignedOut { device: DeviceId },
 
     // --- ledger ---
     /// A command with an idempotency key was carried out; the same key gets this outcome again.
@@ -201,6 +210,10 @@ impl Event {
             Self::KeyCreated(_) => "key_created",
             Self::KeyRevoked { .. } => "key_revoked",
             Self::KeyUsed { .. } => "key_used",
+            Self::LoginLinkCreated(_) => "login_link_created",
+            Self::DeviceSignedIn(_) => "device_signed_in",
+            Self::DeviceUsed { .. } => "device_used",
+            Self::DeviceSignedOut { .. } => "device_signed_out",
             Self::CommandDone { .. } => "command_done",
             Self::EnvironmentRegistered(_) => "environment_registered",
             Self::EnvironmentReattached(_) => "environment_reattached",
@@ -305,6 +318,27 @@ pub struct KeyCreated {
     /// It comes from the configuration and is revoked when it is gone from there.
     #[serde(default)]
     pub configured: bool,
+}
+
+/// See [`Event::LoginLinkCreated`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoginLinkCreated {
+    pub digest: SecretDigest,
+    /// For which key the browser will act.
+    pub key: KeyId,
+    pub expires_at: Timestamp,
+}
+
+/// See [`Event::DeviceSignedIn`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceSignedIn {
+    pub device: DeviceId,
+    /// For which key it acts.
+    pub key: KeyId,
+    pub name: String,
+    pub digest: SecretDigest,
+    /// The link that was used up for it; none where the key itself was shown.
+    pub link: Option<SecretDigest>,
 }
 
 /// See [`Event::EnvironmentRegistered`].

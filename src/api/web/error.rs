@@ -234,6 +234,7 @@ impl Failure {
             | Refusal::NoPermission { .. }
             | Refusal::NoMessage { .. }
             | Refusal::NoSubscription(_) => ProblemKind::NotFound,
+            Refusal::NoLoginLink => ProblemKind::Unauthenticated,
             Refusal::Archived(_) => ProblemKind::Archived,
             // Subscriptions have a room of their own; nothing here asks for them.
             Refusal::SubscriptionDiffers { .. }

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Instant};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::HeaderValue;
 
-use super::{error::Failure, events::Reader, render};
+use super::{devices, error::Failure, events::Reader, render};
 use crate::{
     api::common::{
         Call, House,
@@ -25,7 +25,8 @@ const PLAIN_PROTOCOL: &str = "rcs.v1";
 
 /// What a socket is opened with: a header, or for browsers a subprotocol.
 pub(super) struct Credential {
-    pub(super) token: String,
+    /// None: whatever cookie there is.
+    pub(super) token: Option<String>,
     /// What to echo: a client that offered subprotocols hangs up unless one of them is chosen.
     pub(super) protocol: Option<HeaderValue>,
 }
@@ -38,13 +39,14 @@ impl Credential {
         let chosen = offered.iter().copied().find(|name| *name == PLAIN_PROTOCOL);
         let protocol = chosen.or(secret.map(|(name, _)| name)).and_then(|name| HeaderValue::from_str(name).ok());
         let token = match (call.bearer().or_else(|| call.header("x-api-key")), secret) {
-            (Some(token), _) => token.to_owned(),
+            (Some(token), _) => Some(token.to_owned()),
             (None, Some((_, encoded))) => {
                 let bytes = URL_SAFE_NO_PAD.decode(encoded.trim_end_matches('=')).ok();
                 let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
                 let reason = "must carry the base64url form of an API key after `rcs.auth.`";
-                text.ok_or_else(|| Failure::field("Sec-WebSocket-Protocol", reason))?
+                Some(text.ok_or_else(|| Failure::field("Sec-WebSocket-Protocol", reason))?)
             }
+            (None, None) if devices::cookie(call).is_some() => None,
             (None, None) => return Err(Unknown::Missing.into()),
         };
         Ok(Self { token, protocol })

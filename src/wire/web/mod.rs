@@ -7,10 +7,12 @@ use serde::{Deserialize, Serialize};
 
 pub mod audit;
 pub mod control;
+pub mod device;
 pub mod environment;
 pub mod event;
 pub mod key;
 pub mod message;
+pub mod overview;
 pub mod peer;
 pub mod permission;
 pub mod problem;
@@ -19,10 +21,12 @@ pub mod status;
 
 pub use audit::{AuditCommit, AuditCommits, AuditPage, AuditRecord, Fault, Verification};
 pub use control::{ControlRequested, SetMode, SetModel, SetThinking};
+pub use device::{Device, LoginLink, Me, SignIn};
 pub use environment::{Environment, EnvironmentDetail, EnvironmentStatus, Requeued, WorkItem, WorkStage};
 pub use event::{Author, Event, EventPage, Gap, GapTag};
 pub use key::{CreateKey, CreatedKey, Key, KeyOwner, Role, RotateSigning, SigningRotated};
 pub use message::{FileAttachment, MessageAccepted, MessageReceipt, MessageState, PostMessage, StoredFile};
+pub use overview::Overview;
 pub use permission::{DecidePermission, DecidedPermission, Decision, Permission, PermissionState, Scope, Winner};
 pub use problem::{Problem, ProblemKind};
 pub use session::{
