@@ -366,7 +366,9 @@ export class Conversation {
       const held = this.byKey.get(key)
       if (!more) return
       if (held && (held.value.kind === 'words' || held.value.kind === 'thinking')) {
-        if (held.value.streaming) held.value = { ...held.value, text: held.value.text + more }
+        // Some workers send what is new, others the whole text so far, again and again.
+        const isWhole = event.data.ephemeral === true && more.startsWith(held.value.text)
+        if (held.value.streaming) held.value = { ...held.value, text: isWhole ? more : held.value.text + more }
       } else if (!held) {
         // Its beginning is on an earlier page, or was forgotten.
         this.live.set(place, key)
