@@ -85,6 +85,8 @@ export async function readStream(
   const own = new AbortController()
   const stop = () => own.abort()
   signal.addEventListener('abort', stop, { once: true })
+  // Better than to wait for the silence: the device knows.
+  addEventListener('offline', stop, { once: true })
   let watchdog = setTimeout(stop, SILENCE_MS)
   try {
     const response = await fetch(BASE + path, {
@@ -116,6 +118,7 @@ export async function readStream(
   } finally {
     clearTimeout(watchdog)
     signal.removeEventListener('abort', stop)
+    removeEventListener('offline', stop)
     own.abort()
   }
 }

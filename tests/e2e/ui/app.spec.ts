@@ -333,6 +333,8 @@ test('a message from a tunnel is sent exactly once, and another is taken back in
 test('an answer that was lost on the way back does not send a message twice', async ({ page }) => {
   const agent = await begin('Lost reply')
   await signedIn(page)
+  // No log either: nothing else tells the app that the message is there.
+  await page.route('**/events?**', (route) => route.abort())
   await open(page, agent)
   let lost = 0
   await page.route('**/messages', async (route) => {
@@ -344,8 +346,9 @@ test('an answer that was lost on the way back does not send a message twice', as
   const box = page.getByRole('textbox', { name: 'Message to the agent' })
   await box.fill('Only once')
   await box.press('Enter')
-  await expect(page.locator('.mine')).toContainText('Seen by the agent')
   await expect.poll(() => lost).toBeGreaterThan(1)
+  await page.unroute('**/events?**')
+  await expect(page.locator('.mine')).toContainText('Seen by the agent')
   expect(agent.prompts).toEqual(['Only once'])
   await expect(page.locator('.mine')).toHaveCount(1)
 })
@@ -385,7 +388,7 @@ test('what was missed is caught up, and said', async ({ page, context }) => {
 
 test('hostile words are shown and never done', async ({ page }) => {
   const agent = await begin('Hostile <img src=x onerror=document.title=1>')
-  await agent.say('<script>window.hacked = 1</script><img src="https://evil.test/x.png" onerror="window.hacked = 2"> **bold** [link](javascript:window.hacked=3) ![pixel](https://evil.test/p.png)')
+  await agent.say('<script>window.hacked = 1</script><img src="https://evil.test/x.png" onerror="window.hacked = 2">\n\n**bold** [link](javascript:window.hacked=3) ![pixel](https://evil.test/p.png)')
   await agent.say('[away](https://example.test/) `code` <div class="sheet" style="position:fixed;inset:0">over everything</div>')
   await agent.tool('Bash', { command: 'echo \u202Egnp.exe' }, '\u001b]0;title\u0007\u001b[2Jcleared? ' + 'x'.repeat(1_000_000))
   const elsewhere: string[] = []

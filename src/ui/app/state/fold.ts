@@ -108,6 +108,7 @@ export class Conversation {
   private streaming = ''
   private orphans = new Map<string, Tool['result']>()
   private batch: Signal<Item>[] | null = null
+  private wasOffline = false
 
   /** Folds events that come next. */
   add(events: readonly LogEvent[]): void {
@@ -206,17 +207,21 @@ export class Conversation {
       case 'rule_added':
         return this.notice('rule', text(record(data.rule).name), event)
       case 'mode_confirmed':
-        if (this.mode.value !== text(data.mode)) this.notice('mode', text(data.mode), event)
+        if (this.mode.value !== null && this.mode.value !== text(data.mode)) this.notice('mode', text(data.mode), event)
         this.mode.value = text(data.mode)
         return
       case 'model_confirmed':
-        if (this.model.value !== text(data.model)) this.notice('model', text(data.model), event)
+        if (this.model.value !== null && this.model.value !== text(data.model)) this.notice('model', text(data.model), event)
         this.model.value = text(data.model)
         return
       case 'worker_online':
-        return this.notice('online', '', event)
+        // That it is there goes without saying, unless it was gone.
+        if (this.wasOffline) this.notice('online', '', event)
+        this.wasOffline = false
+        return
       case 'worker_offline':
         this.settle()
+        this.wasOffline = true
         return this.notice('offline', '', event)
       case 'session_renamed':
         this.title.value = text(data.title)

@@ -1,7 +1,7 @@
 // Markdown of an agent as HTML that does nothing: what it says may come from a web page or a file that wants to.
 
 import DOMPurify from 'dompurify'
-import { Marked } from 'marked'
+import { Marked, type Token } from 'marked'
 
 const marked = new Marked({ gfm: true, breaks: false })
 
@@ -30,10 +30,7 @@ export const MARKDOWN_MAX = 200_000
 
 export function html(text: string): string {
   // Raw HTML in it is shown as text, as agents mean it; an image would be fetched from wherever it says.
-  const parsed = marked.parse(text, { async: false, walkTokens: (token) => {
-    if (token.type === 'html') Object.assign(token, { type: 'text', text: escape(token.raw), escaped: true, tokens: undefined })
-    if (token.type === 'image') Object.assign(token, { type: 'link', tokens: [{ type: 'text', raw: token.text, text: token.text || token.href }] })
-  } })
+  const parsed = marked.parse(text, { async: false, walkTokens: defuse })
   return purify.sanitize(parsed, {
     ALLOWED_TAGS: TAGS,
     ALLOWED_ATTR: ATTRIBUTES,
@@ -42,8 +39,15 @@ export function html(text: string): string {
   })
 }
 
-function escape(text: string): string {
-  return text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;')
+function defuse(token: Token): void {
+  const words = (text: string) => ({ type: 'text', raw: text, text, escaped: false })
+  if (token.type === 'html') {
+    const isBlock = 'block' in token && token.block === true
+    Object.assign(token, isBlock ? { type: 'paragraph', tokens: [words(token.raw.trim())] } : words(token.raw))
+  } else if (token.type === 'image') {
+    const name: string = token.text || token.href
+    Object.assign(token, { type: 'link', tokens: [words(name)] })
+  }
 }
 
 type Highlight = (code: string, language: string) => string | null
