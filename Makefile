@@ -1,7 +1,7 @@
 # `make` prints this list. CI runs the same targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help run ui test e2e bench lint check
+.PHONY: help run ui test e2e e2e-ui bench lint check
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -11,9 +11,12 @@ run: ui ## build and start the server
 
 # The browser app, embedded into rcsd by the next `cargo build`. Needs Node; built anew only when its sources changed.
 UI := src/ui
+E2E_UI := tests/e2e/ui
 UI_SOURCES := $(shell find $(UI) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' -not -name '*.rs' -not -name page.html)
 
-ui: $(UI)/dist/embedded.in ## build the browser app
+ui: ## build the browser app
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory $(UI)/dist/embedded.in; \
+	else echo "NOT BUILT: the browser app needs Node (npm); rcsd serves a page that says so" >&2; fi
 
 $(UI)/dist/embedded.in: $(UI_SOURCES) $(UI)/node_modules/.package-lock.json
 	cd $(UI) && npm run --silent check && npm run --silent build
@@ -31,6 +34,15 @@ test: ## unit and integration tests, and the two pure floors by themselves
 e2e: ## the long runs against the real server
 	@cargo test --test it -- --list | grep -q '^kill::' || { echo "there is no kill run in tests/it" >&2; exit 1; }
 	RCS_KILLS=$${RCS_KILLS:-1000} cargo test --test it -- kill:: --nocapture
+	$(MAKE) e2e-ui
+
+# Chromium comes with the distribution, where it may be installed from here; the rest comes with npm. Pictures of every
+# screen are left in target/e2e-ui/shots.
+e2e-ui: ui
+	@command -v chromium chromium-browser google-chrome >/dev/null || test -n "$$CHROMIUM" \
+	|| { apt-get update && apt-get install -y --no-install-recommends chromium; }
+	cargo build --bin rcsd
+	cd $(E2E_UI) && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --no-audit --no-fund --loglevel=error && npx playwright test
 
 bench: ## the budgets, each beside the raw limit measured in the same run
 	cargo bench --bench budgets

@@ -68,3 +68,36 @@ fn guarded(mut response: Response, policy: &'static str) -> Response {
     headers.insert("permissions-policy", HeaderValue::from_static("camera=(), geolocation=(), microphone=()"));
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderMap;
+
+    use super::*;
+
+    fn asked(path: &str) -> Response {
+        let headers = HeaderMap::new();
+        app(&Call { method: Method::GET, path: path.into(), query: None, headers, peer: None, body: Bytes::new() }, path)
+    }
+
+    #[test]
+    fn whatever_is_served_runs_nothing_of_others_and_is_framed_by_nobody() {
+        for path in ["", "session_1", "login", "assets/gone.js", "index.html"] {
+            let response = asked(path);
+            let policy = response.headers()[header::CONTENT_SECURITY_POLICY].to_str().expect("text");
+            assert!(policy.starts_with("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{path}");
+            assert!(!policy.contains("script-src 'unsafe") && !policy.contains("http"), "{path}: {policy}");
+            assert_eq!(response.headers()[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
+        }
+    }
+
+    #[test]
+    fn a_place_in_the_app_is_a_page_and_a_file_of_an_earlier_build_is_gone() {
+        assert_eq!(asked("session_0190163d8694739b8d8a5b0e7a5f1c11").status(), StatusCode::OK);
+        let gone = if assets::ASSETS.is_empty() { StatusCode::OK } else { StatusCode::NOT_FOUND };
+        assert_eq!(asked("assets/index-00000000.js").status(), gone);
+        for asset in assets::ASSETS {
+            assert!(asset.gzip.len() < asset.plain.len() + 64 && !asset.etag.is_empty(), "{}", asset.path);
+        }
+    }
+}

@@ -5,13 +5,12 @@ import './style/shell.css'
 import './style/talk.css'
 import './style/ask.css'
 import { App } from './view/app'
-import { me, whoAmI } from './state/me'
-import { forgetOverview, watchOverview } from './state/overview'
-import { drain } from './state/outbox'
-import { theme } from './state/look'
+import { me, onLeave, whoAmI } from './state/me'
+import { forgetOverview, reach, waitingCount, watchOverview } from './state/overview'
+import { drain, outbox } from './state/outbox'
+import { drafts, theme } from './state/look'
 import { pause } from './api'
 import { place } from './state/place'
-import { waitingCount } from './state/overview'
 
 effect(() => {
   document.documentElement.dataset.theme = theme.value
@@ -43,10 +42,16 @@ async function begin(): Promise<void> {
     try {
       await whoAmI()
     } catch {
+      reach.value = 'lost'
       await pause(attempt, forever)
     }
   }
 }
+
+onLeave(() => {
+  outbox.value = []
+  drafts.value = {}
+})
 
 void begin()
 render(<App />, document.getElementById('app')!)

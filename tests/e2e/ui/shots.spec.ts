@@ -1,6 +1,7 @@
 // Pictures of every screen, for people to look at: in target/e2e-ui/shots, and nowhere in git.
 
-import { test, type Page } from '@playwright/test'
+import { AxeBuilder } from '@axe-core/playwright'
+import { expect, test, type Page } from '@playwright/test'
 import { Agent } from './agent'
 import { conversation, EDIT, machine } from './scenes'
 import { Server } from './server'
@@ -50,7 +51,11 @@ for (const scheme of ['light', 'dark'] as const) {
   test(`every screen, ${scheme}`, async ({ page }, info) => {
     await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' })
     const shot = async (name: string) => {
-      await page.waitForTimeout(500)
+      // Pictures and fonts settle; there is nothing to wait for that says so.
+      await page.waitForTimeout(400)
+      const found = await new AxeBuilder({ page }).analyze()
+      const grave = found.violations.filter((violation) => ['serious', 'critical'].includes(violation.impact ?? ''))
+      expect.soft(grave.map(({ id, nodes }) => `${name} ${id}: ${nodes.map((node) => node.html).join(' ')}`)).toEqual([])
       await page.screenshot({ path: `../../../target/e2e-ui/shots/${name}-${info.project.name}-${scheme}.png` })
     }
     await page.goto(`${server.url}/code/`)
@@ -83,6 +88,7 @@ for (const scheme of ['light', 'dark'] as const) {
     await shot('10-devices')
     await page.getByRole('button', { name: 'Menu' }).click()
     await shot('11-menu')
+    await page.keyboard.press('Escape')
   })
 }
 

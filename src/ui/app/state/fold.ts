@@ -291,6 +291,8 @@ export class Conversation {
         this.put({ ...base, key, kind: 'thinking', text: text(block.thinking), streaming: false })
       } else if (block.type === 'tool_use') {
         const tool = text(block.id)
+        const todos = record(block.input).todos
+        if (block.name === 'TodoWrite' && Array.isArray(todos)) this.tasks.value = todos.map(record)
         this.put({
           ...base,
           key: `t${tool}`,

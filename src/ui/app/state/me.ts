@@ -30,8 +30,16 @@ export async function signIn(body: { link: string } | { key: string }): Promise<
   void learnNames()
 }
 
+const leaving = new Set<() => void>()
+
+/** Called when somebody leaves by themselves: what they wrote leaves with them. */
+export function onLeave(listener: () => void): void {
+  leaving.add(listener)
+}
+
 export async function signOut(everywhere: boolean): Promise<void> {
   await (everywhere ? call('DELETE', '/devices') : call('POST', '/logout'))
+  leaving.forEach((leave) => leave())
   me.value = null
 }
 

@@ -5,10 +5,13 @@ import { signal } from '@preact/signals'
 import { Failure, call, pause, uuid } from '../api'
 import type { Decide, Winner } from '../types'
 import { kept } from './kept'
+import { me } from './me'
 
 interface Kept {
   id: string
   session: string
+  /** Whose it is: on a shared device it must not go out as somebody else's. */
+  owner: string
   at: string
   failed?: string
   /** It is durable there; kept until the conversation shows it. */
@@ -34,6 +37,8 @@ export const outbox = kept<Later[]>('outbox', [])
 /** Why nothing goes out at the moment. */
 export const stuck = signal(false)
 
+const owner = () => me.value?.owner_id ?? ''
+
 function change(id: string, to: (item: Later) => Later | null): void {
   outbox.value = outbox.value.flatMap((item) => {
     if (item.id !== id) return [item]
@@ -43,13 +48,13 @@ function change(id: string, to: (item: Later) => Later | null): void {
 }
 
 export function say(session: string, text: string): void {
-  outbox.value = [...outbox.value, { kind: 'message', id: uuid(), session, text, at: new Date().toISOString() }]
+  outbox.value = [...outbox.value, { kind: 'message', id: uuid(), owner: owner(), session, text, at: new Date().toISOString() }]
   void drain()
 }
 
 export function decide(session: string, request: string, body: Decide): void {
   const others = outbox.value.filter((item) => !(item.kind === 'decision' && item.request === request))
-  outbox.value = [...others, { kind: 'decision', id: uuid(), session, request, body, at: new Date().toISOString() }]
+  outbox.value = [...others, { kind: 'decision', id: uuid(), owner: owner(), session, request, body, at: new Date().toISOString() }]
   void drain()
 }
 
@@ -96,7 +101,7 @@ export async function drain(): Promise<void> {
   draining = true
   try {
     for (let attempt = 0; ; ) {
-      const next = outbox.value.find((item) => !item.failed && !item.done)
+      const next = outbox.value.find((item) => !item.failed && !item.done && item.owner === owner())
       if (!next) return
       try {
         await send(next)

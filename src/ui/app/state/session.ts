@@ -10,6 +10,8 @@ import { arrived, settled } from './outbox'
 const PAGE = 300
 /** Events that are held; beyond that the oldest go, and come back when somebody scrolls up to them. */
 const HELD_MAX = 6_000
+/** How long a page that nobody looks at keeps its stream. */
+const UNSEEN_MS = 30_000
 
 export class Followed {
   readonly conversation: Signal<Conversation> = signal(new Conversation())
@@ -30,6 +32,7 @@ export class Followed {
   }
 
   end(): void {
+    this.stopWatching()
     this.ended.abort()
   }
 
@@ -38,12 +41,13 @@ export class Followed {
     let begun = false
     for (let attempt = 0; !signal.aborted; attempt++) {
       try {
+        await this.untilSeen()
         if (begun) await this.catchUp()
         else await this.begin()
         begun = true
         await readStream(
           `/sessions/${this.id}/events?after=${this.after}&epoch=${this.epoch}`,
-          signal,
+          this.whileSeen(),
           () => {
             this.state.value = 'live'
             attempt = 0
@@ -66,14 +70,63 @@ export class Followed {
         if (error.kind === 'gap') {
           const { earliest = 1, latest = 0, epoch = '' } = error.problem ?? {}
           this.gap({ kind: 'gap', earliest, latest, epoch, detail: error.message })
+          if (attempt > 2) await pause(attempt, signal)
           continue
         }
       }
       if (signal.aborted) return
       this.flush()
+      // Put down because nobody looked: picked up where it was as soon as somebody does.
+      if (this.isPutDown) continue
       this.state.value = 'lost'
       await pause(attempt, signal)
     }
+  }
+
+  private isPutDown = false
+  private stopWatching: () => void = () => {}
+
+  /**
+   * Ends when nobody has looked at the page for a while. Browsers open six connections to a server without TLS, and a
+   * forgotten tab must not take one of them away from the one that somebody looks at.
+   */
+  private whileSeen(): AbortSignal {
+    this.stopWatching()
+    this.isPutDown = false
+    const link = new AbortController()
+    const end = () => link.abort()
+    let timer: ReturnType<typeof setTimeout> | undefined
+    const look = () => {
+      clearTimeout(timer)
+      if (!document.hidden) return
+      timer = setTimeout(() => {
+        this.isPutDown = true
+        end()
+      }, UNSEEN_MS)
+    }
+    this.ended.signal.addEventListener('abort', end)
+    document.addEventListener('visibilitychange', look)
+    look()
+    this.stopWatching = () => {
+      clearTimeout(timer)
+      this.ended.signal.removeEventListener('abort', end)
+      document.removeEventListener('visibilitychange', look)
+    }
+    return link.signal
+  }
+
+  private untilSeen(): Promise<void> {
+    if (!this.isPutDown || !document.hidden) return Promise.resolve()
+    return new Promise((resolve) => {
+      const look = () => {
+        if (document.hidden && !this.ended.signal.aborted) return
+        document.removeEventListener('visibilitychange', look)
+        this.ended.signal.removeEventListener('abort', look)
+        resolve()
+      }
+      document.addEventListener('visibilitychange', look)
+      this.ended.signal.addEventListener('abort', look)
+    })
   }
 
   private page(after: number, limit: number): Promise<EventPage> {

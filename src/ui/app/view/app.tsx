@@ -18,7 +18,7 @@ export function App() {
   if (me.value === undefined) {
     return (
       <main class="alone" aria-busy="true">
-        <p class="quiet">{t('home.loading')}</p>
+        <p class="quiet">{t(reach.value === 'lost' ? 'reach.lost' : 'home.loading')}</p>
       </main>
     )
   }

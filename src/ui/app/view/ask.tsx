@@ -30,11 +30,13 @@ export function Sheet({ session, conversation, canAct, isAway }: SheetProps) {
   useEffect(() => {
     if (ask) small.value = false
   }, [ask?.request])
-  if (!ask) return <div class="sr" aria-live="assertive" />
-  const what = title(ask)
+  const what = ask ? title(ask) : ''
   return (
+    <>
+      {/* Always there: what comes in together with its words is not read out. */}
+      <div class="sr" aria-live="assertive">{ask && t('ask.announce', { text: `${what} ${plain(subject(ask.tool, ask.input)).slice(0, 200)}` })}</div>
+      {ask && (
     <section class={`sheet${small.value ? ' sheet-small' : ''}`} aria-label={t('ask.title')}>
-      <div class="sr" aria-live="assertive">{t('ask.announce', { text: `${what} ${plain(subject(ask.tool, ask.input)).slice(0, 200)}` })}</div>
       <header class="sheet-head">
         <h2>{what}</h2>
         {open.length > 1 && (
@@ -48,6 +50,8 @@ export function Sheet({ session, conversation, canAct, isAway }: SheetProps) {
       </header>
       {!small.value && <Card key={ask.request} session={session} ask={ask} canAct={canAct} isAway={isAway} />}
     </section>
+      )}
+    </>
   )
 }
 

@@ -17,6 +17,7 @@ import { Composer } from './compose'
 import { confirm, prompt } from './dialog'
 import { Dot, stateWords } from './home'
 import { ItemView, LaterView } from './items'
+import { Todos } from './tool'
 
 /** So close to the end one reads along. */
 const NEAR_END = 96
@@ -34,10 +35,26 @@ export function Talk({ id }: { id: string }) {
   return (
     <div class="talk">
       <Head id={id} followed={followed} />
+      <Tasks tasks={conversation.tasks.value} />
       <Log followed={followed} />
       <Sheet session={id} conversation={conversation} canAct={canAct} isAway={session ? !session.worker.online : false} />
       {isArchived ? <p class="archived quiet">{t('session.archived')}</p> : canAct && <Composer session={id} conversation={conversation} />}
     </div>
+  )
+}
+
+/** What the agent means to do, where it keeps a list. */
+function Tasks({ tasks }: { tasks: Record<string, unknown>[] }) {
+  const done = tasks.filter((task) => task.status === 'completed').length
+  if (tasks.length === 0 || done === tasks.length) return null
+  return (
+    <details class="tasks">
+      <summary class="small">
+        {t('tasks.title', { done, n: tasks.length })}
+        <progress value={done} max={tasks.length} aria-hidden="true" />
+      </summary>
+      <Todos todos={tasks} />
+    </details>
   )
 }
 
@@ -116,6 +133,7 @@ function Log({ followed }: { followed: Followed }) {
   const items = conversation.items.value
   const later = useComputed(() => outbox.value.filter((item) => item.session === followed.id && item.kind === 'message'))
   const shown = useRef(0)
+  const top = useRef(0)
 
   const toEnd = (smooth: boolean) => {
     const calm = matchMedia('(prefers-reduced-motion: reduce)').matches
@@ -147,14 +165,22 @@ function Log({ followed }: { followed: Followed }) {
 
   const more = async () => {
     before.current = box.current?.scrollHeight ?? null
+    // The browser's own anchoring would move it a second time.
+    if (box.current) box.current.style.overflowAnchor = 'none'
     await followed.more()
+    requestAnimationFrame(() => box.current?.style.removeProperty('overflow-anchor'))
     if (followed.conversation.value === conversation) before.current = null
   }
 
   const onScroll = () => {
     const element = box.current
     if (!element) return
-    atEnd.value = element.scrollHeight - element.scrollTop - element.clientHeight < NEAR_END
+    const rest = element.scrollHeight - element.scrollTop - element.clientHeight
+    // Whoever scrolls up, by however little, wants to read there; what shrinks below them is no scrolling.
+    const isUp = element.scrollTop < top.current - 1 && rest > 2
+    top.current = element.scrollTop
+    if (isUp) atEnd.value = false
+    else if (rest < NEAR_END) atEnd.value = true
     followed.scrolledUp = !atEnd.value
     if (atEnd.value) unread.value = 0
     if (element.scrollTop < 400 && followed.hasMore.value && !followed.loadingMore.value) void more()
