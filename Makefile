@@ -29,11 +29,24 @@ test: ## unit and integration tests, and the two pure floors by themselves
 	cargo test --no-default-features --lib
 	cargo test
 
+# The proxies of ops/ as Debian packages them, unpacked here and installed nowhere.
+PROXIES := target/proxies
+PROXY_PROGRAMS := $(PROXIES)/usr/sbin/nginx $(PROXIES)/usr/bin/caddy
+
 # Kills the real server a thousand times. The number is in RCS_KILLS, the moments follow RCS_SEED (printed). The build is
-# the one of `make test`: what is killed matters, not how fast it was.
+# the one of `make test`: what is killed matters, not how fast it was. The last line runs the Durable Streams conformance
+# suite and that protocol's own client; it installs them by itself, from npm, and needs node 20 or later.
 e2e: ## the long runs against the real server
 	@cargo test --test it -- --list | grep -q '^kill::' || { echo "there is no kill run in tests/it" >&2; exit 1; }
 	RCS_KILLS=$${RCS_KILLS:-1000} cargo test --test it -- kill:: --nocapture
+	RCS_ACP_AGENTS=$${RCS_ACP_AGENTS:-100} RCS_ACP_VIEWERS=$${RCS_ACP_VIEWERS:-10} cargo test --test it -- acp:: --nocapture
+	@mkdir -p $(PROXIES) && ls $(PROXY_PROGRAMS) >/dev/null 2>&1 || \
+	{ cd $(PROXIES) && apt-get download nginx caddy && for package in *.deb; do dpkg-deb -x $$package .; done; } || true
+	@if $(PROXIES)/usr/sbin/nginx -v && $(PROXIES)/usr/bin/caddy version; \
+	then RCS_PROXIES=$(PROXIES) cargo test --test it -- proxies::; \
+	else echo "NOT CHECKED: ops/nginx and ops/caddy (their Debian packages could not be unpacked here)" >&2; fi
+	RCS_STREAM_KILLS=$${RCS_STREAM_KILLS:-100} cargo test --test it -- streams::exactly_once --nocapture
+	tests/e2e/streams/run.sh
 	$(MAKE) e2e-ui
 
 # Chromium comes with the distribution, where it may be installed from here; the rest comes with npm. Pictures of every

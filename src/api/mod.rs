@@ -12,6 +12,7 @@ use warp::{Filter as _, filters::BoxedFilter};
 use self::common::{Call, House, Response, front, reply};
 use crate::telemetry;
 
+pub mod acp;
 pub mod bridge;
 pub mod common;
 pub mod ops;
@@ -21,6 +22,7 @@ pub mod web;
 /// The rooms, by what their paths begin with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Room {
+    Acp,
     Bridge,
     Streams,
     Web,
@@ -32,6 +34,9 @@ enum Room {
 impl Room {
     fn of(call: &Call) -> Self {
         match call.segments().as_slice() {
+            // One path, two kinds of runners: each room knows its own.
+            ["v1", "environments", "bridge"] if acp::is_registration(call) => Self::Acp,
+            ["acp", ..] => Self::Acp,
             ["v1", "stream", ..] => Self::Streams,
             ["v1" | "v2", ..] | ["api", "oauth", ..] => Self::Bridge,
             ["api", "v1", ..] | ["web", ..] => Self::Web,
@@ -42,6 +47,7 @@ impl Room {
 
     const fn name(self) -> &'static str {
         match self {
+            Self::Acp => "acp",
             Self::Bridge => "bridge",
             Self::Streams => "streams",
             Self::Web => "web",
@@ -70,6 +76,7 @@ async fn answer(house: Arc<House>, call: Call, roof: Roof) -> Response {
     let span = tracing::debug_span!("request", room = room.name(), request_id = name);
     let answering = async {
         match room {
+            Room::Acp => acp::answer(house, call).await,
             Room::Bridge => bridge::answer(house, call).await,
             Room::Streams => streams::answer(house, call).await,
             Room::Web => web::answer(house, call).await,
@@ -99,6 +106,7 @@ async fn answer(house: Arc<House>, call: Call, roof: Roof) -> Response {
 fn open_socket(house: Arc<House>, call: Call, ws: warp::ws::Ws) -> Response {
     let room = Room::of(&call);
     let response = match room {
+        Room::Acp => acp::open_socket(house, call, ws),
         Room::Bridge => bridge::open_socket(house, call, ws),
         Room::Web => web::open_socket(house, call, ws),
         Room::Streams | Room::Ops | Room::Roof => reply::empty(StatusCode::NOT_FOUND),

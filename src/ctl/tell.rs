@@ -73,6 +73,10 @@ impl Teller {
             "message_received" => self.received(fields, payload),
             "message_posted" => vec![self.posted(event.sequence, fields, payload)],
             "message_delivered" => vec![Part::new(format!("delivered {}", self.prompt(fields)))],
+            // Its echo, which tells the same, is still to come.
+            "message_consumed" if fields.is_true("reported") => {
+                vec![Part::new(format!("the worker reports that it has {}", self.prompt(fields)))]
+            }
             "message_consumed" => vec![Part::new(format!("the agent took {}", self.prompt(fields)))],
             "message_cancelled" => vec![Part::new(format!("took {} back", self.prompt(fields)))],
             "permission_requested" => vec![self.asks(event.sequence, fields, payload)],
@@ -170,6 +174,10 @@ fn plain(event: &Event, fields: Fields<'_>, payload: Option<&Value>) -> Part {
     let words = match event.kind.as_str() {
         "session_created" => return created(fields),
         "session_renamed" => format!("named the session \"{}\"", fields.text("title")),
+        "session_bound" => format!("the agent has it as {}", fields.text("foreign")),
+        "turn_torn" => "the agent's line was cut in the middle of the turn: something may be missing".into(),
+        "turn_retold" if fields.shown("through") == "0" => "nothing of that turn was lost".into(),
+        "turn_retold" => "the agent tells that turn again".into(),
         "session_archived" => "archived the session".into(),
         "worker_attached" => format!("a worker took the session (epoch {})", fields.shown("epoch")),
         "worker_online" => "the worker is online".into(),

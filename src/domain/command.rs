@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     envelope::{DedupeKey, Sequence, Timestamp},
     event::{
-        Control, DeviceSignedIn, EnvironmentRegistered, Fingerprint, KeyCreated, LoginLinkCreated, MessageKind,
-        PermissionRequested, Rule, SecretDigest, SessionCreated, Status, Verdict,
+        AgentReported, Control, DeviceSignedIn, EnvironmentRegistered, Fingerprint, KeyCreated, LoginLinkCreated,
+        MessageKind, PermissionRequested, Rule, SecretDigest, SessionCreated, Status, Verdict,
     },
     id::{
         DeviceId, EnvironmentId, FileId, KeyId, MessageId, OwnerId, RequestId, SessionId, SubscriptionId,
@@ -45,6 +45,25 @@ pub enum Command {
     /// Register a runner. With `reattach`, under that old id if it is the same owner's; else under the new id in
     /// `particulars`.
     RegisterEnvironment { particulars: EnvironmentRegistered, reattach: Option<EnvironmentId> },
+    /// Register an agent behind a link, under the id in `particulars`: each registration has its own record. `linked`
+    /// are the agents that hold a line at this moment, `session` is for its first conversation.
+    RegisterAgent { particulars: EnvironmentRegistered, session: SessionId, linked: Vec<EnvironmentId> },
+    /// It holds a line now. If it is the one that was away, it goes on under the id that it had before.
+    IdentifyAgent { environment: EnvironmentId, session: SessionId, linked: Vec<EnvironmentId> },
+    /// What its link says of its program; `notice` is what is said in conversations whose turn this ends.
+    ReportAgent { report: AgentReported, payload: Bytes, notice: Bytes },
+    /// Its link is about to be told to turn to another conversation.
+    SwitchAgent { environment: EnvironmentId },
+    /// It has this conversation open, and is in it. `session` is used if its id is not known yet.
+    BindSession { environment: EnvironmentId, session: SessionId, foreign: String, payload: Bytes },
+    /// Hand it this prompt, if nobody's turn is under way.
+    BeginTurn { environment: EnvironmentId, session: SessionId, prompt: Sequence },
+    /// The agent's line was cut and is back, and the turn goes on; the payload says so.
+    TearTurn { session: SessionId, payload: Bytes },
+    /// What the agent told of a torn turn; nothing, if there was nothing to tell.
+    RetellTurn { session: SessionId, pieces: Vec<Bytes> },
+    /// The turn is over; the payload says how.
+    EndTurn { session: SessionId, payload: Bytes },
     /// It is there (its lease was renewed after a silence).
     EnvironmentSeen { environment: EnvironmentId },
     /// Its lease ran out.
@@ -280,6 +299,8 @@ pub enum Outcome {
     Device { device: DeviceId },
     /// The environment is registered under this id.
     Environment { environment: EnvironmentId, reattached: bool },
+    /// The agent goes by this id, and this is its conversation.
+    Agent { environment: EnvironmentId, session: SessionId },
     /// The session exists.
     Session { session: SessionId },
     /// The worker holds the session under this epoch.

@@ -75,6 +75,7 @@ pub(super) fn receive(
         drafts: Vec::with_capacity(messages.len()),
         asked: Vec::new(),
         settled: Vec::new(),
+        echoed: Vec::new(),
         status: None,
     };
     let (mut fresh, mut known) = (0, 0);
@@ -130,6 +131,8 @@ struct Turn<'a> {
     asked: Vec<RequestId>,
     /// Questions that this batch settled, which the world does not know either.
     settled: Vec<RequestId>,
+    /// Prompts whose echo this batch brought, or made pointless.
+    echoed: Vec<MessageId>,
     /// Where the batch leaves the status.
     status: Option<Status>,
 }
@@ -192,12 +195,15 @@ impl Turn<'_> {
     fn said(&mut self, envelope: Envelope, said: Said) {
         let Said { message, kind, ephemeral, status, mode, model, tool_results } = said;
         self.drafts.push(envelope.seal(Event::MessageReceived { message, kind, ephemeral }));
+        let over = kind == MessageKind::Result;
+        if over && self.status.unwrap_or(self.session.reported) == Status::Idle {
+            self.overtake_echoes();
+        }
         // A child names its model when it begins a turn, and echoes the prompt when the first answer is whole: until
         // then this is all that shows that it works. Without a prompt on its way it has merely come back.
         let begins = kind == MessageKind::System && model.is_some() && self.session.outbox.has_prompt();
         self.drafts.extend(session::confirmations(self.session, mode, model));
         self.status = status.or(begins.then_some(Status::Working)).or(self.status);
-        let over = kind == MessageKind::Result;
         if over || !tool_results.is_empty() {
             self.settle_answers(|tool_use| over || tool_results.iter().any(|id| id == tool_use));
         }
@@ -216,16 +222,35 @@ impl Turn<'_> {
         }
     }
 
-    /// A prompt that comes back is its own receipt: the agent has it.
+    /// A prompt that comes back is its own receipt: the agent has it. Its echo also says whether a turn begins with it,
+    /// which a report of its consumption does not: a slash command is consumed too. The report often comes first.
+    ///
+    /// An echo counts once. Workers repeat whole batches, and some echo a prompt again when its turn is over.
     fn settle_echo(&mut self, meaning: &Meaning) {
         let Meaning::Said(Said { message: Some(message), kind: MessageKind::User, status, .. }) = meaning else {
             return;
         };
-        if self.session.outbox.prompt(*message).is_some() {
-            let event = Event::MessageConsumed { session: self.session.id, message: *message };
-            self.drafts.push(self.session.draft(event));
+        let awaited = self.session.outbox.prompt(*message).is_some() || self.session.unechoed.contains(message);
+        if awaited && !self.echoed.contains(message) {
+            self.consumed(*message);
             self.status = status.or(self.status);
         }
+    }
+
+    /// A result while nothing was seen to be under way: the turn that it ends is of a prompt whose echo it overtook.
+    /// That echo, when it comes, begins nothing.
+    fn overtake_echoes(&mut self) {
+        for message in &self.session.unechoed {
+            if !self.echoed.contains(message) {
+                self.consumed(*message);
+            }
+        }
+    }
+
+    fn consumed(&mut self, message: MessageId) {
+        self.echoed.push(message);
+        let event = Event::MessageConsumed { session: self.session.id, message, reported: false };
+        self.drafts.push(self.session.draft(event));
     }
 }
 
@@ -282,7 +307,7 @@ fn receipt(session: &Session, item: &Item, stage: DeliveryStage) -> Option<Draft
             Event::MessageDelivered { session: id, message: *message }
         }
         (Item::Prompt { message, .. }, DeliveryStage::Processing | DeliveryStage::Processed) => {
-            Event::MessageConsumed { session: id, message: *message }
+            Event::MessageConsumed { session: id, message: *message, reported: true }
         }
         (Item::Answer { request, .. }, DeliveryStage::Processed) => {
             Event::PermissionDelivered { session: id, request: request.clone() }

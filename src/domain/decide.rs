@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::{
+    agent,
     command::{Command, Outcome, Refusal},
     conversation, device,
     envelope::{Actor, DedupeKey, Draft, Sequence, Timestamp},
@@ -107,6 +108,21 @@ fn consider(world: &World, context: &Context<'_>, command: Command) -> Result<De
         Command::SignOut { devices } => Ok(device::sign_out(world, &devices)),
         Command::NoteDeviceUse { device } => Ok(device::note_use(world, context, device)),
         Command::RegisterEnvironment { particulars, reattach } => environment::register(world, particulars, reattach),
+        Command::RegisterAgent { particulars, session, linked } => {
+            agent::register(world, context, particulars, session, &linked)
+        }
+        Command::IdentifyAgent { environment, session, linked } => {
+            agent::identify(world, context, environment, session, &linked)
+        }
+        Command::ReportAgent { report, payload, notice } => agent::report(world, report, payload, &notice),
+        Command::SwitchAgent { environment } => agent::switch(world, environment),
+        Command::BindSession { environment, session, foreign, payload } => {
+            agent::bind(world, environment, session, foreign, payload)
+        }
+        Command::BeginTurn { environment, session, prompt } => agent::begin_turn(world, environment, session, prompt),
+        Command::TearTurn { session, payload } => agent::tear_turn(world, session, payload),
+        Command::RetellTurn { session, pieces } => agent::retell_turn(world, session, pieces),
+        Command::EndTurn { session, payload } => agent::end_turn(world, session, payload),
         Command::EnvironmentSeen { environment } => environment::seen(world, environment),
         Command::EnvironmentLost { environment } => environment::lost(world, environment),
         Command::DeregisterEnvironment { environment } => environment::deregister(world, environment),
@@ -168,7 +184,7 @@ fn consider(world: &World, context: &Context<'_>, command: Command) -> Result<De
             subscription::release(world, context, subscription, generation)
         }
         Command::ExpireWake { subscription, generation } => {
-            subscription::expire(world, context, subscription, generation)
+            Ok(subscription::expire(world, context, subscription, generation))
         }
         Command::NoteDelivery { subscription, generation, failed } => {
             Ok(subscription::note_delivery(world, subscription, generation, failed))

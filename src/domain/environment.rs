@@ -1,12 +1,13 @@
 //! Runners: who registered from where, and whether they are there. Their work queue is in [`work`](super::work).
 
 use super::{
+    agent::{self, Agent},
     command::{Outcome, Refusal},
     decide::Decided,
     envelope::{Draft, Record, Timestamp},
     event::{EnvironmentRegistered, Event},
     id::EnvironmentId,
-    limits,
+    limits, session,
     stream::Stream,
     work::Queue,
     world::World,
@@ -23,6 +24,8 @@ pub struct Environment {
     /// It signed off; its id may be taken up again by the same owner.
     pub deregistered: bool,
     pub work: Queue,
+    /// What is known of it beside, if it is an agent behind a link.
+    pub agent: Option<Agent>,
 }
 
 pub(super) fn register(
@@ -54,12 +57,17 @@ pub(super) fn active(world: &World, id: EnvironmentId) -> Result<&Environment, R
 
 pub(super) fn seen(world: &World, id: EnvironmentId) -> Result<Decided, Refusal> {
     let found = active(world, id)?;
-    Ok(transition(id, found.online, Event::EnvironmentOnline { environment: id }))
+    let mut seen = transition(id, found.online, Event::EnvironmentOnline { environment: id });
+    // Whoever holds an agent's line holds all its conversations.
+    seen.drafts.extend(agent::sessions(world, found).filter(|one| !one.worker.online).map(session::online));
+    Ok(seen)
 }
 
 pub(super) fn lost(world: &World, id: EnvironmentId) -> Result<Decided, Refusal> {
     let found = world.environments.get(&id).ok_or(Refusal::NoEnvironment(id))?;
-    Ok(transition(id, !found.online, Event::EnvironmentOffline { environment: id }))
+    let mut lost = transition(id, !found.online, Event::EnvironmentOffline { environment: id });
+    lost.drafts.extend(agent::sessions(world, found).flat_map(session::offline));
+    Ok(lost)
 }
 
 fn transition(id: EnvironmentId, already: bool, event: Event) -> Decided {
@@ -85,15 +93,18 @@ pub(super) fn apply(world: &mut World, record: &Record) {
     let at = record.at;
     match &record.event {
         Event::EnvironmentRegistered(particulars) => {
+            // An agent is there once it holds a line, which is told by a record of its own.
+            let is_agent = particulars.worker_type == agent::WORKER_TYPE;
             world.environments.insert(
                 particulars.environment,
                 Environment {
                     particulars: particulars.clone(),
                     registered_at: at,
-                    online: true,
+                    online: !is_agent,
                     changed_at: at,
                     deregistered: false,
                     work: Queue::default(),
+                    agent: is_agent.then(|| Agent::new(record.actor)),
                 },
             );
         }
@@ -107,6 +118,9 @@ pub(super) fn apply(world: &mut World, record: &Record) {
         Event::EnvironmentOnline { environment } => {
             if let Some(found) = world.environments.get_mut(environment) {
                 found.turn(true, at);
+                if let Some(agent) = &mut found.agent {
+                    agent.identified = true;
+                }
             }
         }
         Event::EnvironmentOffline { environment } => {
@@ -118,6 +132,10 @@ pub(super) fn apply(world: &mut World, record: &Record) {
             if let Some(found) = world.environments.get_mut(environment) {
                 found.deregistered = true;
                 found.turn(false, at);
+                // Nobody can have known it, so nobody will ask for it.
+                if found.agent.as_ref().is_some_and(|agent| !agent.identified) {
+                    world.environments.remove(environment);
+                }
             }
         }
         _ => {}

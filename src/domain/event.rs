@@ -3,19 +3,26 @@
 //! An event kind is never renamed, reused or removed, and its fields only grow (new ones with a default): the journal
 //! of every earlier release must read. The foreign payload of a record lives beside its event, as bytes.
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 
 use super::{
     command::Outcome,
     envelope::{Sequence, Timestamp},
     id::{
-        DeviceId, EnvironmentId, FileId, KeyId, MessageId, OwnerId, RequestId, SessionId, SubscriptionId, UserStreamId,
-        WorkId,
+        DeviceId, EnvironmentId, FileId, KeyId, MessageId, RequestId, SessionId, SubscriptionId, UserStreamId, WorkId,
     },
     subscription::{Acked, Linked, StreamPath, SubscriptionCreated, WakeEnd},
 };
+
+mod particulars;
+mod streams;
+
+pub use self::particulars::{
+    Abilities, AgentReported, Control, DeviceSignedIn, EnvironmentRegistered, FileStored, Fingerprint, KeyCreated,
+    LoginLinkCreated, MessageKind, PermissionDecided, PermissionRequested, Role, Rule, SecretDigest, SessionCreated,
+    Status, Verdict,
+};
+pub use self::streams::{ForkPoint, Lifetime, ProducerStamp, UserAppended, UserStreamClosed, UserStreamCreated};
 
 /// One thing that happened to one stream.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -52,6 +59,13 @@ pub enum Event {
     EnvironmentOffline { environment: EnvironmentId },
     /// It signed off.
     EnvironmentDeregistered { environment: EnvironmentId },
+    /// It turned out to be an agent that was away: from now on its id stands for `by`.
+    EnvironmentSucceeded { environment: EnvironmentId, by: EnvironmentId },
+    /// An agent's link told whether its program runs and what it can; the payload is what it said.
+    AgentReported(AgentReported),
+    /// An agent's link is about to be told to turn to another conversation: which one it is in is not known until it
+    /// says so.
+    AgentSwitching { environment: EnvironmentId },
     /// There is something to do for it.
     WorkQueued { environment: EnvironmentId, work: WorkId, session: SessionId },
     /// It was handed out for the `attempt`-th time, under a lease that `acked` or `returned` ends.
@@ -74,6 +88,14 @@ pub enum Event {
     // --- session ---
     /// A conversation began.
     SessionCreated(SessionCreated),
+    /// The agent has the conversation open under this id of its own; the payload is what it said of it.
+    SessionBound { session: SessionId, foreign: String },
+    /// The line to its agent was cut in the middle of a turn: what the agent said meanwhile is not here. The payload
+    /// says so.
+    TurnTorn { session: SessionId },
+    /// The agent told that turn again: what follows stands for the pieces of this range. Zeros, if there was nothing
+    /// to tell.
+    TurnRetold { session: SessionId, from: Sequence, through: Sequence },
     /// It got a title.
     SessionRenamed { session: SessionId, title: String },
     /// It was put away: no more prompts, but late events of its worker are still kept.
@@ -99,7 +121,13 @@ pub enum Event {
     /// The message was handed to the worker's connection.
     MessageDelivered { session: SessionId, message: MessageId },
     /// The worker echoed it: the agent has it.
-    MessageConsumed { session: SessionId, message: MessageId },
+    MessageConsumed {
+        session: SessionId,
+        message: MessageId,
+        /// The worker reported it; the echo, which tells what the agent does with it, is still to come.
+        #[serde(default, skip_serializing_if = "is_false")]
+        reported: bool,
+    },
     /// It was taken back before it was delivered.
     MessageCancelled { session: SessionId, message: MessageId },
     /// Somebody asked the worker to change course.
@@ -137,12 +165,7 @@ pub enum Event {
     /// Something was written to it; the payload is what. For JSON streams, messages separated by commas.
     UserAppended(UserAppended),
     /// It was closed without anything being written.
-    UserStreamClosed {
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        producer: Option<ProducerStamp>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        stream_seq: Option<Arc<str>>,
-    },
+    UserStreamClosed(UserStreamClosed),
     /// It was deleted, or its time was over. Forks may still read from it.
     UserStreamDeleted { stream: UserStreamId, expired: bool },
     /// Nobody read from it any more, and its bytes are gone.
@@ -220,6 +243,9 @@ impl Event {
             Self::EnvironmentOnline { .. } => "environment_online",
             Self::EnvironmentOffline { .. } => "environment_offline",
             Self::EnvironmentDeregistered { .. } => "environment_deregistered",
+            Self::EnvironmentSucceeded { .. } => "environment_succeeded",
+            Self::AgentReported(_) => "agent_reported",
+            Self::AgentSwitching { .. } => "agent_switching",
             Self::WorkQueued { .. } => "work_queued",
             Self::WorkLeased { .. } => "work_leased",
             Self::WorkAcked { .. } => "work_acked",
@@ -227,6 +253,9 @@ impl Event {
             Self::WorkDone { .. } => "work_done",
             Self::WorkParked { .. } => "work_parked",
             Self::SessionCreated(_) => "session_created",
+            Self::SessionBound { .. } => "session_bound",
+            Self::TurnTorn { .. } => "turn_torn",
+            Self::TurnRetold { .. } => "turn_retold",
             Self::SessionRenamed { .. } => "session_renamed",
             Self::SessionArchived { .. } => "session_archived",
             Self::WorkerAttached { .. } => "worker_attached",
@@ -276,257 +305,7 @@ impl Event {
     }
 }
 
-/// A digest (128 bits of SHA-256) of what was asked, to tell a repeated request from another under the same key.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Fingerprint(pub [u8; 16]);
-
-/// The SHA-256 of a secret. The secret itself is never stored.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct SecretDigest(pub [u8; 32]);
-
-impl std::fmt::Debug for SecretDigest {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("SecretDigest(..)")
-    }
-}
-
-/// What a key may do; each role includes the ones below it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// Read what its owner has.
-    Viewer,
-    /// Be a runner: register environments and feed their sessions, but neither read nor steer others.
-    Runner,
-    /// Everything with what its owner has.
-    Member,
-    /// Everything with everything.
-    Admin,
-}
-
-/// See [`Event::KeyCreated`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeyCreated {
-    pub key: KeyId,
-    pub owner: OwnerId,
-    pub name: String,
-    pub role: Role,
-    pub digest: SecretDigest,
-    pub expires_at: Option<Timestamp>,
-    /// It comes from the configuration and is revoked when it is gone from there.
-    #[serde(default)]
-    pub configured: bool,
-}
-
-/// See [`Event::LoginLinkCreated`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LoginLinkCreated {
-    pub digest: SecretDigest,
-    /// For which key the browser will act.
-    pub key: KeyId,
-    pub expires_at: Timestamp,
-}
-
-/// See [`Event::DeviceSignedIn`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeviceSignedIn {
-    pub device: DeviceId,
-    /// For which key it acts.
-    pub key: KeyId,
-    pub name: String,
-    pub digest: SecretDigest,
-    /// The link that was used up for it; none where the key itself was shown.
-    pub link: Option<SecretDigest>,
-}
-
-/// See [`Event::EnvironmentRegistered`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EnvironmentRegistered {
-    pub environment: EnvironmentId,
-    pub owner: OwnerId,
-    pub machine_name: String,
-    pub directory: String,
-    pub branch: Option<String>,
-    pub git_repo_url: Option<String>,
-    pub max_sessions: u32,
-    /// What kind of runner: `claude_code`, `acp`, … as it called itself.
-    pub worker_type: String,
-}
-
-/// See [`Event::SessionCreated`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SessionCreated {
-    pub session: SessionId,
-    pub owner: OwnerId,
-    pub environment: Option<EnvironmentId>,
-    pub title: Option<String>,
-    /// Who made it, as they called themselves: `remote-control`, `api`, …
-    pub source: String,
-    /// The permission mode asked for at creation. What the worker confirmed is another event.
-    pub mode: Option<String>,
-    /// The model asked for at creation.
-    pub model: Option<String>,
-}
-
-/// What an agent is doing.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Status {
-    /// Nothing; it waits for a prompt.
-    #[default]
-    Idle,
-    /// A turn is under way.
-    Working,
-    /// It waits for a human.
-    Waiting,
-}
-
-/// What sort of message a worker sent. Enough to list and filter without reading the payload.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MessageKind {
-    /// What the agent said or did.
-    Assistant,
-    /// A prompt (echoed or typed at the terminal) or a tool's result.
-    User,
-    /// A notice of the agent program.
-    System,
-    /// A turn ended.
-    Result,
-    /// A piece of a message that is still being written.
-    Partial,
-    /// The task list.
-    Tasks,
-    /// A control message that is none of ours, kept for the audit.
-    Control,
-    /// Anything else; the payload says.
-    Other,
-}
-
-/// A change of course that may be asked of a worker. This list is the allow-list: nothing else is ever relayed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "subtype")]
-pub enum Control {
-    /// Stop the turn.
-    Interrupt,
-    /// Use this model.
-    SetModel { model: String },
-    /// Use this permission mode.
-    SetPermissionMode { mode: String },
-    /// Think at most so many tokens; `None` for the default.
-    SetMaxThinkingTokens { max_thinking_tokens: Option<u32> },
-}
-
-/// See [`Event::PermissionRequested`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PermissionRequested {
-    pub session: SessionId,
-    pub request: RequestId,
-    /// What the agent wants to use.
-    pub tool: String,
-    /// What it wants to use it on, when one line says it: a command, a path, a host.
-    pub subject: Option<String>,
-    pub tool_use: Option<String>,
-}
-
-/// See [`Event::PermissionDecided`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PermissionDecided {
-    pub session: SessionId,
-    pub request: RequestId,
-    pub verdict: Verdict,
-    /// Words for the agent, with a denial.
-    pub message: Option<String>,
-    /// Tells the same answer given again from another one.
-    pub fingerprint: Fingerprint,
-    /// The name of the rule that decided, when no person did.
-    #[serde(default)]
-    pub rule: Option<String>,
-}
-
-/// Yes or no.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    Allow,
-    Deny,
-}
-
-/// "Allow this without asking": the same tool, on the same subject where the request named one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rule {
-    /// What people see beside a decision that it made.
-    pub name: String,
-    pub tool: String,
-    /// Exact; `None` matches only requests that name no subject.
-    pub subject: Option<String>,
-}
-
-/// See [`Event::FileStored`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileStored {
-    pub file: FileId,
-    pub owner: OwnerId,
-    pub session: Option<SessionId>,
-    pub name: String,
-    pub media_type: Option<String>,
-    pub size_bytes: u64,
-}
-
-/// See [`Event::UserStreamCreated`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UserStreamCreated {
-    pub stream: UserStreamId,
-    pub owner: OwnerId,
-    pub name: Arc<str>,
-    pub content_type: Arc<str>,
-    pub lifetime: Lifetime,
-    pub fork: Option<ForkPoint>,
-}
-
-/// How long a stream lives.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Lifetime {
-    /// Until it is deleted.
-    #[default]
-    Forever,
-    /// Until nobody read from it or wrote to it for so long.
-    Sliding { seconds: u64 },
-    /// Until this moment.
-    Until { at: Timestamp },
-}
-
-/// Where a fork parts from its source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ForkPoint {
-    pub source: UserStreamId,
-    /// The last position that they share.
-    pub position: u64,
-    /// How much of the source's next append the fork begins with, as it was asked for: bytes, or messages. The part
-    /// itself is the fork's first append.
-    #[serde(default)]
-    pub part: u64,
-}
-
-/// See [`Event::UserAppended`]. Without any of these it is only counted.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UserAppended {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub producer: Option<ProducerStamp>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stream_seq: Option<Arc<str>>,
-    /// Nothing comes after it.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub closes: bool,
-}
-
-/// By whom, and the how-manieth of theirs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProducerStamp {
-    pub id: Arc<str>,
-    pub epoch: u64,
-    pub seq: u64,
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over references")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }

@@ -92,10 +92,25 @@ pub const DEVICE_IDLE_MS: u64 = 90 * 86_400_000;
 pub const OUTBOX_ITEMS_MAX: usize = 1_000;
 /// Open questions of one session. Agents ask one at a time, sub-agents several.
 pub const PERMISSIONS_OPEN_MAX: usize = 256;
+/// Conversations that one agent has at once. Each one that is followed costs a stream; people have tens.
+pub const AGENT_SESSIONS_MAX: usize = 256;
+/// Turns of one conversation that were told again, of which only the later account is told to newcomers.
+pub const TURNS_RETOLD_MAX: usize = 64;
+/// Registrations under which one agent is still found: an address kept by somebody over so many cuts goes on.
+pub const AGENT_ALIASES_MAX: usize = 16;
+/// Agents of one credential, group and name that are kept although they are away. More are ghosts.
+pub const AGENTS_AWAY_MAX: usize = 8;
+/// An agent that registered and did not come within this time never will: its client connects at once.
+pub const AGENT_IDENTIFY_MS: u64 = 60_000;
+/// An agent's own id of a conversation. UUIDs in practice.
+pub const AGENT_SESSION_ID_BYTES_MAX: usize = 512;
 /// Decided questions of one session that still answer a late or repeated decision with the winner.
 pub const PERMISSIONS_DECIDED_MAX: usize = 1_024;
 /// Standing rules of one session.
 pub const RULES_MAX: usize = 256;
+/// Prompts of one session that its worker reported as consumed and has still to echo. A REPL echoes within 100 ms, and
+/// joins what it was sent during a turn into the next one.
+pub const UNECHOED_MAX: usize = 64;
 /// A session's merged metadata.
 pub const METADATA_BYTES_MAX: usize = 256 * 1024;
 /// Finished work items remembered per environment, so that a late ack or stop is no error.
@@ -113,8 +128,8 @@ pub const WORK_QUEUED_MAX: usize = 1_000;
 /// Hand-outs of one work item before it is parked for an operator. At one per 5 s this is over a minute of refusals.
 pub const WORK_ATTEMPTS_MAX: u32 = 20;
 
-/// Streams that users made, deleted ones included until their bytes are gone. About 500 bytes each, in each of the two
-/// worlds.
+/// Streams that users made, deleted ones included until their bytes are gone. About 500 bytes each, in each of the
+/// two worlds.
 pub const USER_STREAMS_MAX: usize = 1_000_000;
 /// Producers of one stream whose repetitions are recognised. 100 bytes each.
 pub const PRODUCERS_PER_STREAM_MAX: usize = 1_024;
@@ -206,6 +221,30 @@ pub const WORKER_REPORT_WAIT_MS: u64 = 8_000;
 pub const BUSY_RETRY_MS: u64 = 100;
 /// Silence after which an event stream sends a comment. ccb gives a silent stream up after 45 s, proxies after 60 s.
 pub const SSE_KEEPALIVE_MS: u64 = 15_000;
+/// Questions that wait for one agent's link. Each viewer asks one at a time, and lists every ten seconds.
+pub const AGENT_ASKS_MAX: usize = 64;
+/// A viewer is told that an agent does not answer after so long. An agent's program takes up to 4 s to start, and loads
+/// a long conversation in 20 s.
+pub const AGENT_ASK_MS: u64 = 60_000;
+/// An agent's link that was told to turn and says nothing for so long is cut: which conversation it is in can no longer
+/// be known otherwise.
+pub const AGENT_TURN_MS: u64 = 300_000;
+/// A line whose peer may be gone is asked for a sign of life and has so long to give it.
+pub const AGENT_PROBE_MS: u64 = 3_000;
+/// A turn that was stopped and does not end is taken for over after so long: one agent never answers a second prompt.
+pub const AGENT_CANCEL_MS: u64 = 30_000;
+/// A turn whose link was cut and of which nothing was heard since is taken for over after so long: a question that was
+/// lost with the cut is given up by the link after 5 minutes, and then the agent speaks.
+pub const AGENT_SILENCE_MS: u64 = 330_000;
+/// Frames of an agent that are recorded by one command, if they are there already.
+pub const AGENT_FRAMES_MAX: usize = 64;
+/// A conversation that the agent tells from its beginning, until it is known that it told all of it. What is beyond is
+/// left out.
+pub const AGENT_HISTORY_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Viewers of one agent at once. Each is a socket and a cursor.
+pub const AGENT_VIEWERS_MAX: usize = 256;
+/// How often a group's event stream looks for what is new: its readers are programs that poll otherwise.
+pub const GROUP_EVENTS_MS: u64 = 200;
 /// Streams that the timers look at in one tick of half a second, to see whether their time is over.
 pub const EXPIRY_CHECKS_MAX: usize = 1_024;
 /// Deleted streams that the timers strike off in one tick: each is a commit or two.

@@ -3,6 +3,7 @@
 //! [`decide()`] looks at the [`World`] and turns a [`Command`] into records or a [`Refusal`]; [`apply`] folds a record
 //! into the world and cannot fail. Nothing else changes a world, so replaying the journal rebuilds it.
 
+pub mod agent;
 pub mod command;
 mod conversation;
 mod decide;

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    envelope::{Record, Sequence},
+    envelope::{Position, Record, Sequence},
     event::{Control, Event, Fingerprint},
     id::{MessageId, RequestId},
 };
@@ -14,8 +14,8 @@ use super::{
 /// One thing for the worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Item {
-    /// Something said to the agent.
-    Prompt { message: MessageId, fingerprint: Fingerprint, delivered: bool },
+    /// Something said to the agent. Its position tells which of two conversations waits longer.
+    Prompt { message: MessageId, fingerprint: Fingerprint, delivered: bool, position: Position },
     /// The answer to its question.
     Answer { request: RequestId, delivered: bool },
     /// A change of course.
@@ -110,7 +110,8 @@ impl Outbox {
     pub(super) fn apply(&mut self, record: &Record) {
         match &record.event {
             Event::MessagePosted { message, fingerprint, .. } => {
-                let item = Item::Prompt { message: *message, fingerprint: *fingerprint, delivered: false };
+                let (message, fingerprint, position) = (*message, *fingerprint, record.position);
+                let item = Item::Prompt { message, fingerprint, delivered: false, position };
                 self.items.insert(record.sequence, item);
             }
             Event::ControlRequested { request, control, .. } => {

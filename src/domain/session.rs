@@ -1,5 +1,7 @@
 //! A conversation with an agent: whose it is, where it runs, what state it is in.
 
+use std::collections::VecDeque;
+
 use serde_json::{Map, Value};
 
 use super::{
@@ -8,7 +10,7 @@ use super::{
     envelope::{Draft, Record, Sequence, Timestamp},
     environment,
     event::{Event, Rule, SessionCreated, Status},
-    id::{EnvironmentId, OwnerId, SessionId, WorkId},
+    id::{EnvironmentId, MessageId, OwnerId, SessionId, WorkId},
     limits,
     outbox::{Item, Outbox},
     permission::Permissions,
@@ -35,15 +37,33 @@ pub struct Session {
     /// What the agent is doing, as far as its worker told. An open question outranks it; see [`Session::status`].
     pub(super) reported: Status,
     pub worker: Worker,
+    /// Under which id of its own the agent has it, once it said so.
+    pub bound: Option<Bound>,
+    /// Where its last prompt was handed over: there its last turn began.
+    pub handed_over: Sequence,
+    /// Its agent's line was cut in the middle of that turn.
+    pub torn: bool,
+    /// Ranges of its stream that later records tell better.
+    pub retold: VecDeque<(Sequence, Sequence)>,
     /// The worker's merged metadata.
     pub metadata: Map<String, Value>,
     pub outbox: Outbox,
+    /// Prompts that the worker reported as consumed and did not echo yet, oldest first.
+    pub(super) unechoed: VecDeque<MessageId>,
     pub permissions: Permissions,
     pub rules: Vec<Rule>,
     /// The last record of the stream.
     pub latest: Sequence,
     /// When that was.
     pub active_at: Timestamp,
+}
+
+/// How the agent calls a conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bound {
+    pub foreign: String,
+    /// Where the record stands that holds what the agent said of it.
+    pub sequence: Sequence,
 }
 
 /// The process that runs the agent.
@@ -93,6 +113,9 @@ impl Session {
 
     pub(super) fn apply(&mut self, record: &Record) {
         let at = record.at;
+        if matches!(record.event, Event::MessageDelivered { .. }) {
+            self.handed_over = record.sequence;
+        }
         match &record.event {
             Event::SessionRenamed { title, .. } => self.title = Some(title.clone()),
             Event::SessionArchived { .. } => self.archived_at = Some(at),
@@ -104,6 +127,28 @@ impl Session {
             Event::ModeConfirmed { mode, .. } => self.mode = Some(mode.clone()),
             Event::ModelConfirmed { model, .. } => self.model = Some(model.clone()),
             Event::RuleAdded { rule, .. } => self.rules.push(rule.clone()),
+            Event::MessageConsumed { message, reported, .. } => {
+                self.outbox.apply(record);
+                self.unechoed.retain(|known| known != message);
+                if *reported {
+                    // An echo that is so late has no turn any more.
+                    if self.unechoed.len() == limits::UNECHOED_MAX {
+                        self.unechoed.pop_front();
+                    }
+                    self.unechoed.push_back(*message);
+                }
+            }
+            Event::TurnTorn { .. } => self.torn = true,
+            Event::TurnRetold { from, through, .. } => {
+                self.torn = false;
+                if self.retold.len() == limits::TURNS_RETOLD_MAX {
+                    self.retold.pop_front();
+                }
+                self.retold.extend((*through > Sequence::ZERO).then_some((*from, *through)));
+            }
+            Event::SessionBound { foreign, .. } => {
+                self.bound = Some(Bound { foreign: foreign.clone(), sequence: record.sequence });
+            }
             _ => {
                 self.outbox.apply(record);
                 self.permissions.apply(record);
@@ -232,10 +277,24 @@ pub(super) fn worker_lost(world: &World, session: SessionId) -> Result<Decided, 
     if !found.worker.online {
         return Ok(Decided::nothing(Outcome::Unchanged));
     }
+    Ok(Decided { drafts: offline(found), outcome: Outcome::Done })
+}
+
+/// The record of a worker that came.
+pub(super) fn online(found: &Session) -> Draft {
+    found.draft(Event::WorkerOnline { session: found.id })
+}
+
+/// The records of a worker that went; none if it was not there.
+pub(super) fn offline(found: &Session) -> Vec<Draft> {
+    let session = found.id;
+    if !found.worker.online {
+        return Vec::new();
+    }
     let dropped = |request| found.draft(Event::ControlDropped { session, request });
     let mut drafts = vec![found.draft(Event::WorkerOffline { session })];
     drafts.extend(found.outbox.lapsing().map(dropped));
-    Ok(Decided { drafts, outcome: Outcome::Done })
+    drafts
 }
 
 /// A worker of an older epoch was superseded; one that names none (v1) is whoever holds a token of the session. One of
@@ -308,8 +367,13 @@ pub(super) fn apply_created(world: &mut World, record: &Record) {
         model: None,
         reported: Status::Idle,
         worker: Worker::default(),
+        bound: None,
+        handed_over: Sequence::ZERO,
+        torn: false,
+        retold: VecDeque::new(),
         metadata: Map::new(),
         outbox: Outbox::default(),
+        unechoed: VecDeque::new(),
         permissions: Permissions::default(),
         rules: Vec::new(),
         latest: record.sequence,

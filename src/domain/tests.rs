@@ -1,7 +1,9 @@
 //! The core against a simple model: any commands in any order, and what must hold after each. [`stories`] has single
-//! histories that people saw go wrong elsewhere.
+//! histories that people saw go wrong elsewhere, [`turns`] what is seen of a turn.
 
+mod agents;
 mod stories;
+mod turns;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -98,6 +100,7 @@ fn registration(n: u8, of: u8, max_sessions: u32) -> EnvironmentRegistered {
         git_repo_url: None,
         max_sessions,
         worker_type: "claude_code".into(),
+        group: None,
     }
 }
 

@@ -100,7 +100,8 @@ pub(super) fn wake_worker(world: &World, context: &Context<'_>, session: Session
     let found = world.sessions.get(&session)?;
     let id = found.environment?;
     let environment = environment::active(world, id).ok()?;
-    let idle = !found.worker.online && !environment.work.holds(session, context.now);
+    // Whoever holds an agent's line looks at all that waits.
+    let idle = environment.agent.is_none() && !found.worker.online && !environment.work.holds(session, context.now);
     (idle && environment.work.items.len() < limits::WORK_QUEUED_MAX).then(|| queued(id, work, session))
 }
 

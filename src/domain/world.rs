@@ -10,7 +10,7 @@ use super::{
     envelope::{Record, Sequence, Timestamp},
     environment::Environment,
     event::{Event, FileStored, SecretDigest},
-    id::{EnvironmentId, FileId, KeyId, SessionId},
+    id::{EnvironmentId, FileId, KeyId, OwnerId, SessionId},
     key::Key,
     session::Session,
     stream::Stream,
@@ -27,6 +27,8 @@ pub struct World {
     pub(super) environments: HashMap<EnvironmentId, Environment>,
     pub(super) sessions: HashMap<SessionId, Session>,
     pub(super) files: HashMap<FileId, FileStored>,
+    /// Ids under which agents registered that turned out to be known under another one.
+    pub(super) aliases: HashMap<EnvironmentId, EnvironmentId>,
     /// Sessions with an open question, so that the list over all sessions costs what it shows.
     pub(super) asking: BTreeSet<SessionId>,
     pub(super) user_streams: UserStreams,
@@ -54,9 +56,19 @@ impl World {
         &self.devices
     }
 
+    /// Whether one of this owner's keys is good at this moment. Owners have a handful of keys.
+    pub fn has_valid_key(&self, owner: OwnerId, now: Timestamp) -> bool {
+        self.keys.values().any(|key| key.created.owner == owner && key.is_valid(now))
+    }
+
     /// An environment by id, signed-off ones included.
     pub fn environment(&self, id: EnvironmentId) -> Option<&Environment> {
         self.environments.get(&id)
+    }
+
+    /// The id that an agent goes by, if this one is from a registration under which it came back.
+    pub fn agent_id(&self, id: EnvironmentId) -> EnvironmentId {
+        self.aliases.get(&id).copied().unwrap_or(id)
     }
 
     /// All environments, in no order, signed-off ones included.
@@ -127,15 +139,26 @@ pub fn apply(world: &mut World, record: &Record) {
         | Event::EnvironmentOnline { .. }
         | Event::EnvironmentOffline { .. }
         | Event::EnvironmentDeregistered { .. } => super::environment::apply(world, record),
+        Event::EnvironmentSucceeded { .. } | Event::AgentReported(_) | Event::AgentSwitching { .. } => {
+            super::agent::apply(world, record);
+        }
         Event::WorkQueued { .. }
         | Event::WorkLeased { .. }
         | Event::WorkAcked { .. }
         | Event::WorkReturned { .. }
         | Event::WorkDone { .. }
         | Event::WorkParked { .. } => super::work::apply(world, record),
-        Event::SessionCreated(_) => super::session::apply_created(world, record),
+        Event::SessionCreated(_) => {
+            super::session::apply_created(world, record);
+            super::agent::apply(world, record);
+        }
+        Event::SessionBound { .. } | Event::SessionArchived { .. } => {
+            apply_to_session(world, record);
+            super::agent::apply(world, record);
+        }
         Event::SessionRenamed { .. }
-        | Event::SessionArchived { .. }
+        | Event::TurnTorn { .. }
+        | Event::TurnRetold { .. }
         | Event::WorkerAttached { .. }
         | Event::WorkerOnline { .. }
         | Event::WorkerOffline { .. }

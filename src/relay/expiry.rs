@@ -22,8 +22,34 @@ use crate::domain::{
 pub(super) struct Expiry {
     started_at: Timestamp,
     uses: Mutex<HashMap<UserStreamId, Use>>,
-    /// Never later than the stream's end.
-    due: Mutex<BTreeSet<(Timestamp, UserStreamId)>>,
+    due: Mutex<Due>,
+}
+
+/// When to look at which stream: never later than its end.
+#[derive(Debug, Default)]
+struct Due {
+    order: BTreeSet<(Timestamp, UserStreamId)>,
+    of: HashMap<UserStreamId, Timestamp>,
+}
+
+impl Due {
+    fn set(&mut self, id: UserStreamId, at: Timestamp) {
+        self.remove(id);
+        self.of.insert(id, at);
+        self.order.insert((at, id));
+    }
+
+    fn remove(&mut self, id: UserStreamId) {
+        if let Some(at) = self.of.remove(&id) {
+            self.order.remove(&(at, id));
+        }
+    }
+
+    fn pop(&mut self, now: Timestamp) -> Option<UserStreamId> {
+        let (_, id) = self.order.first().copied().filter(|(at, _)| *at <= now)?;
+        self.remove(id);
+        Some(id)
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -35,7 +61,12 @@ struct Use {
 impl Expiry {
     pub(super) fn of(world: &World, started_at: Timestamp) -> Self {
         let live = world.user_streams().iter().filter(|stream| stream.is_live());
-        let due = live.filter_map(|stream| Some((stream.ends_at(started_at)?, stream.id))).collect();
+        let mut due = Due::default();
+        for stream in live {
+            if let Some(end) = stream.ends_at(started_at) {
+                due.set(stream.id, end);
+            }
+        }
         Self { started_at, uses: Mutex::default(), due: Mutex::new(due) }
     }
 
@@ -48,7 +79,7 @@ impl Expiry {
                 Lifetime::Sliding { seconds } => record.at.plus_ms(seconds.saturating_mul(1_000)),
                 Lifetime::Until { at } => at,
             };
-            lock(&self.due).insert((end, created.stream));
+            lock(&self.due).set(created.stream, end);
         }
     }
 
@@ -63,11 +94,13 @@ impl Expiry {
     /// The streams to look at now, a bounded number of them.
     fn take_due(&self, now: Timestamp) -> Vec<UserStreamId> {
         let mut due = lock(&self.due);
-        let mut taken = Vec::new();
-        while taken.len() < limits::EXPIRY_CHECKS_MAX && due.first().is_some_and(|(at, _)| *at <= now) {
-            taken.extend(due.pop_first().map(|(_, id)| id));
-        }
-        taken
+        std::iter::from_fn(|| due.pop(now)).take(limits::EXPIRY_CHECKS_MAX).collect()
+    }
+
+    /// There is no such stream any more.
+    fn drop_all_of(&self, id: UserStreamId) {
+        lock(&self.uses).remove(&id);
+        lock(&self.due).remove(id);
     }
 }
 
@@ -130,7 +163,7 @@ impl Relay {
             let end =
                 self.world().user_streams().get(id).filter(|found| found.is_live()).and_then(|s| s.ends_at(used_at));
             let Some(end) = end else {
-                lock(&self.shared.expiry.uses).remove(&id);
+                self.shared.expiry.drop_all_of(id);
                 continue;
             };
             if end <= now {
@@ -138,7 +171,7 @@ impl Relay {
                 ends.spawn(async move { relay.expire(id).await });
             }
             // Looked at again: when it may be over, or to see that it is.
-            lock(&self.shared.expiry.due).insert((end.max(now.plus_ms(1)), id));
+            lock(&self.shared.expiry.due).set(id, end.max(now.plus_ms(1)));
         }
         while let Some(ended) = ends.join_next().await {
             if let Ok(Err(error)) = ended {
@@ -172,11 +205,13 @@ impl Relay {
                 return Ok(false);
             }
             *records_left = records_left.saturating_sub(self.trim(stream, through).await?);
-            if through < tail.latest {
+            // One trim is bounded, whatever it was asked for.
+            if self.stream_tail(stream)?.is_some_and(|tail| tail.earliest <= tail.latest) {
                 return Ok(false);
             }
         }
         self.submit(Actor::System, Command::ForgetUserStream { stream: id }).await?;
+        self.shared.expiry.drop_all_of(id);
         Ok(true)
     }
 }

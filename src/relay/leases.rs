@@ -89,7 +89,10 @@ impl Leases {
     pub(super) fn of(world: &World, lasting: Terms) -> Self {
         let now = Instant::now();
         let until = now + Duration::from_millis(limits::RESTART_GRACE_MS);
-        let workers = world.sessions().filter(|session| session.worker.online).map(|found| Lease::Worker(found.id));
+        // An agent's conversations come and go with its line.
+        let is_agents = |id| world.environment(id).is_some_and(|found| found.agent.is_some());
+        let workers = world.sessions().filter(|found| found.worker.online && !found.environment.is_some_and(is_agents));
+        let workers = workers.map(|found| Lease::Worker(found.id));
         let environments = world.environments().filter(|found| found.online);
         let environments = environments.map(|found| Lease::Environment(found.particulars.environment));
         let graced = workers.chain(environments).map(|lease| (lease, Term { holders: 0, until }));

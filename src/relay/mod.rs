@@ -33,6 +33,7 @@ mod hand;
 mod handover;
 mod hub;
 mod leases;
+mod links;
 pub mod replay;
 mod retention;
 mod subscription;
@@ -45,6 +46,7 @@ pub use committer::CommitReport;
 pub use connections::Connection;
 pub use expiry::InUse;
 pub use leases::{Held, Lease, Terms};
+pub use links::{Heard, Link, NoAnswer, Question, Viewing};
 pub use retention::Retention;
 pub use subscription::Subscription;
 
@@ -143,6 +145,7 @@ struct Shared {
     hubs: hub::Hubs,
     leases: leases::Leases,
     connections: connections::Connections,
+    links: links::Links,
     expiry: expiry::Expiry,
     clock: Clock,
     writer: writer::Writer,
@@ -182,6 +185,7 @@ impl Relay {
             hubs: hub::Hubs::new(Arc::clone(&reader)),
             leases,
             connections: connections::Connections::default(),
+            links: links::Links::default(),
             expiry,
             clock: options.clock,
             writer: writer::Writer::new(world, reader.tail()),

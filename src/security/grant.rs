@@ -127,33 +127,34 @@ pub fn may_run_environment(
 /// What callers without a credential may do with streams, in a namespace of their own. Nothing, unless the operator
 /// says so.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct AnonymousRights {
-    pub read: bool,
-    pub append: bool,
-    pub create: bool,
-    pub delete: bool,
-}
+pub struct AnonymousRights([bool; RIGHTS.len()]);
+
+/// The rights that can be given, as the operator writes them.
+const RIGHTS: [(&str, Grant); 4] = [
+    ("read", Grant::StreamRead),
+    ("append", Grant::StreamAppend),
+    ("create", Grant::StreamCreate),
+    ("delete", Grant::StreamDelete),
+];
 
 impl AnonymousRights {
+    fn given(self) -> impl Iterator<Item = (&'static str, Grant)> {
+        RIGHTS.into_iter().zip(self.0).filter_map(|(right, given)| given.then_some(right))
+    }
+
     /// Whether they include this grant.
-    pub const fn include(self, grant: Grant) -> bool {
-        match grant {
-            Grant::StreamRead => self.read,
-            Grant::StreamAppend => self.append,
-            Grant::StreamCreate => self.create,
-            Grant::StreamDelete => self.delete,
-            _ => false,
-        }
+    pub fn include(self, grant: Grant) -> bool {
+        self.given().any(|(_, given)| given == grant)
     }
 
     /// Whether there are none.
-    pub const fn is_empty(self) -> bool {
-        !self.read && !self.change()
+    pub fn is_empty(self) -> bool {
+        self == Self::default()
     }
 
     /// Whether they let anybody change something.
-    pub const fn change(self) -> bool {
-        self.append || self.create || self.delete
+    pub fn change(self) -> bool {
+        self.given().any(|(_, given)| given != Grant::StreamRead)
     }
 }
 
@@ -163,13 +164,9 @@ impl FromStr for AnonymousRights {
     fn from_str(text: &str) -> Result<Self, String> {
         let mut rights = Self::default();
         for word in text.split(',').map(str::trim).filter(|word| !word.is_empty()) {
-            match word {
-                "read" => rights.read = true,
-                "append" => rights.append = true,
-                "create" => rights.create = true,
-                "delete" => rights.delete = true,
-                other => return Err(format!("{other:?} is none of read, append, create, delete")),
-            }
+            let known = RIGHTS.iter().position(|(right, _)| *right == word);
+            let known = known.ok_or_else(|| format!("{word:?} is none of read, append, create, delete"))?;
+            rights.0[known] = true;
         }
         Ok(rights)
     }
@@ -177,8 +174,7 @@ impl FromStr for AnonymousRights {
 
 impl fmt::Display for AnonymousRights {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let words = [(self.read, "read"), (self.append, "append"), (self.create, "create"), (self.delete, "delete")];
-        let words: Vec<&str> = words.into_iter().filter_map(|(has, word)| has.then_some(word)).collect();
+        let words: Vec<&str> = self.given().map(|(word, _)| word).collect();
         f.write_str(if words.is_empty() { "(none)" } else { "" })?;
         f.write_str(&words.join(","))
     }
@@ -266,7 +262,7 @@ mod tests {
         assert_eq!(rights.to_string(), "read,append");
         let included: Vec<_> = GRANTS.into_iter().filter(|grant| rights.include(*grant)).collect();
         assert_eq!(included, [Grant::StreamRead, Grant::StreamAppend]);
-        assert!(rights.change() && !AnonymousRights { read: true, ..AnonymousRights::default() }.change());
+        assert!(rights.change() && !"read".parse::<AnonymousRights>().expect("a word").change());
         assert_eq!("".parse(), Ok(AnonymousRights::default()));
         assert!("read,write".parse::<AnonymousRights>().is_err());
         assert_eq!(AnonymousRights::default().to_string(), "(none)");

@@ -68,26 +68,42 @@ pub fn is_public(address: IpAddr) -> bool {
     }
 }
 
-/// All but what the registry of special-purpose addresses (RFC 6890 and its successors) sets apart.
-const fn is_public_v4(address: Ipv4Addr) -> bool {
-    !matches!(
-        address.octets(),
-        // This network, private use, shared (CGNAT), loopback, link-local with the metadata services of clouds.
-        [0 | 10 | 127, ..] | [100, 64..=127, ..] | [169, 254, ..] | [172, 16..=31, ..] | [192, 168, ..]
-            // Protocol assignments, documentation, the old 6to4 relay, benchmarks.
-            | [192, 0, 0 | 2, _] | [192, 88, 99, _] | [198, 18 | 19, ..] | [198, 51, 100, _] | [203, 0, 113, _]
-            // Multicast, reserved, broadcast.
-            | [224..=255, ..]
-    )
+/// What the registry of special-purpose IPv4 addresses (RFC 6890 and its successors) sets apart.
+const SPECIAL_V4: [(Ipv4Addr, u32); 15] = [
+    (Ipv4Addr::UNSPECIFIED, 8),           // this network
+    (Ipv4Addr::new(10, 0, 0, 0), 8),      // private
+    (Ipv4Addr::new(100, 64, 0, 0), 10),   // shared behind a carrier's translator
+    (Ipv4Addr::new(127, 0, 0, 0), 8),     // loopback
+    (Ipv4Addr::new(169, 254, 0, 0), 16),  // link-local, with the metadata services of clouds
+    (Ipv4Addr::new(172, 16, 0, 0), 12),   // private
+    (Ipv4Addr::new(192, 0, 0, 0), 24),    // protocol assignments
+    (Ipv4Addr::new(192, 0, 2, 0), 24),    // documentation
+    (Ipv4Addr::new(192, 88, 99, 0), 24),  // the old 6to4 relay
+    (Ipv4Addr::new(192, 168, 0, 0), 16),  // private
+    (Ipv4Addr::new(198, 18, 0, 0), 15),   // benchmarks
+    (Ipv4Addr::new(198, 51, 100, 0), 24), // documentation
+    (Ipv4Addr::new(203, 0, 113, 0), 24),  // documentation
+    (Ipv4Addr::new(224, 0, 0, 0), 4),     // multicast
+    (Ipv4Addr::new(240, 0, 0, 0), 4),     // reserved, broadcast
+];
+
+/// What of global unicast is no machine on the open internet.
+const SPECIAL_V6: [(Ipv6Addr, u32); 4] = [
+    (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23), // protocol assignments: Teredo, ORCHID
+    (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32), // documentation
+    (Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0), 16), // 6to4, which carries an IPv4 address
+    (Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20), // documentation
+];
+
+fn is_public_v4(address: Ipv4Addr) -> bool {
+    let within = |base: Ipv4Addr, bits: u32| (base.to_bits() ^ address.to_bits()).leading_zeros() >= bits;
+    !SPECIAL_V4.iter().any(|(base, bits)| within(*base, *bits))
 }
 
-/// Global unicast is 2000::/3; everything else is loopback, local, multicast, mapped, translated or unassigned.
-const fn is_public_v6(address: Ipv6Addr) -> bool {
-    match address.segments() {
-        // Protocol assignments with Teredo, ORCHID and the like; documentation; 6to4, which carries an IPv4 address.
-        [0x2001, 0x0000..=0x01ff, ..] | [0x2001, 0x0db8, ..] | [0x2002, ..] | [0x3fff, 0x0000..=0x0fff, ..] => false,
-        [first, ..] => first & 0xe000 == 0x2000,
-    }
+/// Global unicast is `2000::/3`; everything else is loopback, local, multicast, mapped, translated or unassigned.
+fn is_public_v6(address: Ipv6Addr) -> bool {
+    let within = |base: Ipv6Addr, bits: u32| (base.to_bits() ^ address.to_bits()).leading_zeros() >= bits;
+    within(Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3) && !SPECIAL_V6.iter().any(|(base, bits)| within(*base, *bits))
 }
 
 #[cfg(test)]

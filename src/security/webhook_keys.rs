@@ -218,7 +218,7 @@ mod tests {
         assert!(signature.starts_with("t=1763719200,kid=ds_"));
         let first = keys.published(now).remove(0);
         assert!(verifies(&first, &signature, b"{}") && !verifies(&first, &signature, b"{ }"));
-        assert_eq!(WebhookKeys::open(&path).expect("read").published(now), [first.clone()]);
+        assert_eq!(WebhookKeys::open(&path).expect("read").published(now), std::slice::from_ref(&first));
         keys.rotate(now).expect("rotated");
         for keys in [&keys, &WebhookKeys::open(&path).expect("read")] {
             let published = keys.published(now.plus_ms(1));

@@ -77,7 +77,9 @@ mod tests {
 
     fn asked(path: &str) -> Response {
         let headers = HeaderMap::new();
-        app(&Call { method: Method::GET, path: path.into(), query: None, headers, peer: None, body: Bytes::new() }, path)
+        let call =
+            Call { method: Method::GET, path: path.into(), query: None, headers, peer: None, body: Bytes::new() };
+        app(&call, path)
     }
 
     #[test]
@@ -99,5 +101,18 @@ mod tests {
         for asset in assets::ASSETS {
             assert!(asset.gzip.len() < asset.plain.len() + 64 && !asset.etag.is_empty(), "{}", asset.path);
         }
+    }
+
+    /// The sample scrolled sideways on a phone.
+    #[test]
+    fn the_sample_fits_a_phone() {
+        let sample =
+            PAGE.split_once("<pre><code>").and_then(|(_, rest)| rest.split_once("</code>")).expect("a sample").0;
+        let longest = sample.lines().map(|line| line.chars().count()).max().expect("lines");
+        // 390 px without the margins of the page (1 rem) and of the block (1 em of 0.8 rem); a character of a font of
+        // one width is 0.6 em wide.
+        assert!(longest * 77 <= (390 - 32) * 10 - 256, "{longest} characters");
+        let style = PAGE.lines().find(|line| line.trim_start().starts_with("pre {")).expect("a style");
+        assert!(style.contains("font-size: .8rem") && style.contains("white-space: pre-wrap"), "{style}");
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Foreign payloads are kept as their bytes and peeked at, never re-serialised. May know ids and limits, nothing else.
 
+pub mod acp;
 pub mod bridge;
 pub mod streams;
 pub mod web;

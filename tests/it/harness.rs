@@ -18,6 +18,8 @@ pub(crate) struct Server {
     /// The port stays the same over restarts, so that clients find their way back.
     port: u16,
     environment: Vec<(String, String)>,
+    /// Where its log goes; nowhere special if not set.
+    pub log: Option<PathBuf>,
     _directory: Option<TempDir>,
 }
 
@@ -43,6 +45,7 @@ impl Server {
             url: format!("http://127.0.0.1:{port}"),
             port,
             environment,
+            log: None,
             _directory: Some(directory),
         };
         server.launch();
@@ -67,7 +70,9 @@ impl Server {
             .envs(self.environment.iter().map(|(k, v)| (k, v)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::inherit());
+            .stderr(self.log.as_ref().map_or_else(Stdio::inherit, |path| {
+                std::fs::File::options().create(true).append(true).open(path).expect("a log").into()
+            }));
         let mut child = command.spawn().expect("rcsd starts");
         let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
         let started = Instant::now();
@@ -128,7 +133,7 @@ impl Drop for Server {
     }
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("bound").port()
 }

@@ -2,13 +2,16 @@
 //!
 //! `tidy` finds a file that is not listed here. Low tests stand before high ones.
 
+mod acp;
 mod backup;
 mod bridge;
 mod ctl;
 mod harness;
 mod kill;
 mod metrics;
+mod proxies;
 mod retention;
+mod secrecy;
 mod streams;
 mod tidy;
 mod web;

@@ -92,6 +92,7 @@ fn particulars(
         git_repo_url: git_repo_url.map(|url| named("git_repo_url", url)).transpose()?,
         max_sessions: max_sessions.unwrap_or(1),
         worker_type: named("worker_type", worker_type.unwrap_or_else(|| WORKER_TYPE_DEFAULT.into()))?,
+        group: None,
     })
 }
 

@@ -34,6 +34,7 @@ const KEEPALIVE: &[u8] = b": keepalive\n\n";
 /// ccb comes back by itself; others are told when.
 const GOODBYE: &[u8] = b"retry: 1000\n: the server is shutting down\n\n";
 const TROUBLE: &[u8] = b"retry: 1000\n: the stream broke; connect again\n\n";
+const ORPHANED: &[u8] = b": the keys of the session's owner were revoked\n\n";
 const OVER: &[u8] = b": the session is archived\n\n";
 /// ccb sends both when it resumes.
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -140,10 +141,15 @@ impl Feed for Follow {
                 biased;
                 () = self.connection.replaced() => return None,
                 _ = self.closing.wait_for(|closing| *closing) => Err(RelayError::Closing),
-                next = self.outflow.next() => next,
-                () = sleep(self.keepalive) => return Some(Bytes::from_static(KEEPALIVE)),
+                next = self.outflow.next() => next.map(Some),
+                () = sleep(self.keepalive) => Ok(None),
             };
-            if let Err(error) = self.draw_ready(next, &mut piece).await {
+            let drawn = match next {
+                Ok(None) => return Some(self.keep_alive()),
+                Ok(Some(first)) => self.draw_ready(first, &mut piece).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = drawn {
                 self.end(&error, &mut piece);
             }
         }
@@ -152,9 +158,18 @@ impl Feed for Follow {
 }
 
 impl Follow {
+    /// What is said into a silence. A worker that nobody answers for any more is told when it comes back.
+    fn keep_alive(&mut self) -> Bytes {
+        if self.house.is_answered_for(self.session) {
+            return Bytes::from_static(KEEPALIVE);
+        }
+        self.state = State::Ended;
+        Bytes::from_static(ORPHANED)
+    }
+
     /// Draws this item and those that are ready behind it.
-    async fn draw_ready(&mut self, first: Result<Outgoing, RelayError>, piece: &mut Vec<u8>) -> Result<(), RelayError> {
-        let mut next = Some(first?);
+    async fn draw_ready(&mut self, first: Outgoing, piece: &mut Vec<u8>) -> Result<(), RelayError> {
+        let mut next = Some(first);
         while let Some(outgoing) = next.take() {
             let (sequence, is_control) = (outgoing.sequence, outgoing.is_control);
             if is_control {

@@ -2,10 +2,14 @@
 
 use bytes::Bytes;
 use http::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::bench::{ALICE, Bench, Stream, count, said, wire, worker};
-use crate::domain::{Actor, Command, event::Control, limits};
+use crate::domain::{
+    Actor, Command,
+    event::{Control, Status},
+    limits,
+};
 
 /// A frame for each kind of item, as the client parses it.
 #[tokio::test]
@@ -253,4 +257,49 @@ async fn a_silent_stream_shows_that_it_lives_and_a_closing_server_says_when_to_c
     assert_eq!(stream.frame().await, None);
     let later = bench.get(&worker(session, "/events/stream"), &jwt).await;
     assert_eq!(later.status, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+/// A terminal on v2 reports a prompt as processed 2 ms before it echoes it, and reports nothing of its status but that
+/// it is idle at the start: the session showed idle during the whole turn. It reports a slash command as processed too,
+/// and nothing is under way then.
+#[tokio::test]
+async fn a_terminal_that_reports_a_prompt_before_it_echoes_it_is_seen_to_work() {
+    let bench = Bench::open().await;
+    let session = bench.session().await;
+    let (jwt, _) = bench.bridge(session).await;
+    let status = || bench.house.relay.world().session(session).expect("there").status();
+    let report = async |updates: Value| {
+        wire(
+            bench
+                .post(&worker(session, "/events/delivery"), &jwt, json!({"worker_epoch": 1, "updates": updates}))
+                .await,
+        );
+    };
+    let send = async |events: Value| {
+        wire(bench.post(&worker(session, "/events"), &jwt, json!({"worker_epoch": 1, "events": events})).await);
+    };
+    let echo = |message: &str, content: &str| {
+        json!({"payload": {"type": "user", "uuid": message, "session_id": "x", "parent_tool_use_id": null,
+            "message": {"role": "user", "content": content}}})
+    };
+    let result = |uuid: &str| json!({"payload": {"type": "result_success", "subtype": "success", "uuid": uuid}});
+    wire(bench.send("PUT", &worker(session, ""), &jwt, &json!({"worker_epoch": 1, "worker_status": "idle"})).await);
+
+    let message = bench.prompt(session, 1, &json!("Please fix the login bug.")).await.to_string();
+    report(json!([{"event_id": message, "status": "received"}])).await;
+    report(json!([{"event_id": message, "status": "processed"}])).await;
+    assert_eq!(status(), Status::Idle, "consumed is not yet a turn");
+    send(json!([echo(&message, "Please fix the login bug.")])).await;
+    assert_eq!(status(), Status::Working);
+    send(json!([result("aaaaaaaa-0000-4000-8000-000000000011"), {"payload": said("done", 1)}])).await;
+    assert_eq!(status(), Status::Idle);
+    // Some echo a prompt with a file a second time when its turn is over.
+    send(json!([echo(&message, "Please fix the login bug.")])).await;
+    assert_eq!(status(), Status::Idle);
+
+    let slash = bench.prompt(session, 2, &json!("/cost")).await.to_string();
+    report(json!([{"event_id": slash, "status": "received"}, {"event_id": slash, "status": "processed"}])).await;
+    send(json!([result("aaaaaaaa-0000-4000-8000-000000000012")])).await;
+    send(json!([echo(&slash, "/cost"), {"payload": said("$0.01", 2)}])).await;
+    assert_eq!(status(), Status::Idle, "a slash command is no turn");
 }

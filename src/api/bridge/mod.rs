@@ -36,6 +36,8 @@ mod ingress_tests;
 mod runner_tests;
 #[cfg(test)]
 mod socket_tests;
+#[cfg(test)]
+mod trust_tests;
 
 pub use endpoint::{Endpoint, Needs, NoRoute};
 pub use error::Failure;

@@ -51,7 +51,7 @@ const FORBIDDEN: Goodbye = Goodbye { code: code::FORBIDDEN, reason: "this creden
 pub(super) fn open(house: Arc<House>, call: &Call, ws: warp::ws::Ws, session: SessionId) -> Response {
     let admitted = match house.identify(call) {
         // Will never be good again: told by a code, because every HTTP status means "try again" to this client.
-        Err(Unknown::Key(Rejected::Revoked { .. } | Rejected::Expired { .. })) => Err(FORBIDDEN),
+        Err(Unknown::Orphaned | Unknown::Key(Rejected::Revoked { .. } | Rejected::Expired { .. })) => Err(FORBIDDEN),
         // May be good in a moment: the operator adds the key, or the rate passes.
         Err(unknown) => return Failure::from(unknown).into_response(),
         Ok(principal) => admit(&house, principal, session),
@@ -188,7 +188,7 @@ impl Line<'_> {
         self.heard_at = Instant::now();
         match frame {
             Ok(Frame::Alive) => Ok(()),
-            Ok(Frame::Binary) => Err(Some(BINARY)),
+            Ok(Frame::Binary(_)) => Err(Some(BINARY)),
             Ok(Frame::Text(text)) => {
                 let received = receive_frame(self.house, self.principal, self.session, &text).await;
                 received.map_err(|error| Some(trouble(self.session, &error)))
@@ -210,6 +210,9 @@ impl Line<'_> {
         let unanswered = self.pinged_at.is_some_and(|pinged_at| self.heard_at < pinged_at);
         if unanswered && self.heard_at.elapsed() > self.house.settings.ws_idle {
             return Err(Some(SILENT));
+        }
+        if !self.house.is_answered_for(self.session) {
+            return Err(Some(FORBIDDEN));
         }
         self.house.relay.announce(Lease::Worker(self.session)).await;
         self.write(KEEP_ALIVE.to_owned(), socket).await?;

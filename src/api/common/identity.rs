@@ -26,6 +26,9 @@ pub enum Unknown {
     /// A browser that was signed out, or not used for long.
     #[error("you are not signed in here any more: sign in again")]
     SignedOut,
+    /// The server signed this token, and nobody answers for what it opens any more.
+    #[error("the last API key of this token's owner was revoked or ran out: register again with one that is valid")]
+    Orphaned,
     /// Too many bad credentials came from this address: 429.
     #[error(transparent)]
     Throttled(#[from] RetryAfter),
@@ -48,10 +51,20 @@ impl House {
         Ok(match TokenKind::of(token) {
             TokenKind::Worker => {
                 let claims = verify_worker(&self.signing, token, now)?;
+                self.answered_for(self.owner_of(claims.session))?;
                 Principal::Worker { session: claims.session, epoch: Some(claims.epoch) }
             }
-            TokenKind::Session => Principal::Worker { session: verify_session(&self.signing, token)?, epoch: None },
-            TokenKind::Environment => Principal::Environment(verify_environment(&self.signing, token)?),
+            TokenKind::Session => {
+                let session = verify_session(&self.signing, token)?;
+                self.answered_for(self.owner_of(session))?;
+                Principal::Worker { session, epoch: None }
+            }
+            TokenKind::Environment => {
+                let environment = verify_environment(&self.signing, token)?;
+                let owner = self.relay.world().environment(environment).map(|found| found.particulars.owner);
+                self.answered_for(owner)?;
+                Principal::Environment(environment)
+            }
             // It opens one wake and says nothing about who shows it.
             TokenKind::Wake => return Err(TokenError::Invalid(TokenKind::Wake).into()),
             TokenKind::ApiKey => {
@@ -79,6 +92,21 @@ impl House {
         let (now, world) = (self.relay.now(), self.relay.world());
         world.key(key).is_some_and(|key| key.is_valid(now))
             && device.is_none_or(|device| world.devices().get(device).is_some_and(|found| found.is_valid(now)))
+    }
+
+    /// Signed tokens are good as long as a key of their owner's is: taking away somebody's last key ends their runners
+    /// and workers too. What has no owner is not there, which is told further on.
+    fn answered_for(&self, owner: Option<OwnerId>) -> Result<(), Unknown> {
+        let world = self.relay.world();
+        match owner {
+            Some(owner) if !world.has_valid_key(owner, self.relay.now()) => Err(Unknown::Orphaned),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether somebody answers for this session still: asked now and then of connections that stay open.
+    pub fn is_answered_for(&self, session: SessionId) -> bool {
+        self.answered_for(self.owner_of(session)).is_ok()
     }
 
     /// Whether the principal may do this to a session. A session that is not theirs is reported as one that is not

@@ -1,6 +1,7 @@
 //! What rooms share: the call, the reply, streams, sockets, and the house they all stand in.
 
 pub mod call;
+pub mod credential;
 pub mod front;
 pub mod house;
 pub mod identity;

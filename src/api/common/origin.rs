@@ -88,8 +88,8 @@ impl Origin {
             Self::Absent if site.is_some_and(|site| !matches!(site, "same-origin" | "none")) => foreign("another site"),
             Self::Absent => match how {
                 CookieUse::Read => Ok(()),
-                // Browsers name no origin when a page reads from its own; a header of its own does, since a foreign page
-                // could not add one without being asked first.
+                // Browsers name no origin when a page reads from its own. A header of ours says it as well: a foreign
+                // page cannot add one without its browser asking first.
                 CookieUse::Follow if site == Some("same-origin") || call.headers.contains_key(APP_HEADER) => {
                     known_host(settings, call)
                 }
@@ -124,8 +124,8 @@ pub fn acts(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
-/// Whether the name under which we were called is one of ours. A foreign name that somebody's DNS points here would make
-/// their pages ours; addresses and names without a domain cannot be pointed anywhere by others.
+/// Whether the name under which we were called is one of ours. A foreign name that somebody's DNS points here would
+/// make their pages ours; addresses and names without a domain cannot be pointed anywhere by others.
 fn known_host(settings: &Settings, call: &Call) -> Result<(), ForeignOrigin> {
     let authority = call.header(header::HOST).unwrap_or_default();
     let is_address = authority.parse::<std::net::SocketAddr>().is_ok()

@@ -152,6 +152,10 @@ impl Outbound {
     }
 
     /// The same with another way to look names up.
+    ///
+    /// # Panics
+    ///
+    /// If the TLS library has no cipher suites for its own versions.
     pub fn with_lookup(private: PrivateTargets, lookup: Lookup) -> Self {
         let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         let tls = ClientConfig::builder_with_provider(Arc::new(default_provider()))

@@ -4,12 +4,12 @@
 
 use std::io::Write as _;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, value::RawValue};
 
 use super::stream::single_line;
 use crate::{
     domain::{Actor, Event, Record},
-    wire::web::Author,
+    wire::web::{AuditRecord, Author},
 };
 
 /// Members of events that are ours alone: digests, which would let a reader test guesses.
@@ -54,7 +54,7 @@ fn data(event: &Event, out: &mut Vec<u8>) {
 }
 
 /// An event's own fields, without those that are ours alone.
-pub fn fields(event: &Event) -> Map<String, Value> {
+fn fields(event: &Event) -> Map<String, Value> {
     let Ok(Value::Object(outer)) = serde_json::to_value(event) else { return Map::new() };
     let Some(Value::Object(mut fields)) = outer.into_iter().next().map(|(_, fields)| fields) else { return Map::new() };
     for name in WITHHELD {
@@ -83,5 +83,25 @@ pub const fn author(actor: Actor) -> Author {
         Actor::Anonymous => Author::Anonymous,
         Actor::Woken(id) => Author::Woken(id),
         Actor::Device(id) => Author::Device(id),
+    }
+}
+
+/// The payload as it came, if it is JSON: chunks of files are not.
+pub fn payload(record: &Record) -> Option<Box<RawValue>> {
+    let text = std::str::from_utf8(&record.payload).ok()?;
+    RawValue::from_string(text.to_owned()).ok()
+}
+
+/// The record for an audit: who did what to which stream, without what was said.
+pub fn audit(record: &Record) -> AuditRecord {
+    AuditRecord {
+        position: record.position.0,
+        stream: record.stream.to_string(),
+        sequence: record.sequence.0,
+        at: record.at.to_string(),
+        kind: record.event.kind().to_owned(),
+        by: author(record.actor),
+        data: fields(&record.event),
+        payload_bytes: record.payload.len() as u64,
     }
 }

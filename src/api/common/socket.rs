@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, time::Duration};
 
+use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::time::timeout;
 use warp::ws::{Message, WebSocket};
@@ -16,8 +17,8 @@ const WRITE_MAX: Duration = Duration::from_secs(30);
 #[derive(Debug, PartialEq, Eq)]
 pub enum Frame {
     Text(String),
-    /// No room takes binary frames; they are told apart so that a room can say so.
-    Binary,
+    /// Most rooms take no binary frames; they are told apart so that a room can say so.
+    Binary(Bytes),
     /// A sign of life that needs no answer from the room.
     Alive,
 }
@@ -35,12 +36,14 @@ pub enum Gone {
 
 /// Close codes that rooms use (RFC 6455 section 7.4.1, and the private range).
 pub mod code {
+    pub const NORMAL: u16 = 1000;
     pub const GOING_AWAY: u16 = 1001;
     pub const UNSUPPORTED: u16 = 1003;
     pub const TOO_LARGE: u16 = 1009;
     pub const REPLACED: u16 = 4000;
     pub const SESSION_GONE: u16 = 4001;
     pub const FORBIDDEN: u16 = 4003;
+    pub const AGENT_GONE: u16 = 4004;
 }
 
 /// An open socket.
@@ -81,7 +84,7 @@ impl Socket {
             Some(Ok(message)) if message.as_bytes().len() > limits::SOCKET_MESSAGE_BYTES_MAX => Err(Gone::TooLarge),
             Some(Ok(message)) => Ok(match message.to_str() {
                 Ok(text) => Frame::Text(text.to_owned()),
-                Err(()) if message.is_binary() => Frame::Binary,
+                Err(()) if message.is_binary() => Frame::Binary(message.into_bytes()),
                 Err(()) => Frame::Alive,
             }),
             Some(Err(error)) => Err(gone(&error)),

@@ -68,9 +68,14 @@ pub async fn answer(house: Arc<House>, call: Call) -> Response {
     response
 }
 
-/// Why the caller may not, if so. A scraper on the same machine needs no key.
+/// Headers by which a proxy says that it speaks for somebody.
+const FORWARDED: [&str; 3] = ["x-forwarded-for", "forwarded", "via"];
+
+/// Why the caller may not, if so. A scraper on the same machine needs no key. A proxy on the same machine is none: whom
+/// it speaks for may be anybody, and its word on who that is may not be believed.
 fn refuse(house: &House, call: &Call, needed: Grant) -> Option<Response> {
-    if call.peer.is_some_and(|peer| peer.to_canonical().is_loopback()) {
+    let is_forwarded = FORWARDED.iter().any(|name| call.headers.contains_key(*name));
+    if !is_forwarded && call.peer.is_some_and(|peer| peer.to_canonical().is_loopback()) {
         return None;
     }
     let allowed = |principal: &Principal| grant::holds(principal, needed);
@@ -207,6 +212,19 @@ mod tests {
             assert_eq!(get(&house, "/metrics", peer, token).await.0, expected, "{peer} {token}");
         }
         assert_eq!(get(&house, "/metrics", "127.0.0.1", "").await.1, "rcs_sessions 1\n");
+        for name in FORWARDED {
+            let headers = [(name.parse().expect("a name"), header::HeaderValue::from_static("127.0.0.1"))];
+            let call = Call {
+                method: Method::GET,
+                path: "/metrics".into(),
+                query: None,
+                headers: headers.into_iter().collect(),
+                peer: "127.0.0.1".parse().ok(),
+                body: Bytes::new(),
+            };
+            let refused = answer(Arc::clone(&house), call).await.status();
+            assert_eq!(refused, StatusCode::UNAUTHORIZED, "a proxy on this machine speaks for anybody ({name})");
+        }
         assert_eq!(get(&house, "/health/more", "127.0.0.1", "").await.0, 404);
     }
 

@@ -98,7 +98,7 @@ enum Step {
 
 impl Feed for Live {
     async fn next(&mut self) -> Option<Bytes> {
-        if self.ended || Instant::now() >= self.until || !self.may_go_on() {
+        if self.ended || *self.closing.borrow() || Instant::now() >= self.until || !self.may_go_on() {
             return None;
         }
         match self.step() {

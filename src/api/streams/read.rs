@@ -169,7 +169,7 @@ fn dress(caller: &Caller<'_>, source: &Source, slice: &Slice, response: &mut Res
 /// The cursor to answer with.
 pub(super) fn cursor(house: &House, shown: Option<u64>) -> String {
     // Any number will do to tell readers apart.
-    let dice = house.fresh().map_or(0, |id| id.as_u128() as u64);
+    let dice = house.fresh().map_or(0, |id| id.as_u64_pair().1);
     streams::cursor(house.relay.now().0, shown, dice).to_string()
 }
 

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use uuid::Uuid;
 
 use super::{caller::Caller, error::Failure};
 use crate::{
@@ -70,7 +71,7 @@ pub(super) struct Run {
 impl Run {
     fn of_user(stream: UserStreamId, after: u64, through: u64, epoch: Epoch) -> Self {
         // A stream's first record says that it was made.
-        Self { stream: Stream::User(stream), after, through, first: 2, life: life(stream.uuid().as_u128(), epoch) }
+        Self { stream: Stream::User(stream), after, through, first: 2, life: life(stream.uuid(), epoch) }
     }
 
     pub(super) const fn sequence(&self, position: u64) -> Sequence {
@@ -83,26 +84,26 @@ impl Run {
 }
 
 /// What tells lives apart: 53 bits of the id, and of the numbering that a restore changes.
-fn life(id: u128, epoch: Epoch) -> u64 {
-    let folded = ((id >> 64) as u64) ^ (id as u64) ^ epoch.0.rotate_left(32);
+fn life(id: Uuid, epoch: Epoch) -> u64 {
+    let (high, low) = id.as_u64_pair();
+    let folded = high ^ low ^ epoch.0.rotate_left(32);
     folded.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 11
 }
 
-/// The offset of a position of a user's stream.
-pub(super) fn offset(house: &House, stream: UserStreamId, position: u64) -> Offset {
+/// The offset of a position of a user's stream that parts from its source at `base`.
+pub(super) fn offset(house: &House, stream: UserStreamId, base: u64, position: u64) -> Offset {
     let epoch = house.relay.epoch();
-    let world = house.relay.world();
-    let found = world.user_streams().get(stream);
-    if found.is_some_and(|found| position > found.base()) {
-        return Offset::new(position, life(stream.uuid().as_u128(), epoch));
+    if position > base {
+        return Offset::new(position, life(stream.uuid(), epoch));
     }
+    let world = house.relay.world();
     let owning = world.user_streams().segments(stream).into_iter().find(|run| run.after < position);
-    owning.map_or(Offset::START, |run| Offset::new(position, life(run.stream.uuid().as_u128(), epoch)))
+    owning.map_or(Offset::START, |run| Offset::new(position, life(run.stream.uuid(), epoch)))
 }
 
 /// The offset of a position of a session.
 pub(super) fn session_offset(house: &House, session: SessionId, position: u64) -> Offset {
-    Offset::new(position, life(session.uuid().as_u128(), house.relay.epoch()))
+    Offset::new(position, life(session.uuid(), house.relay.epoch()))
 }
 
 /// Looks at the stream that has this name. One whose time is over is ended first.
@@ -159,7 +160,7 @@ impl Source {
     pub(super) fn session(house: &House, session: SessionId) -> Result<Self, Failure> {
         let stream = Stream::Session(session);
         let ends = house.relay.stream_tail(stream)?.ok_or(Failure::NotFound)?;
-        let life = life(session.uuid().as_u128(), house.relay.epoch());
+        let life = life(session.uuid(), house.relay.epoch());
         Ok(Self {
             runs: vec![Run { stream, after: 0, through: u64::MAX, first: 1, life }],
             content_type: Arc::from("application/json"),

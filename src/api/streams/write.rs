@@ -29,9 +29,9 @@ pub(super) async fn append(caller: &Caller<'_>, stream: &str) -> Result<Response
     let closes = says_true(call, name::CLOSED);
     let (producer, stream_seq) = (producer(call)?, stream_seq(call)?);
     let given = content_type(call)?;
-    let (id, format, type_matches) = look(caller, caller.namespace()?, stream, |_, found| {
+    let (id, base, format, type_matches) = look(caller, caller.namespace()?, stream, |_, found| {
         let type_matches = given.is_some_and(|given| same_content_type(&found.content_type, given));
-        (found.id, Format::of(&found.content_type), type_matches)
+        (found.id, found.base(), Format::of(&found.content_type), type_matches)
     })
     .await?;
     let (payload, count) = match (call.body.is_empty(), format) {
@@ -49,7 +49,7 @@ pub(super) async fn append(caller: &Caller<'_>, stream: &str) -> Result<Response
     let append = UserAppend { stream: id, payload, type_matches, producer, stream_seq, closes };
     let outcome = match caller.house.relay.submit(caller.actor(), Command::AppendUserStream(append)).await {
         Err(RelayError::Refused(Refusal::Stream(StreamRefusal::Closed { tail }))) => {
-            return Err(Failure::Closed(offset(caller.house, id, tail)));
+            return Err(Failure::Closed(offset(caller.house, id, base, tail)));
         }
         other => other?,
     };
@@ -57,7 +57,7 @@ pub(super) async fn append(caller: &Caller<'_>, stream: &str) -> Result<Response
     // The protocol tells a producer what is new from what it repeated.
     let fresh = done.producer.is_some() && !done.known && writes;
     let mut response = reply::empty(if fresh { StatusCode::OK } else { StatusCode::NO_CONTENT });
-    put(&mut response, name::NEXT_OFFSET, &offset(caller.house, id, done.tail).to_string());
+    put(&mut response, name::NEXT_OFFSET, &offset(caller.house, id, base, done.tail).to_string());
     put_true(&mut response, name::CLOSED, done.closed);
     if let Some((epoch, seq)) = done.producer {
         put(&mut response, name::PRODUCER_EPOCH, &epoch.to_string());
@@ -106,16 +106,19 @@ pub(super) async fn create(caller: &Caller<'_>, stream: &str) -> Result<Response
     let Outcome::UserStream { stream: id, created, tail, closed } = outcome else {
         return Err(Failure::unexpected(&outcome));
     };
-    let content_type = house.relay.world().user_streams().get(id).map(|found| Arc::clone(&found.content_type));
+    let (base, content_type) = {
+        let world = house.relay.world();
+        // It may have been deleted since.
+        let found = world.user_streams().get(id).ok_or(Failure::NotFound)?;
+        (found.base(), Arc::clone(&found.content_type))
+    };
     let mut response = reply::empty(if created { StatusCode::CREATED } else { StatusCode::OK });
     if created {
         let location = format!("{}{}", house.settings.base_url, call.path);
         put(&mut response, header::LOCATION.as_str(), &location);
     }
-    if let Some(content_type) = content_type {
-        put(&mut response, header::CONTENT_TYPE.as_str(), &content_type);
-    }
-    put(&mut response, name::NEXT_OFFSET, &offset(house, id, tail).to_string());
+    put(&mut response, header::CONTENT_TYPE.as_str(), &content_type);
+    put(&mut response, name::NEXT_OFFSET, &offset(house, id, base, tail).to_string());
     put_true(&mut response, name::CLOSED, closed);
     Ok(response)
 }

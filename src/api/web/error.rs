@@ -236,8 +236,9 @@ impl Failure {
             | Refusal::NoSubscription(_) => ProblemKind::NotFound,
             Refusal::NoLoginLink => ProblemKind::Unauthenticated,
             Refusal::Archived(_) => ProblemKind::Archived,
-            // Subscriptions have a room of their own; nothing here asks for them.
-            Refusal::SubscriptionDiffers { .. }
+            // The room of streams has its own errors; nothing here asks for streams and subscriptions.
+            Refusal::Stream(_)
+            | Refusal::SubscriptionDiffers { .. }
             | Refusal::WrongDelivery { .. }
             | Refusal::OwnWakeStream
             | Refusal::AlreadyClaimed { .. }
@@ -250,8 +251,6 @@ impl Failure {
             Refusal::WorkerOffline(_) => ProblemKind::WorkerOffline,
             Refusal::KeyReused { .. } => ProblemKind::KeyReused,
             Refusal::Full { .. } => ProblemKind::Full,
-            // The room of streams has its own errors; this one never asks for them.
-            Refusal::Stream(_) => ProblemKind::Conflict,
         };
         Self::new(kind, refusal.to_string())
     }

@@ -91,8 +91,14 @@ pub(super) async fn rotate_signing(caller: &Caller<'_>) -> Result<Response, Fail
         let reason = format!("must be at most {} seconds", limits::SIGNING_OVERLAP_SECONDS_MAX);
         return Err(Failure::field("overlap", &reason));
     }
-    let (signing, now) = (Arc::clone(&caller.house.signing), caller.house.relay.now());
-    let rotating = tokio::task::spawn_blocking(move || signing.rotate(now, Duration::from_secs(seconds)));
+    let (signing, webhooks) = (Arc::clone(&caller.house.signing), Arc::clone(&caller.house.webhook_keys));
+    let now = caller.house.relay.now();
+    let rotating = tokio::task::spawn_blocking(move || {
+        // The key of notifications goes with it: whoever could read one file could read the other. Its public half
+        // stays published for as long as receivers may need it, whatever the overlap.
+        webhooks.rotate(now)?;
+        signing.rotate(now, Duration::from_secs(seconds))
+    });
     let failed = |error: &dyn std::fmt::Display| {
         tracing::error!(%error, "the signing key was not rotated");
         Failure::new(ProblemKind::Internal, "the signing key was not rotated; look at the server's log")

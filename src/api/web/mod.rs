@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderName, Method, StatusCode, header};
+use http::{Method, StatusCode, header};
 use warp::Reply as _;
 
 use self::{
@@ -19,8 +19,10 @@ use self::{
 };
 use super::common::{
     Call, House, Response,
+    credential::{Credential, NoCredential},
+    identity::Unknown,
     origin::{self, CookieUse, Origin, Pages},
-    reply,
+    render, reply,
 };
 use crate::security::{Principal, grant};
 
@@ -43,7 +45,6 @@ mod overview;
 mod page;
 pub mod peer;
 mod permissions;
-mod render;
 mod sessions;
 mod socket;
 mod status;
@@ -92,10 +93,15 @@ fn upgrade(house: &Arc<House>, call: &Call, ws: warp::ws::Ws, path: &[&str]) -> 
     let Endpoint::OpenSocket(session) = endpoint else {
         return Err(Failure::absent(format_args!("socket under {}", call.path)));
     };
-    let credential = socket::Credential::of(call)?;
-    let principal = match &credential.token {
-        Some(token) => house.identify_token(token)?,
-        None => devices::identify(house, call, &Origin::of(&house.settings, call), CookieUse::Act)?,
+    let (principal, credential) = match Credential::of(call) {
+        Ok(credential) => (house.identify_token(&credential.token)?, Some(credential)),
+        Err(NoCredential::Missing) if devices::cookie(call).is_some() => {
+            (devices::identify(house, call, &Origin::of(&house.settings, call), CookieUse::Act)?, None)
+        }
+        Err(NoCredential::Missing) => return Err(Unknown::Missing.into()),
+        Err(error @ NoCredential::Malformed) => {
+            return Err(Failure::field("Sec-WebSocket-Protocol", &error.to_string()));
+        }
     };
     let caller = Caller { house, call, principal };
     allow(&caller, endpoint.needs())?;
@@ -103,8 +109,8 @@ fn upgrade(house: &Arc<House>, call: &Call, ws: warp::ws::Ws, path: &[&str]) -> 
     let (house, principal) = (Arc::clone(house), caller.principal.clone());
     let mut response =
         ws.on_upgrade(move |open| socket::follow(house, principal, session, subscription, open)).into_response();
-    if let Some(protocol) = credential.protocol {
-        response.headers_mut().insert(HeaderName::from_static("sec-websocket-protocol"), protocol);
+    if let Some(credential) = credential {
+        credential.echo(&mut response);
     }
     Ok(response)
 }

@@ -3,55 +3,17 @@
 
 use std::{sync::Arc, time::Instant};
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use http::HeaderValue;
-
-use super::{devices, error::Failure, events::Reader, render};
+use super::{events::Reader, render};
 use crate::{
     api::common::{
-        Call, House,
-        identity::Unknown,
+        House,
         socket::{Frame, Gone, Socket, code},
         stream::note_lag,
     },
     domain::{Record, SessionId},
     relay::{RelayError, Subscription},
     security::Principal,
-    wire::web::SOCKET_AUTH_PREFIX,
 };
-
-/// The subprotocol to offer beside the credential, so that the credential need not be echoed.
-const PLAIN_PROTOCOL: &str = "rcs.v1";
-
-/// What a socket is opened with: a header, or for browsers a subprotocol.
-pub(super) struct Credential {
-    /// None: whatever cookie there is.
-    pub(super) token: Option<String>,
-    /// What to echo: a client that offered subprotocols hangs up unless one of them is chosen.
-    pub(super) protocol: Option<HeaderValue>,
-}
-
-impl Credential {
-    pub(super) fn of(call: &Call) -> Result<Self, Failure> {
-        let offered = call.header("sec-websocket-protocol").unwrap_or_default();
-        let offered: Vec<&str> = offered.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
-        let secret = offered.iter().find_map(|name| Some((*name, name.strip_prefix(SOCKET_AUTH_PREFIX)?)));
-        let chosen = offered.iter().copied().find(|name| *name == PLAIN_PROTOCOL);
-        let protocol = chosen.or(secret.map(|(name, _)| name)).and_then(|name| HeaderValue::from_str(name).ok());
-        let token = match (call.bearer().or_else(|| call.header("x-api-key")), secret) {
-            (Some(token), _) => Some(token.to_owned()),
-            (None, Some((_, encoded))) => {
-                let bytes = URL_SAFE_NO_PAD.decode(encoded.trim_end_matches('=')).ok();
-                let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
-                let reason = "must carry the base64url form of an API key after `rcs.auth.`";
-                Some(text.ok_or_else(|| Failure::field("Sec-WebSocket-Protocol", reason))?)
-            }
-            (None, None) if devices::cookie(call).is_some() => None,
-            (None, None) => return Err(Unknown::Missing.into()),
-        };
-        Ok(Self { token, protocol })
-    }
-}
 
 /// Why a socket ends: a code and a few words.
 type Farewell = (u16, &'static str);
@@ -101,7 +63,7 @@ async fn run(reader: &Reader, subscription: &mut Subscription, socket: &mut Sock
             }
             Happened::Next(Err(error)) => return farewell(reader, socket, &error).await,
             Happened::Heard(Ok(Frame::Text(_) | Frame::Alive)) => heard = Instant::now(),
-            Happened::Heard(Ok(Frame::Binary)) => {
+            Happened::Heard(Ok(Frame::Binary(_))) => {
                 return Ok((code::UNSUPPORTED, "this socket takes no binary frames"));
             }
             Happened::Heard(Err(Gone::TooLarge)) => return Ok((code::TOO_LARGE, "the frame is too large")),

@@ -231,15 +231,10 @@ pub(in super::super) fn release(
     Ok(Decided { drafts, outcome: Outcome::Done })
 }
 
-pub(in super::super) fn expire(
-    world: &World,
-    context: &Context<'_>,
-    id: SubscriptionId,
-    generation: u64,
-) -> Result<Decided, Refusal> {
-    let Ok(found) = fenced(world, id, generation) else { return Ok(Decided::nothing(Outcome::Unchanged)) };
+pub(in super::super) fn expire(world: &World, context: &Context<'_>, id: SubscriptionId, generation: u64) -> Decided {
+    let Ok(found) = fenced(world, id, generation) else { return Decided::nothing(Outcome::Unchanged) };
     let Some(path) = found.pending(world) else {
-        return Ok(Decided::one(ended(found, WakeEnd::Expired, None), Outcome::Done));
+        return Decided::one(ended(found, WakeEnd::Expired, None), Outcome::Done);
     };
     let scheduled = found.retry.map(|retry| retry.at).filter(|at| *at > context.now);
     let again_at = scheduled.or_else(|| rest(found, context.now));
@@ -247,7 +242,7 @@ pub(in super::super) fn expire(
     if again_at.is_none() {
         announce(world, context.now, found, path, &mut drafts);
     }
-    Ok(Decided { drafts, outcome: Outcome::Done })
+    Decided { drafts, outcome: Outcome::Done }
 }
 
 /// How long a webhook rests that took its wakes and let their leases run out: the first time it is woken again at once,

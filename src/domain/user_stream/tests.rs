@@ -151,7 +151,7 @@ struct Model {
     closed: bool,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 enum Step {
     Create { name: u8, content: bool, closed: bool },
     Fork { name: u8, source: u8, back: u64 },
@@ -204,7 +204,7 @@ fn take(bench: &mut Bench, models: &mut HashMap<UserStreamId, Model>, step: Step
             }
         }
         Step::Append { name, producer, body, closes } => {
-            let Some(id) = bench.named(name).map(|found| found.id) else { return };
+            let Some(id) = bench.named(name).filter(|found| found.is_live()).map(|found| found.id) else { return };
             let model = models.get_mut(&id).expect("known");
             let payload = Bytes::from(vec![body]);
             let before = model.producers.clone();
@@ -217,7 +217,9 @@ fn take(bench: &mut Bench, models: &mut HashMap<UserStreamId, Model>, step: Step
                 append.producer = producer.map(|(who, epoch, seq)| stamp(who, epoch, seq));
                 append.closes = closes;
             });
-            let Ok(done) = outcome else { return };
+            let Ok(done) = outcome else {
+                return assert!(!known, "what was accepted once is accepted again: {outcome:?}");
+            };
             assert_eq!(done.known, known, "a repetition is recognised, and nothing else is one");
             if !known {
                 assert!(!model.closed, "a closed stream takes nothing");
@@ -235,7 +237,7 @@ fn take(bench: &mut Bench, models: &mut HashMap<UserStreamId, Model>, step: Step
             assert_eq!(done.tail, model.data.len() as u64, "positions are dense");
         }
         Step::Close { name } => {
-            let Some(id) = bench.named(name).map(|found| found.id) else { return };
+            let Some(id) = bench.named(name).filter(|found| found.is_live()).map(|found| found.id) else { return };
             let closed = bench.append(name, |append| {
                 append.payload = Bytes::new();
                 append.closes = true;
@@ -288,6 +290,9 @@ proptest! {
                 let model = &models[&stream.id];
                 prop_assert_eq!(&bench.read(stream.id), &model.data);
                 prop_assert_eq!(stream.closed.is_some(), model.closed);
+                let named = bench.world.user_streams().named(stream.owner, &stream.name);
+                prop_assert_eq!(named.map(|named| named.id), Some(stream.id), "whoever is there is found by name");
+                prop_assert!(bench.world.user_streams().garbage().all(|garbage| garbage != stream.id));
             }
         }
         prop_assert_eq!(&bench.restarted(), &bench.world, "what start-up reads is enough");

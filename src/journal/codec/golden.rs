@@ -14,9 +14,9 @@ use crate::domain::{
     WorkId,
     command::{Outcome, WorkGrant},
     event::{
-        Control, DeviceSignedIn, EnvironmentRegistered, FileStored, Fingerprint, ForkPoint, KeyCreated, Lifetime,
-        LoginLinkCreated, MessageKind, PermissionDecided, PermissionRequested, ProducerStamp, Role, Rule, SecretDigest,
-        SessionCreated, Status, UserAppended, UserStreamCreated, Verdict,
+        Abilities, AgentReported, Control, DeviceSignedIn, EnvironmentRegistered, FileStored, Fingerprint, ForkPoint,
+        KeyCreated, Lifetime, LoginLinkCreated, MessageKind, PermissionDecided, PermissionRequested, ProducerStamp,
+        Role, Rule, SecretDigest, SessionCreated, Status, UserAppended, UserStreamClosed, UserStreamCreated, Verdict,
     },
     subscription::{Acked, Delivery, Linked, StreamPath, SubscriptionCreated, WakeEnd},
 };
@@ -43,6 +43,7 @@ fn about_keys_and_environments() -> Vec<Event> {
         git_repo_url: None,
         max_sessions: 4,
         worker_type: "claude_code".into(),
+        group: None,
     };
     let grant = WorkGrant { work, session, queued_at: Timestamp(1_763_719_200_000), attempt: 2 };
     vec![
@@ -97,12 +98,38 @@ fn about_sessions() -> Vec<Event> {
         Event::MessageReceived { message: Some(message), kind: MessageKind::Assistant, ephemeral: false },
         Event::MessagePosted { session, message, fingerprint: Fingerprint([7; 16]) },
         Event::MessageDelivered { session, message },
-        Event::MessageConsumed { session, message },
+        Event::MessageConsumed { session, message, reported: false },
         Event::MessageCancelled { session, message },
         Event::ControlRequested { session, request: request(), control },
         Event::ControlDelivered { session, request: request() },
         Event::ControlAnswered { session, request: request(), ok: true },
         Event::ControlDropped { session, request: request() },
+    ]
+}
+
+/// What came with agents behind links. Behind the others: a line that is there never moves.
+fn about_agents() -> Vec<Event> {
+    let (environment, session) = (EnvironmentId::from_uuid(UUID), SessionId::from_uuid(UUID));
+    let abilities = Abilities { load: true, resume: false, list: true };
+    let registered = EnvironmentRegistered {
+        environment,
+        owner: owner(),
+        machine_name: "node".into(),
+        directory: String::new(),
+        branch: None,
+        git_repo_url: None,
+        max_sessions: 1,
+        worker_type: "acp".into(),
+        group: Some("lab".into()),
+    };
+    vec![
+        Event::EnvironmentRegistered(registered),
+        Event::EnvironmentSucceeded { environment, by: environment },
+        Event::AgentReported(AgentReported { environment, connected: true, fresh: true, abilities }),
+        Event::AgentSwitching { environment },
+        Event::SessionBound { session, foreign: "f2ebf6f0".into() },
+        Event::TurnTorn { session },
+        Event::TurnRetold { session, from: Sequence(4), through: Sequence(9) },
     ]
 }
 
@@ -159,7 +186,7 @@ fn about_user_streams() -> Vec<Event> {
         created("d", Lifetime::Until { at: Timestamp(1_863_719_200_000) }, None),
         Event::UserAppended(UserAppended::default()),
         Event::UserAppended(UserAppended { producer: producer.clone(), stream_seq: Some("0042".into()), closes: true }),
-        Event::UserStreamClosed { producer, stream_seq: None },
+        Event::UserStreamClosed(UserStreamClosed { producer, stream_seq: None }),
         Event::UserStreamDeleted { stream, expired: true },
         Event::UserStreamForgotten { stream },
     ]
@@ -254,6 +281,7 @@ pub(super) fn records() -> Vec<Record> {
         about_permissions_and_files(),
         about_user_streams(),
         about_subscriptions(),
+        about_agents(),
         about_devices(),
     ]
     .concat();

@@ -12,7 +12,6 @@ pub mod environment;
 pub mod event;
 pub mod key;
 pub mod message;
-pub mod overview;
 pub mod peer;
 pub mod permission;
 pub mod problem;
@@ -26,14 +25,13 @@ pub use environment::{Environment, EnvironmentDetail, EnvironmentStatus, Requeue
 pub use event::{Author, Event, EventPage, Gap, GapTag};
 pub use key::{CreateKey, CreatedKey, Key, KeyOwner, Role, RotateSigning, SigningRotated};
 pub use message::{FileAttachment, MessageAccepted, MessageReceipt, MessageState, PostMessage, StoredFile};
-pub use overview::Overview;
 pub use permission::{DecidePermission, DecidedPermission, Decision, Permission, PermissionState, Scope, Winner};
 pub use problem::{Problem, ProblemKind};
 pub use session::{
     Archive, ArchiveMany, ArchiveResult, ArchivedMany, CreateSession, QueuedItem, QueuedKind, RenameSession, Rule,
     Session, SessionDetail, SessionStatus, Worker,
 };
-pub use status::{Counts, ServerStatus};
+pub use status::{Counts, Overview, ServerStatus};
 
 /// The header under which a client names a command, so that repeating it does it once.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";

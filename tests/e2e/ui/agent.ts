@@ -65,7 +65,7 @@ export class Agent {
         await this.post('/events', { events })
         return
       } catch (error) {
-        if (this.ended.signal.aborted || !/fetch failed|50\d/.test(String(error))) throw error
+        if (this.ended.signal.aborted || !/fetch failed|50\d|429/.test(String(error))) throw error
         await new Promise((resolve) => setTimeout(resolve, 200))
       }
     }
@@ -121,6 +121,14 @@ export class Agent {
 
   say(text: string): Promise<void> {
     return this.events([this.message([{ type: 'text', text }])])
+  }
+
+  /** So many messages, in as few requests as the server takes. */
+  async bulk(count: number): Promise<void> {
+    for (let from = 0; from < count; from += 100) {
+      const lines = Array.from({ length: Math.min(100, count - from) }, (_, index) => `Line ${from + index}`)
+      await this.events(lines.map((text) => this.message([{ type: 'text', text }])))
+    }
   }
 
   think(text: string): Promise<void> {

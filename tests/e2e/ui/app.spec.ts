@@ -177,6 +177,18 @@ test('history comes in pages, and reading further up is not disturbed', async ({
   await expect(page.getByText('Something new at the end')).toBeInViewport()
 })
 
+test('a session of twenty thousand events opens at once', async ({ page }) => {
+  const agent = await begin('Twenty thousand')
+  await agent.bulk(20_000)
+  await signedIn(page)
+  await page.getByRole('link', { name: /Twenty thousand/ }).waitFor()
+  const began = Date.now()
+  await page.getByRole('link', { name: /Twenty thousand/ }).click()
+  await expect(page.getByText('Line 19999', { exact: true })).toBeVisible()
+  expect(Date.now() - began).toBeLessThan(2_000)
+  expect(await page.locator('.item').count()).toBeLessThan(1_000)
+})
+
 test('a permission that was raised while no browser was open is there, and is decided', async ({ page }) => {
   const agent = await begin('Deploy')
   const first = await agent.ask('Bash', { command: 'make deploy && make smoke', description: 'Deploy and look' })
@@ -447,6 +459,42 @@ test('hostile words are shown and never done', async ({ page }) => {
   expect(await page.locator('.log a').evaluateAll((links) => links.map((one) => one.getAttribute('href')))).toEqual(expect.not.arrayContaining([expect.stringContaining('javascript')]))
   expect(await page.locator('.log [style*=fixed], .log .sheet').count()).toBe(0)
   expect(elsewhere).toEqual([])
+})
+
+test('what an agent behind a link says reads the same', async ({ page }) => {
+  const agent = await begin('Behind a link')
+  await signedIn(page)
+  // The frames are recorded ones; the link itself has its tests elsewhere.
+  const frame = (update: object) => ({ type: 'session_update', payload: { sessionId: 'x', update } })
+  const chunk = (sessionUpdate: string, text: string) => frame({ sessionUpdate, content: { type: 'text', text } })
+  const call = { toolCallId: 'call_1', kind: 'execute', title: 'echo hi > made.txt', rawInput: { command: 'echo hi > made.txt' } }
+  const edit = { toolCallId: 'call_2', kind: 'edit', title: 'Write notes.md', status: 'completed', content: [{ type: 'diff', path: '/src/notes.md', oldText: 'one\n', newText: 'two\n' }] }
+  const said = [
+    ['user', chunk('user_message_chunk', 'Make a file')],
+    ['assistant', chunk('agent_thought_chunk', 'A file, then.')],
+    ['assistant', frame({ ...call, sessionUpdate: 'tool_call', status: 'in_progress', content: [] })],
+    ['assistant', frame({ toolCallId: 'call_1', sessionUpdate: 'tool_call_update', status: 'completed', content: [{ type: 'content', content: { type: 'text', text: 'made it' } }] })],
+    ['assistant', frame({ ...edit, sessionUpdate: 'tool_call' })],
+    ['assistant', chunk('agent_message_chunk', 'It is **ma')],
+    ['assistant', chunk('agent_message_chunk', 'de**.')],
+    ['result', { type: 'prompt_complete', payload: { stopReason: 'end_turn' } }],
+  ] as const
+  const by = { type: 'worker', id: agent.id }
+  const events: object[] = said.map(([kind, payload], index) => ({ sequence: index + 1, position: 1, at: '2026-01-01T00:00:00Z', kind: 'message_received', by, data: { kind, ephemeral: false, message: null }, payload }))
+  events.push({ sequence: said.length + 1, position: 1, at: '2026-01-01T00:00:00Z', kind: 'permission_requested', by, data: { request: 'perm_1', tool: 'execute', session: agent.id }, payload: { type: 'permission_request', payload: { requestId: 'perm_1', toolCall: call } } })
+  await page.route(`**/sessions/${agent.id}/events?**`, (route) => {
+    if (route.request().headers().accept?.includes('event-stream')) return route.abort()
+    return route.fulfill({ json: { events, next: events.length, latest: events.length, earliest: 1, epoch: 'x' } })
+  })
+  await open(page, agent)
+  await expect(page.locator('.bubble')).toHaveText('Make a file')
+  await expect(page.locator('.said')).toHaveText('It is made.')
+  await expect(page.locator('.streaming')).toHaveCount(0)
+  await page.getByRole('button', { name: /^execute/ }).click()
+  await expect(page.getByText('made it')).toBeVisible()
+  await page.getByRole('button', { name: /^edit/ }).click()
+  await expect(page.locator('.line-new')).toContainText('two')
+  await expect(page.getByRole('region', { name: 'The agent asks' })).toContainText('echo hi > made.txt')
 })
 
 test('everything is in Chinese for those who read it', async ({ browser }) => {

@@ -14,9 +14,9 @@ use crate::{
     domain::{
         Command, Outcome, SubscriptionId, SubscriptionName,
         limits::{self, LINKS_PER_SUBSCRIPTION_MAX},
-        subscription::{Delivery, InvalidPath, StreamPath, SubscriptionCreated, feed},
+        subscription::{Delivery, InvalidPath, Pattern, StreamPath, SubscriptionCreated, feed},
     },
-    security::fingerprint,
+    security::{fingerprint, throttle::ThrottleKind},
     wire::streams::subscription::{Kind, Streams, Wish},
 };
 
@@ -37,6 +37,8 @@ fn paths(texts: &[String]) -> Result<BTreeSet<StreamPath>, Problem> {
 }
 
 pub(super) async fn create(caller: &Caller<'_>, name: &SubscriptionName) -> Result<Response, Failure> {
+    // It may look a name up and look at all streams of its owner.
+    caller.house.throttle.check(ThrottleKind::Registration, caller.throttle_key())?;
     let owner = caller.namespace()?;
     let wish: Wish = caller.call.json().map_err(Problem::from)?;
     let streams = paths(wish.streams.as_deref().unwrap_or_default())?;
@@ -99,7 +101,7 @@ fn configuration(created: &SubscriptionCreated, streams: &BTreeSet<StreamPath>) 
         Delivery::Webhook { url } => ("webhook", url.as_str()),
         Delivery::PullWake { wake_stream } => ("pull-wake", wake_stream.as_str()),
     };
-    let pattern = created.pattern.as_ref().map(|pattern| pattern.as_str());
+    let pattern = created.pattern.as_ref().map(Pattern::as_str);
     let described = [pattern, created.description.as_deref()].map(|text| match text {
         None => vec![0],
         Some(text) => [&[1], text.as_bytes()].concat(),

@@ -1,8 +1,7 @@
 //! Calling webhooks: whoever is due, a bounded number at once, until the server closes.
 //!
 //! Everything that is due stands in the world, retries with their times as well, so a restart goes on where the last
-//! run ended. What is under way is known to this loop alone: after a crash it is due again, under the generation it
-//! had.
+//! run ended. What is under way is known to this loop alone: after a crash it is due again, under its old generation.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -206,7 +205,10 @@ fn sight(house: &House, world: &World, found: &Subscription) -> Option<Sight> {
             let sight = Sight { sessions: grants(role, Grant::SessionRead) };
             (own && grants(role, Grant::StreamRead)).then_some(sight)
         }
-        Actor::Anonymous => house.settings.streams_anonymous.read.then_some(Sight { sessions: false }),
+        Actor::Anonymous => {
+            let may = house.settings.streams_anonymous.include(Grant::StreamRead);
+            may.then_some(Sight { sessions: false })
+        }
         _ => None,
     }
 }

@@ -8,6 +8,7 @@ use crate::{
     domain::{
         Stream, SubscriptionId,
         subscription::{Delivery, Position, Progress, Subscription},
+        user_stream::UserStream,
     },
     security::{
         Secret,
@@ -68,7 +69,10 @@ pub(super) fn wake_token(house: &House, subscription: SubscriptionId, generation
 /// How clients hold a place.
 pub(super) fn offset(house: &House, feed: Option<Stream>, position: Position) -> Offset {
     match feed {
-        Some(Stream::User(id)) => source::offset(house, id, position),
+        Some(Stream::User(id)) => {
+            let base = house.relay.world().user_streams().get(id).map_or(0, UserStream::base);
+            source::offset(house, id, base, position)
+        }
         Some(Stream::Session(id)) => source::session_offset(house, id, position),
         _ => Offset::START,
     }

@@ -213,6 +213,7 @@ impl Bench {
             git_repo_url: None,
             max_sessions: 4,
             worker_type: "claude_code".into(),
+            group: None,
         };
         self.submit(Actor::System, Command::RegisterEnvironment { particulars, reattach: None }).await;
         environment

@@ -4,6 +4,7 @@
 
 import { signal, type Signal } from '@preact/signals'
 import type { Author, LogEvent, Winner } from '../types'
+import { askOf, isTheirs, stepOf, type Change, type Step } from './acp'
 
 interface Base {
   key: string
@@ -31,8 +32,9 @@ export interface Tool extends Base {
   id: string
   name: string
   input: Record<string, unknown>
-  /** While the input streams in. */
-  partial: string
+  /** What it does in a few words, where the agent says so. */
+  title: string
+  changes: Change[]
   result: { text: string; isError: boolean; images: string[] } | null
 }
 
@@ -41,7 +43,9 @@ export interface Ask extends Base {
   request: string
   tool: string
   input: Record<string, unknown>
-  suggestions: unknown[]
+  title: string
+  changes: Change[]
+  words: string
   state: 'open' | 'decided' | 'cancelled'
   winner: (Winner & { rule: string | null }) | null
 }
@@ -178,13 +182,16 @@ export class Conversation {
         return this.received(event)
       case 'permission_requested': {
         const request = record(record(event.payload).request)
+        const call = askOf(record(event.payload))
         this.put({
           ...base(`a${text(data.request)}`),
           kind: 'ask',
           request: text(data.request),
           tool: text(data.tool),
-          input: record(request.input),
-          suggestions: Array.isArray(request.permission_suggestions) ? request.permission_suggestions : [],
+          input: call ? (call.input ?? {}) : record(request.input),
+          title: call?.title ?? '',
+          changes: call?.changes ?? [],
+          words: call?.words ?? '',
           state: 'open',
           winner: null,
         })
@@ -244,6 +251,11 @@ export class Conversation {
 
   private received(event: LogEvent): void {
     const payload = record(event.payload)
+    if (isTheirs(payload)) {
+      const step = stepOf(payload)
+      if (step) this.step(event, step)
+      return
+    }
     const message = record(payload.message)
     const content = message.content ?? payload.content
     switch (event.data.kind) {
@@ -272,9 +284,62 @@ export class Conversation {
     }
   }
 
+  private last(): Signal<Item> | undefined {
+    return this.batch?.at(-1) ?? this.items.peek().at(-1)
+  }
+
+  /** What an agent behind a link did. */
+  private step(event: LogEvent, step: Step): void {
+    const base = { key: `m${event.sequence}`, at: event.at, sequence: event.sequence }
+    const before = this.last()
+    // Only what comes right behind a piece goes on with it.
+    const open = before && (before.value.kind === 'words' || before.value.kind === 'thinking') && before.value.streaming ? before : null
+    const goesOn = step.step === 'chunk' && open?.value.kind === step.kind
+    if (open && !goesOn) open.value = { ...(open.value as Words), streaming: false }
+    switch (step.step) {
+      case 'chunk':
+        if (goesOn) open.value = { ...(open.value as Words), text: (open.value as Words).text + step.text }
+        else if (step.text) this.put({ ...base, kind: step.kind, text: step.text, streaming: true })
+        return
+      case 'user': {
+        const said = before?.value
+        const isEcho = said?.kind === 'prompt' && said.text.trim() === step.text.trim()
+        if (step.text.trim() && !isEcho) {
+          this.put({ ...base, kind: 'prompt', id: null, text: step.text, images: [], by: event.by, state: 'seen' })
+        }
+        return
+      }
+      case 'call': {
+        const key = `t${step.call.id}`
+        const known = this.byKey.get(key)?.value
+        const tool: Tool =
+          known?.kind === 'tool'
+            ? known
+            : { ...base, key, kind: 'tool', id: step.call.id, name: 'other', title: '', input: {}, changes: [], result: null }
+        const { name, title, input, changes, words, state } = step.call
+        const result = state ? { text: words ?? '', isError: state === 'failed', images: [] } : tool.result
+        this.put({
+          ...tool,
+          name: name ?? tool.name,
+          title: title ?? tool.title,
+          input: input ?? tool.input,
+          changes: changes ?? tool.changes,
+          result,
+        })
+        return
+      }
+      case 'tasks':
+        this.tasks.value = step.tasks
+        return
+      case 'end':
+        if (step.error) this.notice('error', step.error, event)
+        return
+    }
+  }
+
   /** A turn that somebody stopped ends as an error; saying so twice is noise. */
   private wasInterrupted(): boolean {
-    const last = (this.batch?.at(-1) ?? this.items.value.at(-1))?.value
+    const last = this.last()?.value
     return last?.kind === 'notice' && last.what === 'interrupted'
   }
 
@@ -300,7 +365,8 @@ export class Conversation {
           id: tool,
           name: text(block.name),
           input: record(block.input),
-          partial: '',
+          title: '',
+          changes: [],
           result: this.orphans.get(tool) ?? null,
         })
       }

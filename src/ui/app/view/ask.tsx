@@ -34,7 +34,7 @@ export function Sheet({ session, conversation, canAct, isAway }: SheetProps) {
   return (
     <>
       {/* Always there: what comes in together with its words is not read out. */}
-      <div class="sr" aria-live="assertive">{ask && t('ask.announce', { text: `${what} ${plain(subject(ask.tool, ask.input)).slice(0, 200)}` })}</div>
+      <div class="sr" aria-live="assertive">{ask && t('ask.announce', { text: `${what} ${plain(ask.title || subject(ask.tool, ask.input)).slice(0, 200)}` })}</div>
       {ask && (
     <section class={`sheet${small.value ? ' sheet-small' : ''}`} aria-label={t('ask.title')}>
       <header class="sheet-head">
@@ -59,14 +59,19 @@ function title(ask: Ask): string {
   switch (ask.tool) {
     case 'Bash':
     case 'PowerShell':
+    case 'execute':
       return t('ask.command')
     case 'Edit':
     case 'MultiEdit':
     case 'NotebookEdit':
+    case 'edit':
+    case 'delete':
+    case 'move':
       return t('ask.edit')
     case 'Write':
       return t('ask.write')
     case 'WebFetch':
+    case 'fetch':
       return t('ask.fetch')
     case 'ExitPlanMode':
       return t('ask.plan')
@@ -93,7 +98,9 @@ function Card({ session, ask, canAct, isAway }: CardProps) {
   return (
     <>
       <div class="sheet-body" tabIndex={0}>
-        {questions ? null : <ToolInput name={ask.tool} input={ask.input} />}
+        {ask.title && <p class="path"><bdi>{plain(ask.title)}</bdi></p>}
+        {ask.words && <p class="asked-words"><bdi>{plain(ask.words)}</bdi></p>}
+        {questions ? null : <ToolInput name={ask.tool} input={ask.input} changes={ask.changes} />}
         {questions && canAct && !later && <Questions questions={questions} send={(answers) => send({ decision: 'allow', answers })} deny={(message) => send(denied(message))} />}
         {questions && (!canAct || later) && <Code text={JSON.stringify(ask.input, null, 2)} language="json" />}
         {!questions && hasMore(ask) && (
@@ -119,6 +126,7 @@ function hasMore(ask: Ask): boolean {
     WebFetch: ['url', 'prompt'],
     ExitPlanMode: ['plan'],
   }
+  if (ask.changes.length > 0) return Object.keys(ask.input).length > 0
   const known = drawn[ask.tool]
   return known !== undefined && Object.keys(ask.input).some((name) => !known.includes(name))
 }

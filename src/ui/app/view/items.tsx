@@ -91,7 +91,7 @@ function Thinking({ words }: { words: Words }) {
 /** A question in its place in the conversation; the sheet below is where it is answered. */
 function AskedView({ ask }: { ask: Ask }) {
   const later = outbox.value.find((item) => item.kind === 'decision' && item.request === ask.request)
-  const what = `${ask.tool} ${subject(ask.tool, ask.input)}`.trim()
+  const what = `${ask.tool} ${ask.title || subject(ask.tool, ask.input)}`.trim()
   return (
     <div class={`asked item asked-${ask.state}${ask.winner ? ` verdict-${ask.winner.verdict}` : ''}`}>
       <bdi class="asked-what">{plain(what).slice(0, 200)}</bdi>

@@ -2,6 +2,7 @@
 
 import { Bot, CircleAlert, CircleCheck, FilePen, FileText, Globe, ListTodo, LoaderCircle, Search, Terminal, Wrench } from 'lucide-preact'
 import { useSignal } from '@preact/signals'
+import type { Change } from '../state/acp'
 import type { Tool } from '../state/fold'
 import { plain } from '../text/plain'
 import { t } from '../words'
@@ -14,6 +15,7 @@ const text = (value: unknown): string => (typeof value === 'string' ? value : ''
 
 const ICONS: Record<string, typeof Wrench> = {
   Bash: Terminal, PowerShell: Terminal, Edit: FilePen, MultiEdit: FilePen, Write: FilePen, NotebookEdit: FilePen,
+  execute: Terminal, edit: FilePen, delete: FilePen, move: FilePen, read: FileText, search: Search, fetch: Globe, think: ListTodo,
   Read: FileText, Grep: Search, Glob: Search, WebSearch: Globe, WebFetch: Globe, TodoWrite: ListTodo, Task: Bot, Agent: Bot,
 }
 
@@ -40,13 +42,13 @@ export function ToolRow({ tool }: { tool: Tool }) {
       <button class="tool-head" aria-expanded={open.value} onClick={() => (open.value = !open.value)}>
         <Icon size={16} aria-hidden="true" />
         <span class="tool-name">{plain(tool.name)}</span>
-        <bdi class="tool-subject">{plain(subject(tool.name, tool.input)).split('\n')[0]}</bdi>
+        <bdi class="tool-subject">{plain(tool.title || subject(tool.name, tool.input)).split('\n')[0]}</bdi>
         {state === 'running' ? <LoaderCircle class="spin" size={16} aria-hidden="true" /> : state === 'failed' ? <CircleAlert class="bad" size={16} aria-hidden="true" /> : <CircleCheck class="good" size={16} aria-hidden="true" />}
         <span class="sr">{t(`item.${state}`)}</span>
       </button>
       {open.value && (
         <div class="tool-body">
-          <ToolInput name={tool.name} input={tool.input} />
+          <ToolInput name={tool.name} input={tool.input} changes={tool.changes} />
           {tool.result && (tool.result.text ? <Output text={tool.result.text} /> : tool.result.images.length === 0 && <p class="quiet small">{t('item.output.none')}</p>)}
           {tool.result?.images.map((source, index) => <img key={index} class="picture" src={source} alt={t('item.image', { n: index + 1 })} />)}
         </div>
@@ -63,7 +65,19 @@ function languageOf(path: string): string {
 }
 
 /** All of what goes into it, as what it is. */
-export function ToolInput({ name, input }: { name: string; input: Input }) {
+export function ToolInput({ name, input, changes = [] }: { name: string; input: Input; changes?: Change[] }) {
+  if (changes.length > 0) {
+    return (
+      <>
+        {changes.map((change, index) => (
+          <div key={index}>
+            <p class="path"><bdi>{plain(change.path)}</bdi></p>
+            <Diff before={change.before} after={change.after} />
+          </div>
+        ))}
+      </>
+    )
+  }
   const path = text(input.file_path) || text(input.notebook_path)
   const head = path && <p class="path"><bdi>{plain(path)}</bdi></p>
   switch (name) {
