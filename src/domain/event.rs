@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::{
     command::Outcome,
     envelope::{Sequence, Timestamp},
-    id::{EnvironmentId, FileId, KeyId, MessageId, RequestId, SessionId, SubscriptionId, UserStreamId, WorkId},
+    id::{
+        DeviceId, EnvironmentId, FileId, KeyId, MessageId, RequestId, SessionId, SubscriptionId, UserStreamId, WorkId,
+    },
     subscription::{Acked, Linked, StreamPath, SubscriptionCreated, WakeEnd},
 };
 
@@ -16,8 +18,9 @@ mod particulars;
 mod streams;
 
 pub use self::particulars::{
-    Abilities, AgentReported, Control, EnvironmentRegistered, FileStored, Fingerprint, KeyCreated, MessageKind,
-    PermissionDecided, PermissionRequested, Role, Rule, SecretDigest, SessionCreated, Status, Verdict,
+    Abilities, AgentReported, Control, DeviceSignedIn, EnvironmentRegistered, FileStored, Fingerprint, KeyCreated,
+    LoginLinkCreated, MessageKind, PermissionDecided, PermissionRequested, Role, Rule, SecretDigest, SessionCreated,
+    Status, Verdict,
 };
 pub use self::streams::{ForkPoint, Lifetime, ProducerStamp, UserAppended, UserStreamClosed, UserStreamCreated};
 
@@ -32,6 +35,14 @@ pub enum Event {
     KeyRevoked { key: KeyId },
     /// A key was used; recorded at most once an hour, for the operator's eyes.
     KeyUsed { key: KeyId },
+    /// A link was made that lets one browser in, once.
+    LoginLinkCreated(LoginLinkCreated),
+    /// A browser was let in.
+    DeviceSignedIn(DeviceSignedIn),
+    /// It was used; recorded at most once an hour, and what its time is counted from.
+    DeviceUsed { device: DeviceId },
+    /// It lost its power for good.
+    DeviceSignedOut { device: DeviceId },
 
     // --- ledger ---
     /// A command with an idempotency key was carried out; the same key gets this outcome again.
@@ -222,6 +233,10 @@ impl Event {
             Self::KeyCreated(_) => "key_created",
             Self::KeyRevoked { .. } => "key_revoked",
             Self::KeyUsed { .. } => "key_used",
+            Self::LoginLinkCreated(_) => "login_link_created",
+            Self::DeviceSignedIn(_) => "device_signed_in",
+            Self::DeviceUsed { .. } => "device_used",
+            Self::DeviceSignedOut { .. } => "device_signed_out",
             Self::CommandDone { .. } => "command_done",
             Self::EnvironmentRegistered(_) => "environment_registered",
             Self::EnvironmentReattached(_) => "environment_reattached",

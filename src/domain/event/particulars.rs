@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{
     envelope::Timestamp,
-    id::{EnvironmentId, FileId, KeyId, OwnerId, RequestId, SessionId},
+    id::{DeviceId, EnvironmentId, FileId, KeyId, OwnerId, RequestId, SessionId},
 };
 
 /// A digest (128 bits of SHA-256) of what was asked, to tell a repeated request from another under the same key.
@@ -51,6 +51,27 @@ pub struct KeyCreated {
     /// It comes from the configuration and is revoked when it is gone from there.
     #[serde(default)]
     pub configured: bool,
+}
+
+/// See [`Event::LoginLinkCreated`](super::Event::LoginLinkCreated).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoginLinkCreated {
+    pub digest: SecretDigest,
+    /// For which key the browser will act.
+    pub key: KeyId,
+    pub expires_at: Timestamp,
+}
+
+/// See [`Event::DeviceSignedIn`](super::Event::DeviceSignedIn).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceSignedIn {
+    pub device: DeviceId,
+    /// For which key it acts.
+    pub key: KeyId,
+    pub name: String,
+    pub digest: SecretDigest,
+    /// The link that was used up for it; none where the key itself was shown.
+    pub link: Option<SecretDigest>,
 }
 
 /// See [`Event::EnvironmentRegistered`](super::Event::EnvironmentRegistered).

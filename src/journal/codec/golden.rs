@@ -10,12 +10,13 @@ use uuid::Uuid;
 
 use super::*;
 use crate::domain::{
-    EnvironmentId, FileId, KeyId, MessageId, OwnerId, RequestId, SessionId, SubscriptionId, UserStreamId, WorkId,
+    DeviceId, EnvironmentId, FileId, KeyId, MessageId, OwnerId, RequestId, SessionId, SubscriptionId, UserStreamId,
+    WorkId,
     command::{Outcome, WorkGrant},
     event::{
-        Abilities, AgentReported, Control, EnvironmentRegistered, FileStored, Fingerprint, ForkPoint, KeyCreated,
-        Lifetime, MessageKind, PermissionDecided, PermissionRequested, ProducerStamp, Role, Rule, SecretDigest,
-        SessionCreated, Status, UserAppended, UserStreamClosed, UserStreamCreated, Verdict,
+        Abilities, AgentReported, Control, DeviceSignedIn, EnvironmentRegistered, FileStored, Fingerprint, ForkPoint,
+        KeyCreated, Lifetime, LoginLinkCreated, MessageKind, PermissionDecided, PermissionRequested, ProducerStamp,
+        Role, Rule, SecretDigest, SessionCreated, Status, UserAppended, UserStreamClosed, UserStreamCreated, Verdict,
     },
     subscription::{Acked, Delivery, Linked, StreamPath, SubscriptionCreated, WakeEnd},
 };
@@ -240,6 +241,23 @@ fn about_subscriptions() -> Vec<Event> {
     ]
 }
 
+fn about_devices() -> Vec<Event> {
+    let (key, device) = (KeyId::from_uuid(UUID), DeviceId::from_uuid(UUID));
+    let digest = SecretDigest([0xcd; 32]);
+    vec![
+        Event::LoginLinkCreated(LoginLinkCreated { digest, key, expires_at: Timestamp(1_763_719_200_000) }),
+        Event::DeviceSignedIn(DeviceSignedIn {
+            device,
+            key,
+            name: "Safari, iPhone".into(),
+            digest: SecretDigest([0xef; 32]),
+            link: Some(digest),
+        }),
+        Event::DeviceUsed { device },
+        Event::DeviceSignedOut { device },
+    ]
+}
+
 /// A record of every kind; streams, actors, keys and payloads take turns.
 pub(super) fn records() -> Vec<Record> {
     let streams = [
@@ -264,6 +282,7 @@ pub(super) fn records() -> Vec<Record> {
         about_user_streams(),
         about_subscriptions(),
         about_agents(),
+        about_devices(),
     ]
     .concat();
     let turn = |index: usize| Record {
