@@ -153,6 +153,10 @@ export class Followed {
     this.after = events.at(-1)?.sequence ?? tail.latest
     const asked = await this.askedBefore(from)
     this.take(events, asked)
+    // Where every word is an event, a page of them is one paragraph.
+    for (let pages = 0; pages < 8 && this.hasMore.value && this.conversation.value.items.value.length < 20; pages++) {
+      await this.more()
+    }
   }
 
   private async askedBefore(from: number): Promise<LogEvent[]> {
