@@ -187,8 +187,20 @@ async fn the_load_generator_measures_and_leaves_nothing_open() {
     let server = Server::start();
     let admin = server.admin_key();
     let data = server.data.clone();
-    let small =
-        ["--seconds", "1", "--connections", "2", "--subscribers", "3", "--history", "1500", "--disk", text(&data)];
+    let small = [
+        "--seconds",
+        "1",
+        "--connections",
+        "2",
+        "--subscribers",
+        "3",
+        "--history",
+        "1500",
+        "--stream",
+        "1",
+        "--disk",
+        text(&data),
+    ];
     let mut arguments = vec!["--json", "bench"];
     arguments.extend(small);
     let rows = lines(&done(&server, &admin, &arguments));
@@ -197,6 +209,11 @@ async fn the_load_generator_measures_and_leaves_nothing_open() {
         "queued work to a waiting poll",
         "append seen by every follower",
         "history in pages, events",
+        "append to a server that does nothing",
+        "append to a stream over HTTP",
+        "the same bytes over loopback, MB",
+        "catch-up with a stream, MB",
+        "append to a stream seen by every reader",
     ] {
         let row = rows.iter().find(|row| row["what"] == what).unwrap_or_else(|| panic!("{what}: {rows:#?}"));
         assert_eq!(row["failures"], 0, "{row}");
@@ -204,4 +221,30 @@ async fn the_load_generator_measures_and_leaves_nothing_open() {
     }
     assert!(done(&server, &admin, &["session", "list"]).contains("there are no such sessions"));
     assert!(done(&server, &admin, &["env", "list"]).lines().all(|line| !line.contains("online")));
+}
+
+#[test]
+fn a_rival_has_a_row_beside_each_of_ours_and_keeps_nothing() {
+    let server = Server::start();
+    let other = Server::start_with(&[("RCS_STREAMS_ANONYMOUS", "read,append,create,delete")]);
+    let (admin, rival) = (server.admin_key(), format!("other={}", other.url));
+    let arguments =
+        ["--json", "bench", "--only", "streams", "--seconds", "1", "--connections", "2", "--subscribers", "3"];
+    let data = server.data.clone();
+    let arguments = [&arguments[..], &["--stream", "1", "--disk", text(&data), "--rival", &rival]].concat();
+    let rows = lines(&done(&server, &admin, &arguments));
+    for (what, by) in [
+        ("append to a stream over HTTP", "per_second"),
+        ("catch-up with a stream, MB", "per_second"),
+        ("append to a stream seen by every reader", "p99"),
+    ] {
+        let both: Vec<_> = rows.iter().filter(|row| row["what"] == what).collect();
+        assert_eq!(both.len(), 2, "{what}: {rows:#?}");
+        assert!(both[0].get("rival").is_none(), "{}", both[0]);
+        assert_eq!((&both[1]["rival"]["name"], &both[1]["rival"]["by"]), (&"other".into(), &by.into()), "{}", both[1]);
+        assert!(both[1]["rival"]["ours_times"].as_f64().is_some_and(|times| times > 0.0), "{}", both[1]);
+        assert_eq!(both[1]["failures"], 0, "{}", both[1]);
+    }
+    let (code, _, errors) = rcsctl(&["bench", "--rival", "nonsense"], Some((&server.url, &admin)));
+    assert!(code == Some(2) && errors.contains("NAME=URL"), "{code:?} {errors}");
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{house::House, http::Connection, report::Report, samples::Samples};
+use super::{house::House, http::Connection, report::Report, samples::Samples, target::Ask};
 use crate::{
     ctl::CtlError,
     domain::{EnvironmentId, SessionId, WorkId},
@@ -47,7 +47,7 @@ async fn rounds(house: &mut House<'_>, runner: &Registered, report: &mut Report)
     let environment = runner.environment_id;
     let bearer = format!("Bearer {}", runner.environment_secret);
     let path = format!("/v1/environments/{environment}/work/poll");
-    let poll = house.target.request_as(&bearer, "GET", &path, "application/json", "");
+    let poll = house.target.bytes(&Ask { bearer: Some(&bearer), ..Ask::new("GET", &path) });
     let create = format!("{{\"title\":\"rcsctl bench\",\"environment_id\":\"{environment}\"}}");
     let mut connection = house.target.connect().await?;
     let mut times = Samples::default();

@@ -1,4 +1,4 @@
-//! From an append to each of many followers of the same session.
+//! From an append to each of many followers of the same session, or of the same stream.
 //!
 //! The time runs from before the append is sent until the follower has read it, so it holds the commit, and the reading
 //! of all followers by one client on the same machine.
@@ -14,10 +14,12 @@ use std::{
 use tokio::{task::JoinSet, time::timeout};
 
 use super::{
-    house::{House, MARK, Template},
+    house::House,
     http::{Connection, find},
+    load::{MARK, Template},
     report::Report,
     samples::Samples,
+    target::Target,
 };
 use crate::ctl::CtlError;
 
@@ -25,6 +27,14 @@ use crate::ctl::CtlError;
 const PER_SECOND: u64 = 50;
 /// What did not arrive so long after the last append is lost.
 const LAST_MAX: Duration = Duration::from_secs(10);
+
+/// What came of it.
+#[derive(Debug)]
+pub(crate) struct Spread {
+    pub(crate) times: Samples,
+    pub(crate) failures: u64,
+    pub(crate) elapsed: Duration,
+}
 
 pub(crate) async fn measure(
     house: &mut House<'_>,
@@ -34,21 +44,36 @@ pub(crate) async fn measure(
 ) -> Result<(), CtlError> {
     let session = house.session().await?;
     let latest = house.latest(session).await?;
+    let request = house.target.follow(&format!("/api/v1/sessions/{session}/events?after={latest}"));
+    let template = Template::messages(house.target, session, 1)?;
+    let spread = spread(house.target, &request, template, subscribers, duration).await?;
+    let arrived = spread.times.len() as u64;
+    let row = report.add("append seen by every follower", subscribers, arrived, spread.elapsed, spread.times);
+    row.failures = spread.failures;
+    Ok(())
+}
+
+/// Opens so many followers with this request and appends at an even pace.
+pub(crate) async fn spread(
+    target: &Target,
+    request: &[u8],
+    mut template: Template,
+    subscribers: usize,
+    duration: Duration,
+) -> Result<Spread, CtlError> {
     let appends = usize::try_from(duration.as_secs() * PER_SECOND).unwrap_or(usize::MAX);
     let sent: Arc<Vec<AtomicU64>> = Arc::new((0..appends).map(|_| AtomicU64::new(0)).collect());
     let start = Instant::now();
-    let request = house.target.follow(&format!("/api/v1/sessions/{session}/events?after={latest}"));
     let mut followers = JoinSet::new();
     for _ in 0..subscribers {
-        let mut connection = house.target.connect().await?;
-        let status = connection.open_stream(&request).await?;
+        let mut connection = target.connect().await?;
+        let status = connection.open_stream(request).await?;
         if status != 200 {
             return Err(CtlError::failed(format!("a follower was answered {status}")));
         }
         followers.spawn(follow(connection, Arc::clone(&sent), start));
     }
-    let mut author = house.target.connect().await?;
-    let mut template = Template::new(house.target, session, 1)?;
+    let mut author = target.connect().await?;
     let mut ticks = tokio::time::interval(Duration::from_millis(1_000 / PER_SECOND));
     let mut failures = 0;
     let began = Instant::now();
@@ -63,10 +88,8 @@ pub(crate) async fn measure(
     while let Some(done) = followers.join_next().await {
         times.merge(done.map_err(CtlError::failed)?);
     }
-    let arrived = times.len() as u64;
-    let row = report.add("append seen by every follower", subscribers, arrived, elapsed, times);
-    row.failures = failures + (appends as u64 * subscribers as u64).saturating_sub(arrived);
-    Ok(())
+    failures += (appends as u64 * subscribers as u64).saturating_sub(times.len() as u64);
+    Ok(Spread { times, failures, elapsed })
 }
 
 fn nanos(start: Instant) -> u64 {

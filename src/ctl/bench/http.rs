@@ -9,68 +9,13 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
-use ureq::http::Uri;
-
-use crate::ctl::{CtlError, error::Kind, origin::ApiKey};
 
 /// An answer that takes longer than this is a failure. Long polls are answered within 10 s.
 const ANSWER_MAX: Duration = Duration::from_secs(30);
 /// An answer's head. Ours are a few hundred bytes.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
-
-/// The server under load.
-#[derive(Debug, Clone)]
-pub(crate) struct Target {
-    address: String,
-    authority: String,
-    prefix: String,
-    bearer: String,
-}
-
-impl Target {
-    pub(crate) fn new(base: &str, key: &ApiKey) -> Result<Self, CtlError> {
-        let uri: Uri = base.parse().map_err(CtlError::usage)?;
-        let authority = uri.authority().map(ToString::to_string).unwrap_or_default();
-        if uri.scheme_str() != Some("http") {
-            let error = CtlError::usage("bench speaks plain HTTP only: TLS would measure the cipher");
-            return Err(error.hint("point --server at the server itself, past the proxy"));
-        }
-        let address = if uri.port().is_some() { authority.clone() } else { format!("{authority}:80") };
-        let prefix = uri.path().trim_end_matches('/').to_owned();
-        Ok(Self { address, authority, prefix, bearer: key.bearer() })
-    }
-
-    pub(crate) async fn connect(&self) -> Result<Connection, CtlError> {
-        let stream = TcpStream::connect(&self.address).await.map_err(|error| {
-            CtlError::new(Kind::Unavailable, format!("cannot connect to {}: {error}", self.address))
-                .hint("is the server running? many connections need many file descriptors: see ulimit -n")
-        })?;
-        stream.set_nodelay(true)?;
-        Ok(Connection { stream, buffer: Vec::with_capacity(16 * 1024), given: false })
-    }
-
-    /// A request with the key.
-    pub(crate) fn request(&self, method: &str, path: &str, body: &str) -> Vec<u8> {
-        self.request_as(&self.bearer, method, path, "application/json", body)
-    }
-
-    /// A request with another credential, accepting this media type.
-    pub(crate) fn request_as(&self, bearer: &str, method: &str, path: &str, accept: &str, body: &str) -> Vec<u8> {
-        let Self { authority, prefix, .. } = self;
-        let length = match (method, body.len()) {
-            ("GET", 0) => String::new(),
-            (_, 0) => "content-length: 0\r\n".to_owned(),
-            (_, bytes) => format!("content-type: application/json\r\ncontent-length: {bytes}\r\n"),
-        };
-        let head = format!("{method} {prefix}{path} HTTP/1.1\r\nhost: {authority}\r\nauthorization: {bearer}");
-        format!("{head}\r\naccept: {accept}\r\n{length}\r\n{body}").into_bytes()
-    }
-
-    /// A follower's request.
-    pub(crate) fn follow(&self, path: &str) -> Vec<u8> {
-        self.request_as(&self.bearer, "GET", path, "text/event-stream", "")
-    }
-}
+/// A body that is only counted is read in pieces of this size, which a second-level cache holds.
+const WEIGHED_READ_BYTES: usize = 256 * 1024;
 
 /// One connection, kept.
 #[derive(Debug)]
@@ -89,6 +34,22 @@ pub(crate) struct Answer {
     pub(crate) body: Vec<u8>,
 }
 
+/// An answer whose body was counted and let go.
+#[derive(Debug)]
+pub(crate) struct Weighed {
+    pub(crate) status: u16,
+    pub(crate) bytes: u64,
+    head: String,
+}
+
+impl Weighed {
+    /// The value of a header, whose name is given in lower case.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let fields = self.head.split("\r\n").skip(1).filter_map(|line| line.split_once(':'));
+        fields.filter(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).next()
+    }
+}
+
 impl Answer {
     pub(crate) fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
@@ -96,10 +57,46 @@ impl Answer {
 }
 
 impl Connection {
+    pub(crate) async fn open(address: &str) -> io::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, buffer: Vec::with_capacity(16 * 1024), given: false })
+    }
+
     /// Sends a request and reads the whole answer.
     pub(crate) async fn call(&mut self, request: &[u8]) -> io::Result<Answer> {
         let late = |_| io::Error::new(io::ErrorKind::TimedOut, "no answer in time");
         tokio::time::timeout(ANSWER_MAX, self.exchange(request)).await.map_err(late)?
+    }
+
+    /// Sends a request and counts what the answer holds, for bodies that are too long to keep.
+    pub(crate) async fn weigh(&mut self, request: &[u8]) -> io::Result<Weighed> {
+        let late = |_| io::Error::new(io::ErrorKind::TimedOut, "no answer in time");
+        tokio::time::timeout(ANSWER_MAX, self.exchange_weighed(request)).await.map_err(late)?
+    }
+
+    async fn exchange_weighed(&mut self, request: &[u8]) -> io::Result<Weighed> {
+        self.buffer.reserve(WEIGHED_READ_BYTES);
+        self.stream.write_all(request).await?;
+        let end = self.head_end().await?;
+        let text = String::from_utf8_lossy(&self.buffer[..end]).into_owned();
+        let head = self.head().await?;
+        let mut bytes = 0;
+        match head.length {
+            Length::Bytes(length) => {
+                self.skip(length).await?;
+                bytes += length;
+            }
+            Length::Chunked => loop {
+                let size = self.chunk().await?;
+                self.skip(size + 2).await?;
+                bytes += size;
+                if size == 0 {
+                    break;
+                }
+            },
+        }
+        Ok(Weighed { status: head.status, bytes: bytes as u64, head: text })
     }
 
     async fn exchange(&mut self, request: &[u8]) -> io::Result<Answer> {
@@ -112,9 +109,7 @@ impl Connection {
                 body.extend(self.buffer.drain(..bytes));
             }
             Length::Chunked => loop {
-                let line = self.line().await?;
-                let size = line.split(';').next().unwrap_or_default().trim();
-                let size = usize::from_str_radix(size, 16).map_err(|_| broken("a chunk without a size"))?;
+                let size = self.chunk().await?;
                 self.fill(size + 2).await?;
                 body.extend(self.buffer.drain(..size));
                 self.buffer.drain(..2);
@@ -144,17 +139,30 @@ impl Connection {
     }
 
     async fn head(&mut self) -> io::Result<Head> {
+        let end = self.head_end().await?;
+        let head = Head::parse(&self.buffer[..end])?;
+        self.buffer.drain(..end + 4);
+        Ok(head)
+    }
+
+    /// Reads until a head is in the buffer; where it ends.
+    async fn head_end(&mut self) -> io::Result<usize> {
         loop {
             if let Some(end) = find(&self.buffer, b"\r\n\r\n") {
-                let head = Head::parse(&self.buffer[..end])?;
-                self.buffer.drain(..end + 4);
-                return Ok(head);
+                return Ok(end);
             }
             if self.buffer.len() > HEAD_BYTES_MAX {
                 return Err(broken("an answer without an end of its head"));
             }
             self.more().await?;
         }
+    }
+
+    /// The size of the chunk that begins here.
+    async fn chunk(&mut self) -> io::Result<usize> {
+        let line = self.line().await?;
+        let size = line.split(';').next().unwrap_or_default().trim();
+        usize::from_str_radix(size, 16).map_err(|_| broken("a chunk without a size"))
     }
 
     async fn line(&mut self) -> io::Result<String> {
@@ -173,6 +181,18 @@ impl Connection {
             self.more().await?;
         }
         Ok(())
+    }
+
+    async fn skip(&mut self, mut bytes: usize) -> io::Result<()> {
+        loop {
+            let here = bytes.min(self.buffer.len());
+            self.buffer.drain(..here);
+            bytes -= here;
+            if bytes == 0 {
+                return Ok(());
+            }
+            self.more().await?;
+        }
     }
 
     async fn more(&mut self) -> io::Result<()> {
@@ -247,11 +267,36 @@ mod tests {
     }
 
     #[test]
-    fn requests_say_how_long_they_are() {
-        let target = Target::new("http://h:1/base/", &ApiKey::from("k")).expect("an address");
-        let text = String::from_utf8(target.request("POST", "/x", "{}")).expect("text");
-        assert!(text.starts_with("POST /base/x HTTP/1.1\r\nhost: h:1\r\nauthorization: Bearer k\r\n"));
-        assert!(text.ends_with("content-length: 2\r\n\r\n{}"));
-        assert!(Target::new("https://h", &ApiKey::from("k")).is_err());
+    fn headers_are_found_whatever_their_case() {
+        let head = "HTTP/1.1 200 OK\r\nStream-Next-Offset: 1_2\r\nx: y".to_owned();
+        let weighed = Weighed { status: 200, bytes: 0, head };
+        assert_eq!(weighed.header("stream-next-offset"), Some("1_2"));
+        assert_eq!(weighed.header("HTTP/1.1 200 OK"), None);
+    }
+
+    #[tokio::test]
+    async fn bodies_are_counted_with_a_length_and_in_chunks() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("binds");
+        let address = listener.local_addr().expect("bound").to_string();
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("accepts");
+            let mut request = [0; 1];
+            let answers = [
+                "HTTP/1.1 200 OK\r\ncontent-length: 5\r\na: b\r\n\r\n12345",
+                "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\na;x=y\r\n1234567890\r\n1\r\n1\r\n0\r\n\r\n",
+                "HTTP/1.1 204 No Content\r\n\r\n",
+            ];
+            for answer in answers {
+                stream.read_exact(&mut request).await.expect("a request");
+                stream.write_all(answer.as_bytes()).await.expect("written");
+            }
+        });
+        let mut connection = Connection::open(&address).await.expect("connects");
+        let mut bytes = Vec::new();
+        for _ in 0..3 {
+            bytes.push(connection.weigh(b"?").await.expect("an answer").bytes);
+        }
+        assert_eq!(bytes, [5, 11, 0]);
+        server.await.expect("its own assertions");
     }
 }

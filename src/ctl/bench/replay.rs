@@ -2,11 +2,7 @@
 
 use std::time::Instant;
 
-use super::{
-    house::{House, Template},
-    report::Report,
-    samples::Samples,
-};
+use super::{house::House, load::Template, report::Report, samples::Samples};
 use crate::{
     ctl::CtlError,
     domain::{SessionId, limits},
@@ -18,7 +14,7 @@ const FILL_MESSAGES: usize = 500;
 pub(crate) async fn measure(house: &mut House<'_>, events: u64, report: &mut Report) -> Result<(), CtlError> {
     let session = house.session().await?;
     let mut connection = house.target.connect().await?;
-    let mut template = Template::new(house.target, session, FILL_MESSAGES)?;
+    let mut template = Template::messages(house.target, session, FILL_MESSAGES)?;
     for number in 0..events.div_ceil(FILL_MESSAGES as u64) {
         let answer = connection.call(template.number(number)).await?;
         if !answer.is_success() {
