@@ -127,6 +127,7 @@ pub(crate) fn author_of(actor: Actor) -> Author {
         Actor::System => Author::System,
         Actor::Anonymous => Author::Anonymous,
         Actor::Woken(id) => Author::Woken(id),
+        Actor::Device(id) => Author::Device(id),
     }
 }
 
@@ -140,6 +141,7 @@ pub(crate) fn data_of(record: &Record) -> Result<Map<String, Value>, CtlError> {
         _ => Map::new(),
     };
     data.remove("digest");
+    data.remove("link");
     data.remove("fingerprint");
     Ok(data)
 }

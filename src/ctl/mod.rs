@@ -19,6 +19,7 @@ mod files;
 mod history;
 mod key;
 mod list;
+mod login_link;
 mod man;
 mod markdown;
 mod message;
@@ -78,6 +79,7 @@ fn dispatch(cli: Cli, out: Out<'_>) -> Result<(), CtlError> {
         Command::Session(command) => command.run(context),
         Command::Permission(command) => command.run(context),
         Command::Key(command) => command.run(context),
+        Command::LoginLink(command) => command.run(context),
         Command::Audit(command) => command.run(context),
         Command::Db(command) => command.run(context),
         Command::Bench(command) => command.run(context),

@@ -105,6 +105,7 @@ pub(crate) fn author(by: Author) -> String {
         Author::System => "the server".into(),
         Author::Anonymous => "anonymous".into(),
         Author::Woken(_) => "subscriber".into(),
+        Author::Device(id) => format!("device {:08x}", id.uuid().as_u128() & 0xffff_ffff),
     }
 }
 

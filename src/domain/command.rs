@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 use super::{
     envelope::{DedupeKey, Sequence, Timestamp},
     event::{
-        AgentReported, Control, EnvironmentRegistered, Fingerprint, KeyCreated, MessageKind, PermissionRequested, Rule,
-        SecretDigest, SessionCreated, Status, Verdict,
+        AgentReported, Control, DeviceSignedIn, EnvironmentRegistered, Fingerprint, KeyCreated, LoginLinkCreated,
+        MessageKind, PermissionRequested, Rule, SecretDigest, SessionCreated, Status, Verdict,
     },
     id::{
-        EnvironmentId, FileId, KeyId, MessageId, OwnerId, RequestId, SessionId, SubscriptionId, SubscriptionName,
-        UserStreamId, WorkId,
+        DeviceId, EnvironmentId, FileId, KeyId, MessageId, OwnerId, RequestId, SessionId, SubscriptionId,
+        SubscriptionName, UserStreamId, WorkId,
     },
     subscription::{Acked, StreamPath, SubscriptionCreated},
     user_stream::{Appended, NewUserStream, StreamRefusal, UserAppend},
@@ -32,6 +32,15 @@ pub enum Command {
     RevokeKey { key: KeyId },
     /// Note that a key was used.
     NoteKeyUse { key: KeyId },
+
+    /// Make a link that lets one browser in.
+    CreateLoginLink(LoginLinkCreated),
+    /// Let a browser in, using up the link that it shows.
+    SignIn(DeviceSignedIn),
+    /// Take the power of these devices away.
+    SignOut { devices: Vec<DeviceId> },
+    /// Note that a device was used.
+    NoteDeviceUse { device: DeviceId },
 
     /// Register a runner. With `reattach`, under that old id if it is the same owner's; else under the new id in
     /// `particulars`.
@@ -286,6 +295,8 @@ pub enum Outcome {
     Unchanged,
     /// The key exists.
     Key { key: KeyId },
+    /// The device is signed in.
+    Device { device: DeviceId },
     /// The environment is registered under this id.
     Environment { environment: EnvironmentId, reattached: bool },
     /// The agent goes by this id, and this is its conversation.
@@ -338,6 +349,8 @@ pub enum Refusal {
     NoSession(SessionId),
     #[error("there is no key {0}")]
     NoKey(KeyId),
+    #[error("this login link was used, is too old or never was: make another with `rcsctl login-link`")]
+    NoLoginLink,
     #[error("environment {environment} has no work item {work}")]
     NoWork { environment: EnvironmentId, work: WorkId },
     #[error("session {session} has no permission request {request}")]

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::{
     agent,
     command::{Command, Outcome, Refusal},
-    conversation,
+    conversation, device,
     envelope::{Actor, DedupeKey, Draft, Sequence, Timestamp},
     environment,
     event::{Event, FileStored},
@@ -103,6 +103,10 @@ fn consider(world: &World, context: &Context<'_>, command: Command) -> Result<De
         Command::ConfigureKeys(configured) => Ok(key::configure(world, &configured)),
         Command::RevokeKey { key } => key::revoke(world, key),
         Command::NoteKeyUse { key } => key::note_use(world, context, key),
+        Command::CreateLoginLink(created) => device::create_link(world, context, created),
+        Command::SignIn(signed_in) => device::sign_in(world, context, signed_in),
+        Command::SignOut { devices } => Ok(device::sign_out(world, &devices)),
+        Command::NoteDeviceUse { device } => Ok(device::note_use(world, context, device)),
         Command::RegisterEnvironment { particulars, reattach } => environment::register(world, particulars, reattach),
         Command::RegisterAgent { particulars, session, linked } => {
             agent::register(world, context, particulars, session, &linked)

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     event::Event,
-    id::{EnvironmentId, KeyId, SessionId, SubscriptionId},
+    id::{DeviceId, EnvironmentId, KeyId, SessionId, SubscriptionId},
     stream::Stream,
 };
 
@@ -102,6 +102,8 @@ pub enum Actor {
     Anonymous,
     /// Whoever was woken by a subscription, with the token of the wake.
     Woken(SubscriptionId),
+    /// Somebody in a browser that they signed in with.
+    Device(DeviceId),
 }
 
 impl fmt::Display for Actor {
@@ -113,6 +115,7 @@ impl fmt::Display for Actor {
             Self::System => f.write_str("system"),
             Self::Anonymous => f.write_str("anonymous"),
             Self::Woken(id) => write!(f, "woken by {id}"),
+            Self::Device(id) => id.fmt(f),
         }
     }
 }

@@ -3,24 +3,26 @@
 //! An event kind is never renamed, reused or removed, and its fields only grow (new ones with a default): the journal
 //! of every earlier release must read. The foreign payload of a record lives beside its event, as bytes.
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 
 use super::{
     command::Outcome,
     envelope::{Sequence, Timestamp},
-    id::{EnvironmentId, FileId, KeyId, MessageId, RequestId, SessionId, SubscriptionId, UserStreamId, WorkId},
+    id::{
+        DeviceId, EnvironmentId, FileId, KeyId, MessageId, RequestId, SessionId, SubscriptionId, UserStreamId, WorkId,
+    },
     subscription::{Acked, Linked, StreamPath, SubscriptionCreated, WakeEnd},
 };
 
 mod particulars;
+mod streams;
 
 pub use self::particulars::{
-    Abilities, AgentReported, Control, EnvironmentRegistered, FileStored, Fingerprint, ForkPoint, KeyCreated, Lifetime,
-    MessageKind, PermissionDecided, PermissionRequested, ProducerStamp, Role, Rule, SecretDigest, SessionCreated,
-    Status, UserAppended, UserStreamCreated, Verdict,
+    Abilities, AgentReported, Control, DeviceSignedIn, EnvironmentRegistered, FileStored, Fingerprint, KeyCreated,
+    LoginLinkCreated, MessageKind, PermissionDecided, PermissionRequested, Role, Rule, SecretDigest, SessionCreated,
+    Status, Verdict,
 };
+pub use self::streams::{ForkPoint, Lifetime, ProducerStamp, UserAppended, UserStreamClosed, UserStreamCreated};
 
 /// One thing that happened to one stream.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,6 +35,14 @@ pub enum Event {
     KeyRevoked { key: KeyId },
     /// A key was used; recorded at most once an hour, for the operator's eyes.
     KeyUsed { key: KeyId },
+    /// A link was made that lets one browser in, once.
+    LoginLinkCreated(LoginLinkCreated),
+    /// A browser was let in.
+    DeviceSignedIn(DeviceSignedIn),
+    /// It was used; recorded at most once an hour, and what its time is counted from.
+    DeviceUsed { device: DeviceId },
+    /// It lost its power for good.
+    DeviceSignedOut { device: DeviceId },
 
     // --- ledger ---
     /// A command with an idempotency key was carried out; the same key gets this outcome again.
@@ -155,12 +165,7 @@ pub enum Event {
     /// Something was written to it; the payload is what. For JSON streams, messages separated by commas.
     UserAppended(UserAppended),
     /// It was closed without anything being written.
-    UserStreamClosed {
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        producer: Option<ProducerStamp>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        stream_seq: Option<Arc<str>>,
-    },
+    UserStreamClosed(UserStreamClosed),
     /// It was deleted, or its time was over. Forks may still read from it.
     UserStreamDeleted { stream: UserStreamId, expired: bool },
     /// Nobody read from it any more, and its bytes are gone.
@@ -228,6 +233,10 @@ impl Event {
             Self::KeyCreated(_) => "key_created",
             Self::KeyRevoked { .. } => "key_revoked",
             Self::KeyUsed { .. } => "key_used",
+            Self::LoginLinkCreated(_) => "login_link_created",
+            Self::DeviceSignedIn(_) => "device_signed_in",
+            Self::DeviceUsed { .. } => "device_used",
+            Self::DeviceSignedOut { .. } => "device_signed_out",
             Self::CommandDone { .. } => "command_done",
             Self::EnvironmentRegistered(_) => "environment_registered",
             Self::EnvironmentReattached(_) => "environment_reattached",

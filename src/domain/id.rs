@@ -112,6 +112,8 @@ macro_rules! uuid_ids {
 }
 
 uuid_ids! {
+    /// A browser that somebody signed in with.
+    DeviceId, "device", ["device_"];
     /// A registered runner: a bridge worker, an acp-link instance, a machine. Outlives its connections.
     EnvironmentId, "environment", ["env_"];
     /// An uploaded file that a message may refer to.

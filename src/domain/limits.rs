@@ -74,6 +74,20 @@ pub const ENVIRONMENTS_MAX: usize = 100_000;
 pub const SESSIONS_MAX: usize = 1_000_000;
 /// Keys, revoked ones included.
 pub const KEYS_MAX: usize = 10_000;
+/// Sessions that a reader of the overview is told of at the start: those that ask, then those that were active last.
+pub const OVERVIEW_SESSIONS_MAX: usize = 1_000;
+/// The overview's readers are told of changes no more often: a list that moves faster cannot be read.
+pub const OVERVIEW_INTERVAL_MS: u64 = 400;
+/// Login links that wait to be used, over all owners: each lives for minutes and is made by hand.
+pub const LOGIN_LINKS_MAX: usize = 256;
+/// How long a login link is good: long enough to find the phone, too short to be found in a scrollback later.
+pub const LOGIN_LINK_MS: u64 = 600_000;
+/// Browsers that are signed in for one owner.
+pub const DEVICES_PER_OWNER_MAX: usize = 100;
+/// Devices whose names are remembered, signed-out ones included: history shows who decided.
+pub const DEVICES_KEPT_MAX: usize = 10_000;
+/// A browser that was not used for so long has to sign in again: 90 days, as people are used to.
+pub const DEVICE_IDLE_MS: u64 = 90 * 86_400_000;
 /// Items that wait for one session's worker. A phone in a tunnel queues tens.
 pub const OUTBOX_ITEMS_MAX: usize = 1_000;
 /// Open questions of one session. Agents ask one at a time, sub-agents several.

@@ -7,6 +7,7 @@ pub mod agent;
 pub mod command;
 mod conversation;
 mod decide;
+pub mod device;
 pub mod envelope;
 pub mod environment;
 pub mod event;
@@ -29,7 +30,7 @@ pub use decide::{Context, Decided, decide};
 pub use envelope::{Actor, DedupeKey, Draft, Epoch, Position, Record, Sequence, Timestamp};
 pub use event::Event;
 pub use id::{
-    EnvironmentId, FileId, InvalidId, KeyId, MessageId, OwnerId, RequestId, SessionId, SubscriptionId,
+    DeviceId, EnvironmentId, FileId, InvalidId, KeyId, MessageId, OwnerId, RequestId, SessionId, SubscriptionId,
     SubscriptionName, UserStreamId, WorkId,
 };
 pub use stream::Stream;

@@ -6,6 +6,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::{
+    device::Devices,
     envelope::{Record, Sequence, Timestamp},
     environment::Environment,
     event::{Event, FileStored, SecretDigest},
@@ -22,6 +23,7 @@ use super::{
 pub struct World {
     pub(super) keys: HashMap<KeyId, Key>,
     pub(super) keys_by_digest: HashMap<SecretDigest, KeyId>,
+    pub(super) devices: Devices,
     pub(super) environments: HashMap<EnvironmentId, Environment>,
     pub(super) sessions: HashMap<SessionId, Session>,
     pub(super) files: HashMap<FileId, FileStored>,
@@ -47,6 +49,11 @@ impl World {
     /// All keys, in no order.
     pub fn keys(&self) -> impl Iterator<Item = &Key> {
         self.keys.values()
+    }
+
+    /// Browsers and login links.
+    pub const fn devices(&self) -> &Devices {
+        &self.devices
     }
 
     /// Whether one of this owner's keys is good at this moment. Owners have a handful of keys.
@@ -123,6 +130,10 @@ pub fn apply(world: &mut World, record: &Record) {
     world.observe_tail(record.stream, record.sequence, record.at);
     match &record.event {
         Event::KeyCreated(_) | Event::KeyRevoked { .. } | Event::KeyUsed { .. } => super::key::apply(world, record),
+        Event::LoginLinkCreated(_)
+        | Event::DeviceSignedIn(_)
+        | Event::DeviceUsed { .. }
+        | Event::DeviceSignedOut { .. } => super::device::apply(world, record),
         Event::EnvironmentRegistered(_)
         | Event::EnvironmentReattached(_)
         | Event::EnvironmentOnline { .. }

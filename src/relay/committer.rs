@@ -83,6 +83,9 @@ impl Committer {
         if let Some(record) = changed {
             self.shared.subscriptions.send_replace(record.position);
         }
+        if let Some(record) = records.last() {
+            self.shared.committed.send_replace(record.position);
+        }
         let took = started.unwrap_or(append_started).elapsed();
         (self.observer)(&CommitReport { commands, records: records.len(), took, append_took });
     }

@@ -156,6 +156,7 @@ struct Shared {
     closing: watch::Sender<bool>,
     /// Changes with each commit that changes a subscription.
     subscriptions: watch::Sender<Position>,
+    committed: watch::Sender<Position>,
 }
 
 /// Waits for the writer to end.
@@ -192,6 +193,7 @@ impl Relay {
             refused: AtomicU64::new(0),
             closing: watch::Sender::new(false),
             subscriptions: watch::Sender::new(Position::ZERO),
+            committed: watch::Sender::new(Position::ZERO),
             reader,
         });
         let committer = committer::Committer::new(journal, Arc::clone(&shared), options.observer);
@@ -315,6 +317,11 @@ impl Relay {
     /// Changes when a commit changed a subscription: then something may be due.
     pub fn subscriptions_changed(&self) -> watch::Receiver<Position> {
         self.shared.subscriptions.subscribe()
+    }
+
+    /// Changes with every commit: for views of many streams, which look at the world again.
+    pub fn committed(&self) -> watch::Receiver<Position> {
+        self.shared.committed.subscribe()
     }
 
     /// Returns when everybody who watched for the end has let go: all streams, sockets and polls are closed.

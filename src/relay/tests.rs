@@ -20,6 +20,7 @@ use crate::{
 struct Gate {
     held: Mutex<bool>,
     moved: Condvar,
+    waiting: std::sync::atomic::AtomicBool,
 }
 
 impl Gate {
@@ -31,8 +32,15 @@ impl Gate {
     fn pass(&self) {
         let mut held = self.held.lock().unwrap();
         while *held {
+            self.waiting.store(true, std::sync::atomic::Ordering::SeqCst);
             held = self.moved.wait(held).unwrap();
         }
+        self.waiting.store(false, std::sync::atomic::Ordering::SeqCst);
+    }
+
+    /// Whether a commit waits here.
+    fn is_reached(&self) -> bool {
+        self.waiting.load(std::sync::atomic::Ordering::SeqCst)
     }
 }
 
@@ -136,6 +144,42 @@ async fn nothing_is_shown_or_refused_before_it_is_durable() {
     assert!(matches!(refused.await.expect("ran"), Err(RelayError::Refused(Refusal::KeyReused { .. }))));
     assert!(relay.world().session(SESSION).is_some());
     assert_eq!(subscription.next().await.expect("the record").sequence, Sequence(1));
+}
+
+#[tokio::test]
+async fn what_is_in_hand_or_in_flight_is_known_like_what_is_durable() {
+    let (relay, gate) = relay();
+    relay.submit(Actor::System, create()).await.expect("created");
+    gate.set(true);
+    let send = |number| {
+        let relay = relay.clone();
+        tokio::spawn(async move { relay.submit(Actor::System, say(number)).await })
+    };
+    // The first one is taken and held at the gate; what follows gathers in hand.
+    let flying = send(1);
+    while relay.queue_depth() > 0 || !gate.is_reached() {
+        tokio::task::yield_now().await;
+    }
+    let rest = [send(1), send(2), send(2), send(3)];
+    while relay.queue_depth() < rest.len() {
+        tokio::task::yield_now().await;
+    }
+    gate.set(false);
+    let mut fresh = vec![flying.await.expect("ran").expect("received")];
+    for one in rest {
+        fresh.push(one.await.expect("ran").expect("received"));
+    }
+    let fresh: Vec<_> = fresh
+        .iter()
+        .map(|outcome| match outcome {
+            Outcome::Received { fresh, known } => (*fresh, *known),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(fresh, [(1, 0), (0, 1), (1, 0), (0, 1), (1, 0)]);
+    let records = relay.read(Stream::Session(SESSION), Sequence(1), page_bounds()).expect("read");
+    let said: Vec<_> = records.iter().skip(1).map(|record| (record.sequence.0, &*record.payload)).collect();
+    assert_eq!(said, [(2, &b"1"[..]), (3, b"2"), (4, b"3")]);
 }
 
 #[tokio::test]

@@ -110,7 +110,7 @@ pub fn authenticate(found: Option<&KeyView<'_>>, now: Timestamp) -> Result<Princ
     if let Some(at) = view.expires_at.filter(|at| now >= *at) {
         return Err(Rejected::Expired { key: view.key, at });
     }
-    Ok(Principal::Key { key: view.key, owner: view.owner, role: view.role, name: view.name.into() })
+    Ok(Principal::Key { key: view.key, owner: view.owner, role: view.role, name: view.name.into(), device: None })
 }
 
 #[cfg(test)]
@@ -152,7 +152,7 @@ mod tests {
         let (key, owner) = (KeyId::from_uuid(Uuid::nil()), OwnerId::from_uuid(Uuid::nil()));
         let at = Timestamp(1_000);
         let view = KeyView { key, owner, role: Role::Viewer, name: "phone", expires_at: Some(at), revoked: false };
-        let principal = Principal::Key { key, owner, role: Role::Viewer, name: "phone".into() };
+        let principal = Principal::Key { key, owner, role: Role::Viewer, name: "phone".into(), device: None };
         assert_eq!(authenticate(Some(&view), Timestamp(999)), Ok(principal));
         assert_eq!(authenticate(Some(&view), at), Err(Rejected::Expired { key, at }));
         assert_eq!(authenticate(Some(&KeyView { revoked: true, ..view }), at), Err(Rejected::Revoked { key }));

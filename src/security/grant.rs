@@ -214,7 +214,7 @@ mod tests {
     }
 
     fn key(role: Role) -> Principal {
-        Principal::Key { key: KeyId::from_uuid(Uuid::nil()), owner: owner(1), role, name: "test".into() }
+        Principal::Key { key: KeyId::from_uuid(Uuid::nil()), owner: owner(1), role, name: "test".into(), device: None }
     }
 
     #[test]

@@ -7,13 +7,14 @@ use std::{
     sync::Arc,
 };
 
-use crate::domain::{Actor, EnvironmentId, KeyId, OwnerId, SessionId, event::Role};
+use crate::domain::{Actor, DeviceId, EnvironmentId, KeyId, OwnerId, SessionId, event::Role};
 
 /// Somebody whose credential was verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Principal {
     /// An API key: a person, a script, a bridge.
-    Key { key: KeyId, owner: OwnerId, role: Role, name: Arc<str> },
+    /// With `device`, somebody in a browser who acts for it.
+    Key { key: KeyId, owner: OwnerId, role: Role, name: Arc<str>, device: Option<DeviceId> },
     /// The worker of one session. The epoch is known when its token names one (a worker token does, a session's ingress
     /// token does not).
     Worker { session: SessionId, epoch: Option<u64> },
@@ -44,6 +45,7 @@ impl Principal {
     /// As whom the journal remembers it.
     pub const fn actor(&self) -> Actor {
         match self {
+            Self::Key { device: Some(device), .. } => Actor::Device(*device),
             Self::Key { key, .. } => Actor::Key(*key),
             Self::Worker { session, .. } => Actor::Worker(*session),
             Self::Environment(environment) => Actor::Environment(*environment),
@@ -111,7 +113,7 @@ mod tests {
         let key = KeyId::from_uuid(Uuid::from_u128(1));
         let owner = OwnerId::from_uuid(Uuid::from_u128(2));
         let session = SessionId::from_uuid(Uuid::from_u128(3));
-        let person = Principal::Key { key, owner, role: Role::Member, name: "laptop".into() };
+        let person = Principal::Key { key, owner, role: Role::Member, name: "laptop".into(), device: None };
         let worker = Principal::Worker { session, epoch: Some(1) };
         assert_eq!((person.actor(), person.owner()), (Actor::Key(key), Some(owner)));
         assert_eq!((worker.actor(), worker.owner()), (Actor::Worker(session), None));

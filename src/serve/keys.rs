@@ -29,29 +29,29 @@ pub(super) async fn configure(relay: &Relay, keys: &[ApiKey]) -> Result<(), Star
 
 /// Makes sure that the admin key's file holds a key that works, and returns the file. A key that was revoked is
 /// replaced.
-pub(super) async fn ensure_admin(relay: &Relay, path: &Path) -> Result<PathBuf, StartError> {
+pub(super) async fn ensure_admin(relay: &Relay, path: &Path) -> Result<(PathBuf, KeyId), StartError> {
     let kept = private_file::read(path)?.and_then(|text| ApiKey::parse(text.trim()).ok());
     if let Some(key) = kept {
-        let known = relay.world().key_by_digest(&key.digest()).map(|found| found.is_valid(relay.now()));
+        let known =
+            relay.world().key_by_digest(&key.digest()).map(|found| (found.is_valid(relay.now()), found.created.key));
         match known {
-            Some(true) => return Ok(path.into()),
+            Some((true, id)) => return Ok((path.into(), id)),
             // The journal is younger than the file: it was restored or begun anew beside it.
             None => {
-                admit(relay, &key).await?;
-                return Ok(path.into());
+                return Ok((path.into(), admit(relay, &key).await?));
             }
-            Some(false) => {}
+            Some((false, _)) => {}
         }
     }
     let key = ApiKey::generate()?;
     private_file::write(path, &format!("{}\n", key.expose()))?;
-    admit(relay, &key).await?;
-    Ok(path.into())
+    Ok((path.into(), admit(relay, &key).await?))
 }
 
-async fn admit(relay: &Relay, key: &ApiKey) -> Result<(), StartError> {
+async fn admit(relay: &Relay, key: &ApiKey) -> Result<KeyId, StartError> {
+    let id = KeyId::from_uuid(fresh_uuid(relay.now())?);
     let created = KeyCreated {
-        key: KeyId::from_uuid(fresh_uuid(relay.now())?),
+        key: id,
         owner: OwnerId::from_uuid(fresh_uuid(relay.now())?),
         name: "admin".into(),
         role: Role::Admin,
@@ -60,5 +60,5 @@ async fn admit(relay: &Relay, key: &ApiKey) -> Result<(), StartError> {
         configured: false,
     };
     relay.submit(Actor::System, Command::CreateKey(created)).await.map_err(StartError::Keys)?;
-    Ok(())
+    Ok(id)
 }

@@ -17,8 +17,9 @@ use crate::{
     api::{
         self,
         common::{House, Outbound, RequestNames, Settings},
+        web::{NoLink, make_link},
     },
-    domain::limits,
+    domain::{Actor, KeyId, limits},
     journal::{JournalError, redb::RedbJournal},
     paths::DataDirectory,
     relay::{Observer, Options, Relay, RelayError, Retention, Terms, WriterHandle},
@@ -28,6 +29,7 @@ use crate::{
     },
     telemetry::Metrics,
     ui,
+    wire::web::LoginLink,
 };
 
 mod gauges;
@@ -88,6 +90,9 @@ pub struct Server {
     pub address: SocketAddr,
     /// Where the admin key lies.
     pub admin_key: PathBuf,
+    /// Whom a login link lets in as.
+    admin: KeyId,
+    base_url: String,
     relay: Relay,
     writer: WriterHandle,
     tasks: Vec<JoinHandle<()>>,
@@ -106,11 +111,12 @@ impl Server {
         let options = Options { observer: Arc::clone(&start.observer), leases: start.leases, ..Options::default() };
         let (relay, writer) = Relay::start(Box::new(journal), options).map_err(StartError::Replay)?;
         keys::configure(&relay, &start.api_keys).await?;
-        let admin_key = keys::ensure_admin(&relay, &start.data.admin_key()).await?;
+        let (admin_key, admin) = keys::ensure_admin(&relay, &start.data.admin_key()).await?;
         let mut settings = start.settings;
         if settings.base_url.is_empty() {
             settings.base_url = format!("http://{address}");
         }
+        let base_url = settings.base_url.clone();
         let throttle = Throttle::new(start.throttle);
         let metrics = gauges::render(relay.clone(), throttle.refusals(), start.metrics.clone());
         let names = RequestNames::since(relay.now());
@@ -134,7 +140,12 @@ impl Server {
             tokio::spawn(api::streams::subscriptions::deliver(Arc::clone(&house))),
             tokio::spawn(prune(house, start.metrics)),
         ];
-        Ok(Self { address, admin_key, relay, writer, tasks })
+        Ok(Self { address, admin_key, admin, base_url, relay, writer, tasks })
+    }
+
+    /// A link that lets one browser in as the operator.
+    pub async fn login_link(&self) -> Result<LoginLink, NoLink> {
+        make_link(&self.relay, &self.base_url, self.admin, Actor::System).await
     }
 
     /// Ends it in order: refuses new work, tells all streams, lets the writer finish, and cuts what is left after

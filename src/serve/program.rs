@@ -3,7 +3,7 @@
 //! Standard output carries what a person reads at the start; the log goes to standard error.
 
 use std::{
-    io::{self, Write as _},
+    io::{self, IsTerminal as _, Write as _},
     process::ExitCode,
     sync::Arc,
     time::Duration,
@@ -20,6 +20,7 @@ use crate::{
     relay::{CommitReport, Retention, Terms},
     security::ThrottleConfig,
     telemetry::{self, Metrics},
+    wire::web::LoginLink,
 };
 
 /// Could not start, or could not go on.
@@ -64,7 +65,8 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     let mut stop = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let server = Server::start(start(config, metrics)).await?;
-    greet(&greeting, &server, without_keys)?;
+    let link = if without_keys || io::stdout().is_terminal() { Some(server.login_link().await?) } else { None };
+    greet(&greeting, &server, without_keys, link.as_ref())?;
     tokio::select! {
         _ = stop.recv() => {}
         _ = interrupt.recv() => {}
@@ -118,7 +120,7 @@ fn observe(report: &CommitReport) {
 }
 
 /// What a person needs to know now, on standard output.
-fn greet(configuration: &str, server: &Server, without_keys: bool) -> io::Result<()> {
+fn greet(configuration: &str, server: &Server, without_keys: bool, link: Option<&LoginLink>) -> io::Result<()> {
     let url = format!("http://{}", server.address);
     let mut text = format!("{configuration}\n");
     if without_keys {
@@ -129,8 +131,22 @@ fn greet(configuration: &str, server: &Server, without_keys: bool) -> io::Result
              CLAUDE_BRIDGE_BASE_URL={url} CLAUDE_BRIDGE_OAUTH_TOKEN=$(cat {key}) ccb --remote-control\n"
         );
     }
+    // Where nobody reads along, standard output ends up in a log, and a link in a log lets in whoever reads it first.
+    text += &match link {
+        Some(link) => format!("\nOpen this in a browser within ten minutes; it works once:\n  {}\n", link.url),
+        None => "\nTo open it in a browser, make a link: rcsctl login-link\n".to_owned(),
+    };
+    if let Some(code) = link.filter(|_| io::stdout().is_terminal()).and_then(|link| qr_code(&link.url)) {
+        text += &format!("\n{code}\n");
+    }
     text += &format!("\nrcsd is listening on {url}\n");
     print(&text)
+}
+
+/// The link for a phone's camera. Without one the text is there.
+fn qr_code(url: &str) -> Option<String> {
+    let code = qrcode::QrCode::new(url).ok()?;
+    Some(code.render::<qrcode::render::unicode::Dense1x2>().build())
 }
 
 /// Prints at once: somebody may be waiting for the line behind a pipe.

@@ -1,6 +1,7 @@
 //! The ACP room over the wire, against a real server: agents behind links, those who look on, and what outlives a cut.
 
 mod link;
+mod load;
 mod returns;
 mod steering;
 mod together;

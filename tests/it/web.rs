@@ -16,7 +16,7 @@ use tokio_tungstenite::{
     },
 };
 
-use crate::harness::{ALICE, Client, MALLORY, Server, Sse};
+use crate::harness::{ALICE, Client, MALLORY, Server, Sse, rcsctl};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -215,4 +215,53 @@ async fn probes_need_no_key_and_numbers_are_for_this_machine() {
     assert!(metrics.text.contains("# TYPE rcs_"), "{}", metrics.text);
     let posted = stranger.post("/health", json!({})).await;
     assert_eq!((posted.status, &posted.headers["allow"]), (405, &"GET, HEAD".parse().expect("a header")));
+}
+
+/// Asks as a page of the server's own does, with whatever cookie it has.
+async fn as_a_page(server: &Server, method: &str, path: &str, cookie: &str, body: Value) -> reqwest::Response {
+    let request = reqwest::Client::new().request(method.parse().expect("a method"), format!("{}{path}", server.url));
+    let request = request.header("origin", &server.url).header("cookie", cookie).json(&body);
+    request.timeout(PATIENCE).send().await.expect("an answer")
+}
+
+#[tokio::test]
+async fn a_browser_stays_signed_in_over_a_kill_and_a_used_link_stays_used() {
+    let mut server = Server::start();
+    let (code, url, complaint) = rcsctl(&["login-link"], Some((&server.url, ALICE)));
+    assert_eq!(code, Some(0), "{complaint}");
+    let link = |url: &str| json!({"link": url.trim().rsplit_once('#').expect("a fragment").1});
+    let (_, unused, _) = rcsctl(&["login-link"], Some((&server.url, ALICE)));
+    let answer = as_a_page(&server, "POST", "/api/v1/login", "", link(&url)).await;
+    assert_eq!(answer.status(), 200);
+    let set = answer.headers()["set-cookie"].to_str().expect("text").to_owned();
+    let cookie = set.split(';').next().expect("a cookie");
+
+    server.kill_and_restart();
+    assert_eq!(as_a_page(&server, "GET", "/api/v1/me", cookie, Value::Null).await.status(), 200);
+    assert_eq!(as_a_page(&server, "POST", "/api/v1/login", "", link(&url)).await.status(), 401);
+    assert_eq!(as_a_page(&server, "POST", "/api/v1/login", "", link(&unused)).await.status(), 200);
+    assert_eq!(as_a_page(&server, "POST", "/api/v1/logout", cookie, Value::Null).await.status(), 204);
+
+    server.kill_and_restart();
+    assert_eq!(as_a_page(&server, "GET", "/api/v1/me", cookie, Value::Null).await.status(), 401);
+}
+
+#[tokio::test]
+async fn a_socket_takes_a_browsers_cookie_from_our_own_pages_only() {
+    let server = Server::start();
+    let session = session(&Client::new(&server, ALICE)).await;
+    let answer = as_a_page(&server, "POST", "/api/v1/login", "", json!({ "key": ALICE })).await;
+    let set = answer.headers()["set-cookie"].to_str().expect("text").to_owned();
+    let cookie = set.split(';').next().expect("a cookie");
+    let path = format!("/api/v1/sessions/{session}/socket");
+    let host = server.url.clone();
+    let (mut socket, _) = connect(&server, &path, &[("cookie", cookie), ("origin", &host)]).await.expect("open");
+    assert_eq!(event(&mut socket).await["kind"], "session_created");
+    for headers in [&[("cookie", cookie)][..], &[("cookie", cookie), ("origin", "https://evil.test")]] {
+        assert_eq!(refused(connect(&server, &path, headers).await), StatusCode::FORBIDDEN);
+    }
+    // Signed out, it ends with the next sign of life; a new one is not opened.
+    assert_eq!(as_a_page(&server, "DELETE", "/api/v1/devices", cookie, Value::Null).await.status(), 204);
+    let late = refused(connect(&server, &path, &[("cookie", cookie), ("origin", &host)]).await);
+    assert_eq!(late, StatusCode::UNAUTHORIZED);
 }

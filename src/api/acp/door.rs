@@ -176,9 +176,8 @@ async fn meet(
                     Ok(id) => (registration::identify(house, principal.actor(), id).await, true),
                     Err(failure) => (Err(failure), true),
                 },
-                Ok(Said::KeepAlive) => continue,
-                // Dropped without a word, as by every server that links know.
-                Err(Malformed::Frame(_)) => continue,
+                // What is no frame is dropped without a word, as by every server that links know.
+                Ok(Said::KeepAlive) | Err(Malformed::Frame(_)) => continue,
                 Ok(_) | Err(Malformed::Payload(_)) => {
                     tell(socket, flat_error("Not registered. Send register message first.")).await?;
                     continue;

@@ -61,7 +61,6 @@ impl Failure {
             Self::NotFound | Self::NoGroup | Self::Denied(Denied::Foreign) => (StatusCode::NOT_FOUND, "not_found"),
             Self::MethodNotAllowed(_) => (StatusCode::METHOD_NOT_ALLOWED, "invalid_request"),
             Self::UpgradeRequired => (StatusCode::UPGRADE_REQUIRED, "invalid_request"),
-            Self::Bad(_) => (StatusCode::BAD_REQUEST, "invalid_request"),
             Self::Unknown(Unknown::Throttled(RetryAfter { seconds })) | Self::Throttled(RetryAfter { seconds }) => {
                 return (StatusCode::TOO_MANY_REQUESTS, "rate_limited", Some(*seconds));
             }
@@ -76,7 +75,7 @@ impl Failure {
             Self::Relay(RelayError::Refused(Refusal::NoEnvironment(_) | Refusal::NoSession(_))) => {
                 (StatusCode::NOT_FOUND, "not_found")
             }
-            Self::Relay(RelayError::Refused(_)) => (StatusCode::BAD_REQUEST, "invalid_request"),
+            Self::Bad(_) | Self::Relay(RelayError::Refused(_)) => (StatusCode::BAD_REQUEST, "invalid_request"),
             Self::Relay(_) | Self::Unexpected => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         };
         (status, kind, None)

@@ -247,7 +247,7 @@ impl<'s> Line<'s> {
 
     async fn asked(&mut self, Question { words, reply }: Question) -> Flow {
         match Ask::of(&words) {
-            Some(Ask::Alive) => {
+            Some(Ask::Alive) if self.flight.probes.len() < limits::AGENT_ASKS_MAX => {
                 self.flight.probes.push(reply);
                 self.ping().await
             }

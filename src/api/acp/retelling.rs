@@ -137,9 +137,9 @@ mod tests {
         assert!(!Gist::of(&whole).lacks(&Gist::of(account)));
         assert!(Gist::of(&torn).lacks(&Gist::of(account)));
         assert!(last_turn(&told[3..]).is_empty(), "an agent that does not tell what it was asked is not believed");
-        let call = Bytes::from_static(
-            br#"{"type":"session_update","payload":{"sessionId":"s","update":{"sessionUpdate":"tool_call","toolCallId":"t1"}}}"#,
-        );
+        let update = serde_json::json!({"sessionUpdate": "tool_call", "toolCallId": "t1"});
+        let frame = serde_json::json!({"type": "session_update", "payload": {"sessionId": "s", "update": update}});
+        let call = Bytes::from(frame.to_string());
         assert!(Gist::of(&whole).lacks(&Gist::of([&call])));
     }
 }

@@ -207,16 +207,12 @@ impl Line<'_> {
                 _ => None,
             }
         };
-        match control {
-            Some(Control::SetModel { model }) => {
-                let errand = Errand::Control { session, request };
-                self.send_out(errand, None, &Told::SetSessionModel { model: &model }).await
-            }
-            _ => {
-                let words = "This agent's link has no way to switch that in a conversation.";
-                self.answer_control(session, request, false, None, error(words).into()).await
-            }
+        if let Some(Control::SetModel { model }) = control {
+            let errand = Errand::Control { session, request };
+            return self.send_out(errand, None, &Told::SetSessionModel { model: &model }).await;
         }
+        let words = "This agent's link has no way to switch that in a conversation.";
+        self.answer_control(session, request, false, None, error(words).into()).await
     }
 
     pub(super) async fn answer_control(

@@ -30,7 +30,7 @@ use crate::{
     security::{Grant, Principal, grant},
     wire::acp::{
         DISCONNECTED, KEEP_ALIVE, flat_error, text,
-        viewer::{Returned, Told, described},
+        viewer::{Returned, Told, described, with_cursor},
     },
 };
 
@@ -49,10 +49,12 @@ pub(super) fn open(house: Arc<House>, call: &Call, ws: warp::ws::Ws, agent: Opti
         Ok((principal, credential)) => (Ok(principal), Some(credential)),
         Err((goodbye, credential)) => (Err(goodbye), credential),
     };
+    // The draft of a durable transport: only for clients that say that they know it.
+    let cursors = call.query("resumable").as_deref() == Some("1");
     let upgraded = ws.on_upgrade(move |socket| async move {
         let mut socket = Socket::new(socket);
         let End(goodbye) = match admitted {
-            Ok(principal) => match serve(house, principal, agent, &mut socket).await {
+            Ok(principal) => match serve(house, principal, agent, cursors, &mut socket).await {
                 Ok(()) => End(None),
                 Err(end) => end,
             },
@@ -78,7 +80,13 @@ fn reachable(house: &House, principal: &Principal, agent: Option<EnvironmentId>)
     Some(id)
 }
 
-async fn serve(house: Arc<House>, principal: Principal, agent: Option<EnvironmentId>, socket: &mut Socket) -> Flow {
+async fn serve(
+    house: Arc<House>,
+    principal: Principal,
+    agent: Option<EnvironmentId>,
+    cursors: bool,
+    socket: &mut Socket,
+) -> Flow {
     let Some(environment) = reachable(&house, &principal, agent) else {
         socket.send(flat_error("Agent not found or offline")).await?;
         return Err(End(Some(NO_AGENT)));
@@ -97,6 +105,7 @@ async fn serve(house: Arc<House>, principal: Principal, agent: Option<Environmen
         about,
         asking: FuturesUnordered::new(),
         own: VecDeque::new(),
+        cursors,
         connected: false,
         closing,
         heard_at: Instant::now(),
@@ -142,6 +151,8 @@ pub(super) enum Arriving {
     Loaded,
     /// It has its history.
     Resumed,
+    /// It has everything up to here.
+    From(Sequence),
 }
 
 /// See the module.
@@ -155,6 +166,8 @@ pub(super) struct Viewer<'s> {
     about: Subscription,
     pub(super) asking: FuturesUnordered<BoxFuture<'static, Granted>>,
     own: VecDeque<MessageId>,
+    /// It asked for cursors.
+    cursors: bool,
     /// It was told that the agent can be reached.
     pub(super) connected: bool,
     closing: watch::Receiver<bool>,
@@ -294,8 +307,10 @@ impl Viewer<'_> {
             Arriving::Created => bound.sequence,
             Arriving::Loaded => Sequence::ZERO,
             Arriving::Resumed => latest,
+            Arriving::From(cursor) => cursor,
         };
         let (records, told) = match self.house.relay.subscribe(stream, after) {
+            Err(RelayError::Gap { .. }) if matches!(arriving, Arriving::From(_)) => return Ok(false),
             // Its beginning was forgotten: what is left is its history.
             Err(RelayError::Gap { earliest, .. }) => {
                 let before = Sequence(earliest.0.saturating_sub(1));
@@ -303,7 +318,8 @@ impl Viewer<'_> {
             }
             other => (other?, after),
         };
-        let until = if arriving == Arriving::Created { after } else { latest };
+        // Behind a cursor everything is news, also how turns ended.
+        let until = if matches!(arriving, Arriving::Created | Arriving::From(_)) { after } else { latest };
         self.view =
             Some(View { session, foreign: bound.foreign, records, told, until, arriving: Some(arriving), retold });
         Ok(true)
@@ -375,7 +391,9 @@ impl Viewer<'_> {
         if matches!(record.event, Event::SessionArchived { .. }) && record.sequence > view.until {
             self.view = None;
         }
+        let cursor = self.cursors.then(|| format!("{}.{}", self.house.relay.epoch(), record.sequence));
         for frame in renamed.into_iter().chain(frames) {
+            let frame = cursor.as_ref().map_or_else(|| frame.clone(), |cursor| with_cursor(&frame, cursor));
             self.send(frame).await?;
         }
         Ok(())

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     api::common::identity::message_key,
     domain::{
-        Command, MessageId, RequestId, SessionId, Stream, WorkId, agent,
+        Command, MessageId, RequestId, Sequence, SessionId, Stream, WorkId, agent,
         command::{Answer, Prompt},
         event::{Control, Verdict},
         limits,
@@ -30,7 +30,7 @@ use crate::{
         DISCONNECTED, PONG,
         answer::{Outcome, choices},
         error,
-        viewer::{Refused, Said, Target, mode_of, read},
+        viewer::{Refused, Said, Target, UNKNOWN_CURSOR, mode_of, read},
     },
 };
 
@@ -65,6 +65,7 @@ impl Viewer<'_> {
             }),
             Ok(Said::LoadSession(target)) => self.turn(&target, true)?,
             Ok(Said::ResumeSession(target)) => self.turn(&target, false)?,
+            Ok(Said::Resume { session, cursor }) => return self.resume(&session, &cursor).await,
             Ok(Said::Prompt { content }) => self.prompt(content).await,
             Ok(Said::Cancel) => self.cancel().await,
             Ok(Said::PermissionResponse { request, outcome }) => self.decide(request, outcome).await,
@@ -169,6 +170,23 @@ impl Viewer<'_> {
             let foreign = target.session.clone().into_owned();
             self.ask(Wish::Turn { load }, Ask::Turn { foreign, load, payload: target.payload.to_owned() });
         }))
+    }
+
+    /// Never silently live: a cursor of another numbering, or of a past that was forgotten, is refused.
+    async fn resume(&mut self, foreign: &str, cursor: &str) -> Flow {
+        let known = {
+            let world = self.house.relay.world();
+            let agent = world.environment(self.environment).and_then(|found| found.agent.as_ref());
+            agent.and_then(|agent| agent.bound.get(foreign).copied())
+        };
+        let epoch = self.house.relay.epoch().to_string();
+        let sequence = cursor.split_once('.').filter(|(given, _)| *given == epoch).and_then(|(_, at)| at.parse().ok());
+        if let (Some(session), Some(sequence)) = (known, sequence)
+            && self.enter(session, Arriving::From(Sequence(sequence)))?
+        {
+            return Ok(());
+        }
+        self.send(UNKNOWN_CURSOR.to_owned()).await
     }
 
     fn session(&self) -> Result<SessionId, String> {

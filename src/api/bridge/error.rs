@@ -150,6 +150,7 @@ fn class_of(error: &RelayError) -> (StatusCode, &'static str, Option<u64>) {
             Refusal::NoEnvironment(_)
             | Refusal::NoSession(_)
             | Refusal::NoKey(_)
+            | Refusal::NoLoginLink
             | Refusal::NoWork { .. }
             | Refusal::NoPermission { .. }
             | Refusal::NoMessage { .. } => (StatusCode::NOT_FOUND, "not_found_error"),

@@ -2,7 +2,7 @@
 
 use super::{call::Call, house::House};
 use crate::{
-    domain::{DedupeKey, MessageId, OwnerId, SessionId, key::Key},
+    domain::{DedupeKey, DeviceId, KeyId, MessageId, OwnerId, SessionId, key::Key},
     security::{
         self, Denied, Grant, KeyView, Principal, RetryAfter,
         api_key::Rejected,
@@ -23,6 +23,9 @@ pub enum Unknown {
     Token(#[from] TokenError),
     #[error(transparent)]
     Key(#[from] Rejected),
+    /// A browser that was signed out, or not used for long.
+    #[error("you are not signed in here any more: sign in again")]
+    SignedOut,
     /// The server signed this token, and nobody answers for what it opens any more.
     #[error("the last API key of this token's owner was revoked or ran out: register again with one that is valid")]
     Orphaned,
@@ -70,6 +73,25 @@ impl House {
                 security::authenticate(world.key_by_digest(&digest).map(view).as_ref(), now)?
             }
         })
+    }
+
+    /// The principal behind a browser's cookie: the key that it acts for, seen through the device.
+    pub fn identify_device(&self, secret: &str) -> Result<Principal, Unknown> {
+        let (now, world) = (self.relay.now(), self.relay.world());
+        let found = world.devices().by_digest(&secret_digest(secret)).filter(|device| device.is_valid(now));
+        let signed_in = &found.ok_or(Unknown::SignedOut)?.signed_in;
+        let mut principal = security::authenticate(world.key(signed_in.key).map(view).as_ref(), now)?;
+        if let Principal::Key { device, .. } = &mut principal {
+            *device = Some(signed_in.device);
+        }
+        Ok(principal)
+    }
+
+    /// Whether a principal with streams open is still one: a key can be revoked or run out, a browser signed out.
+    pub fn is_valid(&self, key: KeyId, device: Option<DeviceId>) -> bool {
+        let (now, world) = (self.relay.now(), self.relay.world());
+        world.key(key).is_some_and(|key| key.is_valid(now))
+            && device.is_none_or(|device| world.devices().get(device).is_some_and(|found| found.is_valid(now)))
     }
 
     /// Signed tokens are good as long as a key of their owner's is: taking away somebody's last key ends their runners

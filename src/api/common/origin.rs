@@ -27,6 +27,20 @@ pub struct Pages {
 #[error("pages of {0} may not call this server: add the origin to RCS_WEB_CORS_ORIGINS to let them")]
 pub struct ForeignOrigin(pub String);
 
+/// What our own pages say of themselves.
+pub const APP_HEADER: &str = "rcs-app";
+
+/// What a request with a cookie is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CookieUse {
+    /// To read once.
+    Read,
+    /// To follow a stream.
+    Follow,
+    /// To change something, or to open a socket.
+    Act,
+}
+
 /// Whose page a call comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
@@ -62,6 +76,28 @@ impl Origin {
         }
     }
 
+    /// Whether a request may be made with a browser's cookie, which the browser adds also where somebody else's page
+    /// asks: only our own pages may, and what acts or streams has to show that it is theirs.
+    pub fn may_use_cookie(&self, settings: &Settings, call: &Call, how: CookieUse) -> Result<(), ForeignOrigin> {
+        let foreign = |whose: &str| Err(ForeignOrigin(whose.to_owned()));
+        let site = call.header("sec-fetch-site");
+        match self {
+            Self::Foreign(origin) => foreign(origin),
+            Self::Configured(origin) => foreign(origin.to_str().unwrap_or_default()),
+            Self::Own => known_host(settings, call),
+            Self::Absent if site.is_some_and(|site| !matches!(site, "same-origin" | "none")) => foreign("another site"),
+            Self::Absent => match how {
+                CookieUse::Read => Ok(()),
+                // Browsers name no origin when a page reads from its own. A header of ours says it as well: a foreign
+                // page cannot add one without its browser asking first.
+                CookieUse::Follow if site == Some("same-origin") || call.headers.contains_key(APP_HEADER) => {
+                    known_host(settings, call)
+                }
+                CookieUse::Follow | CookieUse::Act => foreign("an unnamed origin"),
+            },
+        }
+    }
+
     /// The answer to a browser that asks before it calls. What it may is said by [`mark`](Self::mark); without that, a
     /// page may nothing.
     pub fn preflight(&self, pages: &Pages) -> Response {
@@ -86,6 +122,22 @@ impl Origin {
 /// Whether a method may change something.
 pub fn acts(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
+/// Whether the name under which we were called is one of ours. A foreign name that somebody's DNS points here would
+/// make their pages ours; addresses and names without a domain cannot be pointed anywhere by others.
+fn known_host(settings: &Settings, call: &Call) -> Result<(), ForeignOrigin> {
+    let authority = call.header(header::HOST).unwrap_or_default();
+    let is_address = authority.parse::<std::net::SocketAddr>().is_ok()
+        || authority.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok();
+    let name = authority.rsplit_once(':').map_or(authority, |(name, _)| name);
+    let is_local = !name.is_empty() && (!name.contains('.') || name.ends_with(".localhost"));
+    let configured = std::iter::once(&settings.base_url).chain(&settings.cors_origins);
+    let mut names = configured.filter_map(|url| url.split_once("://")).map(|(_, rest)| rest.split('/').next());
+    if is_address || is_local || names.any(|known| known.is_some_and(|known| known.eq_ignore_ascii_case(authority))) {
+        return Ok(());
+    }
+    Err(ForeignOrigin(format!("{authority:.200} (set RCS_BASE_URL if this is the name of this server)")))
 }
 
 /// Whether a URL is of this origin. A path behind it does not matter.

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Members of events that are ours alone: digests, which would let a reader test guesses.
-const WITHHELD: [&str; 2] = ["digest", "fingerprint"];
+const WITHHELD: [&str; 3] = ["digest", "fingerprint", "link"];
 
 /// Appends the event as JSON on one line.
 pub fn event(record: &Record, out: &mut Vec<u8>) {
@@ -37,7 +37,12 @@ pub fn event(record: &Record, out: &mut Vec<u8>) {
 fn data(event: &Event, out: &mut Vec<u8>) {
     let withholds = matches!(
         event,
-        Event::KeyCreated(_) | Event::MessagePosted { .. } | Event::PermissionDecided(_) | Event::CommandDone { .. }
+        Event::KeyCreated(_)
+            | Event::LoginLinkCreated(_)
+            | Event::DeviceSignedIn(_)
+            | Event::MessagePosted { .. }
+            | Event::PermissionDecided(_)
+            | Event::CommandDone { .. }
     );
     if withholds {
         return json(&fields(event), out);
@@ -77,6 +82,7 @@ pub const fn author(actor: Actor) -> Author {
         Actor::System => Author::System,
         Actor::Anonymous => Author::Anonymous,
         Actor::Woken(id) => Author::Woken(id),
+        Actor::Device(id) => Author::Device(id),
     }
 }
 

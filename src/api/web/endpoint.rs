@@ -3,7 +3,7 @@
 use http::Method;
 
 use crate::{
-    domain::{EnvironmentId, InvalidId, KeyId, MessageId, RequestId, SessionId, WorkId},
+    domain::{DeviceId, EnvironmentId, InvalidId, KeyId, MessageId, RequestId, SessionId, WorkId},
     security::Grant,
 };
 
@@ -40,6 +40,20 @@ pub enum Endpoint {
     SetThinking(SessionId),
 
     StoreFile,
+
+    /// Let a browser in: a login link or a key against a cookie.
+    SignIn,
+    /// Take this browser's power away.
+    SignOut,
+    CreateLoginLink,
+    ListDevices,
+    /// All of the caller's, this one included.
+    SignOutEverywhere,
+    SignOutDevice(DeviceId),
+    /// Who the caller is.
+    ShowMe,
+    /// All sessions and runners as they are, and every change.
+    Overview,
 
     ListKeys,
     CreateKey,
@@ -130,6 +144,14 @@ pub fn parse(method: &Method, segments: &[&str]) -> Result<Endpoint, NoEndpoint>
 
         ["files"] => on(&[(POST, E::StoreFile)]),
 
+        ["login"] => on(&[(POST, E::SignIn)]),
+        ["logout"] => on(&[(POST, E::SignOut)]),
+        ["login-links"] => on(&[(POST, E::CreateLoginLink)]),
+        ["devices"] => on(&[(GET, E::ListDevices), (DELETE, E::SignOutEverywhere)]),
+        ["devices", id] => on(&[(DELETE, E::SignOutDevice(id.parse()?))]),
+        ["me"] => on(&[(GET, E::ShowMe)]),
+        ["overview"] => on(&[(GET, E::Overview)]),
+
         ["keys"] => on(&[(GET, E::ListKeys), (POST, E::CreateKey)]),
         ["keys", id] => on(&[(DELETE, E::RevokeKey(id.parse()?))]),
 
@@ -170,12 +192,22 @@ impl Endpoint {
     /// The permission table.
     pub fn needs(&self) -> Need {
         match *self {
-            Self::Describe => Need::Nothing,
+            Self::Describe | Self::SignIn => Need::Nothing,
             Self::ListEnvironments => Need::Own(Grant::EnvironmentRead),
             Self::ShowEnvironment(id) => Need::Environment(Grant::EnvironmentRead, id),
             Self::RequeueWork(id, _) => Need::Environment(Grant::SessionWrite, id),
 
-            Self::ListSessions | Self::ListPermissions | Self::ShowStatus => Need::Own(Grant::SessionRead),
+            // Whose devices: asked where they are looked up. A link is worth no more than the credential that asks.
+            Self::ListSessions
+            | Self::ListPermissions
+            | Self::ShowStatus
+            | Self::Overview
+            | Self::ShowMe
+            | Self::CreateLoginLink
+            | Self::ListDevices
+            | Self::SignOut
+            | Self::SignOutDevice(_)
+            | Self::SignOutEverywhere => Need::Own(Grant::SessionRead),
             Self::ShowSession(id)
             | Self::ReadEvents(id)
             | Self::OpenSocket(id)

@@ -88,7 +88,7 @@ const fn uuid(found: &environment::Environment) -> Uuid {
     found.particulars.environment.uuid()
 }
 
-fn summary(found: &environment::Environment) -> Environment {
+pub(super) fn summary(found: &environment::Environment) -> Environment {
     let particulars = &found.particulars;
     let count =
         |wanted: fn(&Stage) -> bool| found.work.items().iter().filter(|item| wanted(&item.stage)).count() as u64;

@@ -234,6 +234,7 @@ impl Failure {
             | Refusal::NoPermission { .. }
             | Refusal::NoMessage { .. }
             | Refusal::NoSubscription(_) => ProblemKind::NotFound,
+            Refusal::NoLoginLink => ProblemKind::Unauthenticated,
             Refusal::Archived(_) => ProblemKind::Archived,
             // The room of streams has its own errors; nothing here asks for streams and subscriptions.
             Refusal::Stream(_)

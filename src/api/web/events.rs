@@ -8,7 +8,7 @@ use http::{StatusCode, header};
 use super::{caller::Caller, error::Failure, page, render};
 use crate::{
     api::common::{
-        House, Response, reply,
+        Call, House, Response, reply,
         stream::{self, Draw},
     },
     domain::{Record, Sequence, SessionId, Stream, limits},
@@ -19,9 +19,13 @@ use crate::{
 
 /// A page, or a stream for those who ask for one.
 pub(super) fn read(caller: &Caller<'_>, session: SessionId) -> Result<Response, Failure> {
-    let accepts = caller.call.header(header::ACCEPT).unwrap_or_default();
-    let streams = accepts.contains("text/event-stream") || caller.call.query("stream").as_deref() == Some("sse");
-    if streams { follow(caller, session) } else { history(caller, session) }
+    if streams(caller.call) { follow(caller, session) } else { history(caller, session) }
+}
+
+/// Whether the caller asked for a stream.
+pub(super) fn streams(call: &Call) -> bool {
+    let accepts = call.header(header::ACCEPT).unwrap_or_default();
+    accepts.contains("text/event-stream") || call.query("stream").as_deref() == Some("sse")
 }
 
 /// Where the reader is: `Last-Event-ID`, which a browser sends when it connects again, outranks the `?after=` of the
@@ -115,10 +119,8 @@ pub(super) struct Reader {
 impl Reader {
     /// Whether they still may: a key can be revoked or run out while its streams are open.
     pub(super) fn may_go_on(&self) -> bool {
-        let Principal::Key { key, .. } = &self.principal else { return false };
-        let now = self.house.relay.now();
-        let valid = self.house.relay.world().key(*key).is_some_and(|key| key.is_valid(now));
-        valid && self.house.may(&self.principal, Grant::SessionRead, self.session).is_ok()
+        let Principal::Key { key, device, .. } = &self.principal else { return false };
+        self.house.is_valid(*key, *device) && self.house.may(&self.principal, Grant::SessionRead, self.session).is_ok()
     }
 
     /// What they are told when the stream cannot go on from where they are.

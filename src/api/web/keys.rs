@@ -127,18 +127,23 @@ const fn domain_role(role: Role) -> event::Role {
     }
 }
 
+/// The role as the API calls it.
+pub(super) const fn wire_role(role: event::Role) -> Role {
+    match role {
+        event::Role::Viewer => Role::Viewer,
+        event::Role::Runner => Role::Runner,
+        event::Role::Member => Role::Member,
+        event::Role::Admin => Role::Admin,
+    }
+}
+
 fn shown_key(key: &key::Key) -> Key {
     let time = |at: Option<crate::domain::Timestamp>| at.map(|at| at.to_string());
     Key {
         id: key.created.key,
         owner_id: key.created.owner,
         name: key.created.name.clone(),
-        role: match key.created.role {
-            event::Role::Viewer => Role::Viewer,
-            event::Role::Runner => Role::Runner,
-            event::Role::Member => Role::Member,
-            event::Role::Admin => Role::Admin,
-        },
+        role: wire_role(key.created.role),
         configured: key.created.configured,
         created_at: key.created_at.to_string(),
         expires_at: time(key.created.expires_at),

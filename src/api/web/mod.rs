@@ -21,16 +21,19 @@ use super::common::{
     Call, House, Response,
     credential::{Credential, NoCredential},
     identity::Unknown,
-    origin::{self, Origin, Pages},
+    origin::{self, CookieUse, Origin, Pages},
     render, reply,
 };
-use crate::security::grant;
+use crate::security::{Principal, grant};
 
 mod audit;
 mod backup;
 mod caller;
 mod control;
 mod decide;
+mod devices;
+pub use devices::{NoLink, make_link};
+
 pub mod endpoint;
 mod environments;
 mod error;
@@ -38,6 +41,7 @@ mod events;
 mod files;
 mod keys;
 mod messages;
+mod overview;
 mod page;
 pub mod peer;
 mod permissions;
@@ -89,18 +93,25 @@ fn upgrade(house: &Arc<House>, call: &Call, ws: warp::ws::Ws, path: &[&str]) -> 
     let Endpoint::OpenSocket(session) = endpoint else {
         return Err(Failure::absent(format_args!("socket under {}", call.path)));
     };
-    let credential = Credential::of(call).map_err(|error| match error {
-        NoCredential::Missing => Failure::from(Unknown::Missing),
-        NoCredential::Malformed => Failure::field("Sec-WebSocket-Protocol", &error.to_string()),
-    })?;
-    let principal = house.identify_token(&credential.token)?;
+    let (principal, credential) = match Credential::of(call) {
+        Ok(credential) => (house.identify_token(&credential.token)?, Some(credential)),
+        Err(NoCredential::Missing) if devices::cookie(call).is_some() => {
+            (devices::identify(house, call, &Origin::of(&house.settings, call), CookieUse::Act)?, None)
+        }
+        Err(NoCredential::Missing) => return Err(Unknown::Missing.into()),
+        Err(error @ NoCredential::Malformed) => {
+            return Err(Failure::field("Sec-WebSocket-Protocol", &error.to_string()));
+        }
+    };
     let caller = Caller { house, call, principal };
     allow(&caller, endpoint.needs())?;
     let subscription = events::subscribe(&caller, session)?;
     let (house, principal) = (Arc::clone(house), caller.principal.clone());
     let mut response =
         ws.on_upgrade(move |open| socket::follow(house, principal, session, subscription, open)).into_response();
-    credential.echo(&mut response);
+    if let Some(credential) = credential {
+        credential.echo(&mut response);
+    }
     Ok(response)
 }
 
@@ -133,9 +144,28 @@ async fn respond(house: &Arc<House>, call: &Call, origin: &Origin, path: &[&str]
     if endpoint == Endpoint::Describe {
         return Ok(describe());
     }
-    let caller = Caller { house, call, principal: house.identify(call)? };
+    if endpoint == Endpoint::SignIn {
+        return devices::sign_in(house, call).await;
+    }
+    let principal = identify(house, call, origin, &endpoint)?;
+    let caller = Caller { house, call, principal };
     allow(&caller, endpoint.needs())?;
     dispatch(&caller, endpoint).await
+}
+
+/// Whose credential it is: a token that the caller added, or a cookie that the browser did.
+fn identify(house: &Arc<House>, call: &Call, origin: &Origin, endpoint: &Endpoint) -> Result<Principal, Failure> {
+    if call.bearer().is_some() || call.headers.contains_key("x-api-key") || devices::cookie(call).is_none() {
+        return Ok(house.identify(call)?);
+    }
+    let follows =
+        *endpoint == Endpoint::Overview || (matches!(endpoint, Endpoint::ReadEvents(_)) && events::streams(call));
+    let how = match &call.method {
+        method if origin::acts(method) => CookieUse::Act,
+        _ if follows => CookieUse::Follow,
+        _ => CookieUse::Read,
+    };
+    devices::identify(house, call, origin, how)
 }
 
 async fn dispatch(caller: &Caller<'_>, endpoint: Endpoint) -> Result<Response, Failure> {
@@ -168,6 +198,16 @@ async fn dispatch(caller: &Caller<'_>, endpoint: Endpoint) -> Result<Response, F
         Endpoint::SetThinking(id) => control::set_thinking(caller, id).await,
 
         Endpoint::StoreFile => files::store(caller).await,
+
+        // Answered before anybody is known.
+        Endpoint::SignIn => devices::sign_in(caller.house, caller.call).await,
+        Endpoint::SignOut => devices::sign_out(caller).await,
+        Endpoint::CreateLoginLink => devices::create_link(caller).await,
+        Endpoint::ListDevices => Ok(devices::list(caller)),
+        Endpoint::SignOutDevice(id) => devices::sign_out_one(caller, id).await,
+        Endpoint::SignOutEverywhere => devices::sign_out_everywhere(caller).await,
+        Endpoint::ShowMe => Ok(devices::me(caller)),
+        Endpoint::Overview => Ok(overview::follow(caller)),
 
         Endpoint::ListKeys => keys::list(caller),
         Endpoint::CreateKey => keys::create(caller).await,

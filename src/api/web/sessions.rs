@@ -175,9 +175,14 @@ async fn archive_one(caller: &Caller<'_>, id: SessionId) -> ArchiveResult {
     }
 }
 
+/// Whether it waits for a decision.
+pub(super) fn is_asking(found: &session::Session) -> bool {
+    found.permissions.open().next().is_some()
+}
+
 /// What a session is up to. A question outranks the worker's absence: it can be decided while the worker is away.
 pub(super) fn status(found: &session::Session) -> SessionStatus {
-    let asks = found.permissions.open().next().is_some();
+    let asks = is_asking(found);
     match found.status() {
         _ if found.archived_at.is_some() => SessionStatus::Archived,
         Status::Waiting if asks || found.worker.online => SessionStatus::Waiting,
@@ -187,7 +192,7 @@ pub(super) fn status(found: &session::Session) -> SessionStatus {
     }
 }
 
-fn summary(found: &session::Session) -> Session {
+pub(super) fn summary(found: &session::Session) -> Session {
     Session {
         id: found.id,
         owner_id: found.owner,

@@ -73,7 +73,8 @@ impl Load {
         Self { templates: vec![template] }
     }
 
-    /// All of them in turn, beginning with this one, so that connections do not walk in step. There must be one at least.
+    /// All of them in turn, beginning with this one, so that connections do not walk in step. There must be one at
+    /// least.
     pub(crate) fn in_turn(mut templates: Vec<Template>, first: usize) -> Self {
         let turns = first % templates.len().max(1);
         templates.rotate_left(turns);

@@ -177,13 +177,10 @@ pub(super) fn register(
     let away = away(world, context.actor, &particulars, linked);
     let mut drafts = Vec::new();
     // One that comes back is told of the conversation that it had. Whether it does is decided when it holds a line.
-    let session = match predecessor(&away).and_then(home) {
-        Some(home) => home,
-        None => {
-            drafts.push(first_session(&particulars, environment, session));
-            session
-        }
-    };
+    let session = predecessor(&away).and_then(home).unwrap_or_else(|| {
+        drafts.push(first_session(&particulars, environment, session));
+        session
+    });
     for ghost in ghosts(context, away) {
         drafts.extend(forget(world, ghost)?);
     }
@@ -217,10 +214,11 @@ pub(super) fn identify(
     session: SessionId,
     linked: &[EnvironmentId],
 ) -> Result<Decided, Refusal> {
+    let own_secret = Actor::Environment(id);
     let id = world.agent_id(id);
     let (found, agent) = find(world, id)?;
     // Somebody else's agent does not exist.
-    if agent.registered_by != context.actor && context.actor != Actor::Environment(id) {
+    if agent.registered_by != context.actor && context.actor != own_secret {
         return Err(Refusal::NoEnvironment(id));
     }
     let away = away(world, agent.registered_by, &found.particulars, linked);
@@ -236,13 +234,10 @@ pub(super) fn identify(
         drafts.push(Draft::new(Stream::Environment(id), event));
     }
     drafts.extend(environment::seen(world, environment)?.drafts);
-    let session = match home(goes_by) {
-        Some(home) => home,
-        None => {
-            drafts.push(first_session(&goes_by.particulars, environment, session));
-            session
-        }
-    };
+    let session = home(goes_by).unwrap_or_else(|| {
+        drafts.push(first_session(&goes_by.particulars, environment, session));
+        session
+    });
     Ok(Decided { drafts, outcome: Outcome::Agent { environment, session } })
 }
 

@@ -2,13 +2,11 @@
 //!
 //! Stored with the events: names are for ever, new fields have a default.
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
     envelope::Timestamp,
-    id::{EnvironmentId, FileId, KeyId, OwnerId, RequestId, SessionId, UserStreamId},
+    id::{DeviceId, EnvironmentId, FileId, KeyId, OwnerId, RequestId, SessionId},
 };
 
 /// A digest (128 bits of SHA-256) of what was asked, to tell a repeated request from another under the same key.
@@ -53,6 +51,27 @@ pub struct KeyCreated {
     /// It comes from the configuration and is revoked when it is gone from there.
     #[serde(default)]
     pub configured: bool,
+}
+
+/// See [`Event::LoginLinkCreated`](super::Event::LoginLinkCreated).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoginLinkCreated {
+    pub digest: SecretDigest,
+    /// For which key the browser will act.
+    pub key: KeyId,
+    pub expires_at: Timestamp,
+}
+
+/// See [`Event::DeviceSignedIn`](super::Event::DeviceSignedIn).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceSignedIn {
+    pub device: DeviceId,
+    /// For which key it acts.
+    pub key: KeyId,
+    pub name: String,
+    pub digest: SecretDigest,
+    /// The link that was used up for it; none where the key itself was shown.
+    pub link: Option<SecretDigest>,
 }
 
 /// See [`Event::EnvironmentRegistered`](super::Event::EnvironmentRegistered).
@@ -212,60 +231,4 @@ pub struct FileStored {
     pub name: String,
     pub media_type: Option<String>,
     pub size_bytes: u64,
-}
-
-/// See [`Event::UserStreamCreated`](super::Event::UserStreamCreated).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UserStreamCreated {
-    pub stream: UserStreamId,
-    pub owner: OwnerId,
-    pub name: Arc<str>,
-    pub content_type: Arc<str>,
-    pub lifetime: Lifetime,
-    pub fork: Option<ForkPoint>,
-}
-
-/// How long a stream lives.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Lifetime {
-    /// Until it is deleted.
-    #[default]
-    Forever,
-    /// Until nobody read from it or wrote to it for so long.
-    Sliding { seconds: u64 },
-    /// Until this moment.
-    Until { at: Timestamp },
-}
-
-/// Where a fork parts from its source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ForkPoint {
-    pub source: UserStreamId,
-    /// The last position that they share.
-    pub position: u64,
-    /// How much of the source's next append the fork begins with, as it was asked for: bytes, or messages. The part
-    /// itself is the fork's first append.
-    #[serde(default)]
-    pub part: u64,
-}
-
-/// See [`Event::UserAppended`](super::Event::UserAppended). Without any of these it is only counted.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UserAppended {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub producer: Option<ProducerStamp>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stream_seq: Option<Arc<str>>,
-    /// Nothing comes after it.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub closes: bool,
-}
-
-/// By whom, and the how-manieth of theirs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProducerStamp {
-    pub id: Arc<str>,
-    pub epoch: u64,
-    pub seq: u64,
 }

@@ -9,7 +9,7 @@ use crate::domain::{
     command::{Outcome, Refusal},
     decide::{Context, Decided},
     envelope::{Draft, Timestamp},
-    event::{Event, ForkPoint, Lifetime, ProducerStamp, UserAppended, UserStreamCreated},
+    event::{Event, ForkPoint, Lifetime, ProducerStamp, UserAppended, UserStreamClosed, UserStreamCreated},
     id::{OwnerId, UserStreamId},
     limits,
     stream::Stream,
@@ -154,7 +154,7 @@ pub(in crate::domain) fn create(world: &World, new: NewUserStream) -> Result<Dec
     }
     let tail = fork.map_or(0, |fork| fork.position) + drafts.len() as u64 - 1;
     if closed && drafts.len() == 1 {
-        drafts.push(Draft::new(stream, Event::UserStreamClosed { producer: None, stream_seq: None }));
+        drafts.push(Draft::new(stream, Event::UserStreamClosed(UserStreamClosed::default())));
     }
     Ok(Decided { drafts, outcome: Outcome::UserStream { stream: id, created: true, tail, closed } })
 }
@@ -239,7 +239,7 @@ pub(in crate::domain) fn append(world: &World, context: &Context<'_>, append: Us
     let reached = producer.as_ref().map(|stamp| (stamp.epoch, stamp.seq));
     let stream = Stream::User(id);
     if payload.is_empty() {
-        let draft = Draft::new(stream, Event::UserStreamClosed { producer, stream_seq });
+        let draft = Draft::new(stream, Event::UserStreamClosed(UserStreamClosed { producer, stream_seq }));
         return Ok(Decided::one(draft, answer(found.tail(), true, false, reached)));
     }
     let event = Event::UserAppended(UserAppended { producer, stream_seq, closes });

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use super::{Closed, Event, Producer, ProducerStamp, Record, Timestamp, UserStream, UserStreamId, UserStreams, limits};
-use crate::domain::{event::UserStreamCreated, stream::Stream};
+use crate::domain::{
+    event::{UserStreamClosed, UserStreamCreated},
+    stream::Stream,
+};
 
 pub(super) fn apply(all: &mut UserStreams, record: &Record) {
     let Stream::User(id) = record.stream else { return };
@@ -17,7 +20,7 @@ pub(super) fn apply(all: &mut UserStreams, record: &Record) {
                 stream.closed.get_or_insert_with(|| Closed { by: appended.producer.clone() });
             }
         }
-        Event::UserStreamClosed { producer, stream_seq } => {
+        Event::UserStreamClosed(UserStreamClosed { producer, stream_seq }) => {
             all.advance(id, record.at, producer.as_ref(), stream_seq.as_ref());
             if let Some(stream) = all.streams.get_mut(&id) {
                 stream.marks += 1;

@@ -10,12 +10,13 @@ use uuid::Uuid;
 
 use super::*;
 use crate::domain::{
-    EnvironmentId, FileId, KeyId, MessageId, OwnerId, RequestId, SessionId, SubscriptionId, UserStreamId, WorkId,
+    DeviceId, EnvironmentId, FileId, KeyId, MessageId, OwnerId, RequestId, SessionId, SubscriptionId, UserStreamId,
+    WorkId,
     command::{Outcome, WorkGrant},
     event::{
-        Control, EnvironmentRegistered, FileStored, Fingerprint, ForkPoint, KeyCreated, Lifetime, MessageKind,
-        PermissionDecided, PermissionRequested, ProducerStamp, Role, Rule, SecretDigest, SessionCreated, Status,
-        UserAppended, UserStreamCreated, Verdict,
+        Abilities, AgentReported, Control, DeviceSignedIn, EnvironmentRegistered, FileStored, Fingerprint, ForkPoint,
+        KeyCreated, Lifetime, LoginLinkCreated, MessageKind, PermissionDecided, PermissionRequested, ProducerStamp,
+        Role, Rule, SecretDigest, SessionCreated, Status, UserAppended, UserStreamClosed, UserStreamCreated, Verdict,
     },
     subscription::{Acked, Delivery, Linked, StreamPath, SubscriptionCreated, WakeEnd},
 };
@@ -106,6 +107,32 @@ fn about_sessions() -> Vec<Event> {
     ]
 }
 
+/// What came with agents behind links. Behind the others: a line that is there never moves.
+fn about_agents() -> Vec<Event> {
+    let (environment, session) = (EnvironmentId::from_uuid(UUID), SessionId::from_uuid(UUID));
+    let abilities = Abilities { load: true, resume: false, list: true };
+    let registered = EnvironmentRegistered {
+        environment,
+        owner: owner(),
+        machine_name: "node".into(),
+        directory: String::new(),
+        branch: None,
+        git_repo_url: None,
+        max_sessions: 1,
+        worker_type: "acp".into(),
+        group: Some("lab".into()),
+    };
+    vec![
+        Event::EnvironmentRegistered(registered),
+        Event::EnvironmentSucceeded { environment, by: environment },
+        Event::AgentReported(AgentReported { environment, connected: true, fresh: true, abilities }),
+        Event::AgentSwitching { environment },
+        Event::SessionBound { session, foreign: "f2ebf6f0".into() },
+        Event::TurnTorn { session },
+        Event::TurnRetold { session, from: Sequence(4), through: Sequence(9) },
+    ]
+}
+
 fn about_permissions_and_files() -> Vec<Event> {
     let (session, file) = (SessionId::from_uuid(UUID), FileId::from_uuid(UUID));
     vec![
@@ -159,7 +186,7 @@ fn about_user_streams() -> Vec<Event> {
         created("d", Lifetime::Until { at: Timestamp(1_863_719_200_000) }, None),
         Event::UserAppended(UserAppended::default()),
         Event::UserAppended(UserAppended { producer: producer.clone(), stream_seq: Some("0042".into()), closes: true }),
-        Event::UserStreamClosed { producer, stream_seq: None },
+        Event::UserStreamClosed(UserStreamClosed { producer, stream_seq: None }),
         Event::UserStreamDeleted { stream, expired: true },
         Event::UserStreamForgotten { stream },
     ]
@@ -214,6 +241,23 @@ fn about_subscriptions() -> Vec<Event> {
     ]
 }
 
+fn about_devices() -> Vec<Event> {
+    let (key, device) = (KeyId::from_uuid(UUID), DeviceId::from_uuid(UUID));
+    let digest = SecretDigest([0xcd; 32]);
+    vec![
+        Event::LoginLinkCreated(LoginLinkCreated { digest, key, expires_at: Timestamp(1_763_719_200_000) }),
+        Event::DeviceSignedIn(DeviceSignedIn {
+            device,
+            key,
+            name: "Safari, iPhone".into(),
+            digest: SecretDigest([0xef; 32]),
+            link: Some(digest),
+        }),
+        Event::DeviceUsed { device },
+        Event::DeviceSignedOut { device },
+    ]
+}
+
 /// A record of every kind; streams, actors, keys and payloads take turns.
 pub(super) fn records() -> Vec<Record> {
     let streams = [
@@ -237,6 +281,8 @@ pub(super) fn records() -> Vec<Record> {
         about_permissions_and_files(),
         about_user_streams(),
         about_subscriptions(),
+        about_agents(),
+        about_devices(),
     ]
     .concat();
     let turn = |index: usize| Record {

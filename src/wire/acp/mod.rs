@@ -41,8 +41,13 @@ pub const PONG: &str = r#"{"type":"pong"}"#;
 
 /// A frame of our own, as text.
 pub fn text<T: Serialize>(frame: &T) -> String {
-    serde_json::to_string(frame).expect("our frames are structs of text, numbers and valid JSON")
+    // Ours are structs of text, numbers and valid JSON: there is nothing in them that could fail.
+    serde_json::to_string(frame).unwrap_or_default()
 }
+
+/// `{}`.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Empty {}
 
 /// An error, in the shape of the link: with a payload.
 pub fn error(message: &str) -> String {

@@ -33,6 +33,11 @@ pub enum Said<'a> {
     SetSessionModel {
         model: String,
     },
+    /// Of the draft of a durable transport: go on behind this cursor.
+    Resume {
+        session: Cow<'a, str>,
+        cursor: Cow<'a, str>,
+    },
 }
 
 /// A conversation of the agent, by the id that the agent gave it.
@@ -98,6 +103,17 @@ pub fn read(line: &str) -> Result<Said<'_>, Refused> {
             }
             Said::SetSessionModel { model: parsed::<Model>("set_session_model", payload)?.model }
         }
+        "stream/resume" => {
+            #[derive(Deserialize)]
+            struct From<'a> {
+                #[serde(borrow, rename = "sessionId")]
+                session: Cow<'a, str>,
+                #[serde(borrow)]
+                cursor: Cow<'a, str>,
+            }
+            let From { session, cursor } = parsed("stream/resume", payload)?;
+            Said::Resume { session, cursor }
+        }
         other => return Err(Refused::Unknown(other.chars().take(64).collect())),
     })
 }
@@ -118,7 +134,7 @@ fn object<'a>(kind: &'static str, payload: Option<&'a RawValue>) -> Result<Cow<'
 
 /// `{}`.
 pub fn empty() -> Box<RawValue> {
-    RawValue::from_string("{}".into()).expect("an empty object is JSON")
+    serde_json::value::to_raw_value(&super::Empty {}).unwrap_or_default()
 }
 
 /// The permission mode that a new conversation is to begin in.
@@ -141,6 +157,18 @@ fn target<'a>(kind: &'static str, payload: Option<&'a RawValue>) -> Result<Targe
     let payload = payload.ok_or(Refused::Payload(kind))?;
     Ok(Target { session, payload })
 }
+
+/// A frame with a cursor behind which its reader can go on. Everything else of it stays as it came.
+pub fn with_cursor(frame: &str, cursor: &str) -> String {
+    match frame.trim_start().strip_prefix('{') {
+        Some(rest) => format!(r#"{{"_meta":{{"acp/cursor":"{cursor}"}},{rest}"#),
+        None => frame.to_owned(),
+    }
+}
+
+/// That a cursor is none of this conversation's: whoever went on from it would miss something and not know it.
+pub const UNKNOWN_CURSOR: &str =
+    r#"{"type":"error","payload":{"code":409,"message":"unknown cursor: load the session again"}}"#;
 
 /// A list of blocks, each with a type: what is in them is between its author and the agent.
 fn content(payload: Option<&RawValue>) -> Result<&RawValue, Refused> {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, value::RawValue};
 
-use crate::domain::id::{EnvironmentId, KeyId, SessionId, SubscriptionId};
+use crate::domain::id::{DeviceId, EnvironmentId, KeyId, SessionId, SubscriptionId};
 
 /// One thing that happened.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -38,6 +38,8 @@ pub enum Author {
     Anonymous,
     /// Whoever was woken by this subscription.
     Woken(SubscriptionId),
+    /// Somebody in a browser.
+    Device(DeviceId),
 }
 
 /// A page of history.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 pub mod audit;
 pub mod control;
+pub mod device;
 pub mod environment;
 pub mod event;
 pub mod key;
@@ -19,6 +20,7 @@ pub mod status;
 
 pub use audit::{AuditCommit, AuditCommits, AuditPage, AuditRecord, Fault, Verification};
 pub use control::{ControlRequested, SetMode, SetModel, SetThinking};
+pub use device::{Device, LoginLink, Me, SignIn};
 pub use environment::{Environment, EnvironmentDetail, EnvironmentStatus, Requeued, WorkItem, WorkStage};
 pub use event::{Author, Event, EventPage, Gap, GapTag};
 pub use key::{CreateKey, CreatedKey, Key, KeyOwner, Role, RotateSigning, SigningRotated};
@@ -29,7 +31,7 @@ pub use session::{
     Archive, ArchiveMany, ArchiveResult, ArchivedMany, CreateSession, QueuedItem, QueuedKind, RenameSession, Rule,
     Session, SessionDetail, SessionStatus, Worker,
 };
-pub use status::{Counts, ServerStatus};
+pub use status::{Counts, Overview, ServerStatus};
 
 /// The header under which a client names a command, so that repeating it does it once.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";

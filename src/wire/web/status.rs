@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{environment::Environment, session::Session};
+
 /// What one look shows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerStatus {
@@ -32,4 +34,19 @@ pub struct Counts {
     pub workers_online: u64,
     pub permissions_open: u64,
     pub work_parked: u64,
+}
+
+/// Everything at a glance, and what changed since: one frame of a stream from which a list of sessions is drawn. A view
+/// of the present and not a history: it has no offsets, and whoever connects again gets all of it again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Overview {
+    /// This is everything: forget what was there before.
+    pub whole: bool,
+    /// Sessions that are new or changed; an archived one leaves the list.
+    pub sessions: Vec<Session>,
+    /// All runners that did not sign off; absent when none of them changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environments: Option<Vec<Environment>>,
+    /// The moment, by the server's clock.
+    pub now: String,
 }

@@ -9,7 +9,11 @@ const options = { baseUrl: "", longPollTimeoutMs: 20_000, subscriptions: true }
 let server
 
 beforeAll(async () => {
-  server = await Server.start({ RCS_STREAMS_ANONYMOUS: "read,append,create,delete" })
+  server = await Server.start({
+    RCS_STREAMS_ANONYMOUS: "read,append,create,delete",
+    // The suite receives its webhooks on this machine.
+    RCS_WEBHOOK_PRIVATE_TARGETS: "loopback",
+  })
   options.baseUrl = server.url
 })
 

@@ -105,6 +105,7 @@ impl Agent {
     }
 
     /// Says something, if somebody can hear it.
+    #[expect(clippy::needless_pass_by_value, reason = "it is written where it is said")]
     pub(super) fn say(&self, frame: Value) {
         self.say_text(frame.to_string());
     }
@@ -191,7 +192,9 @@ impl Agent {
         };
         self.with(|inside| inside.current = Some(id.clone()));
         let done = if kind == "load_session" {
-            history.into_iter().for_each(|frame| self.say(frame));
+            for frame in history {
+                self.say(frame);
+            }
             "session_loaded"
         } else {
             "session_resumed"
@@ -208,6 +211,7 @@ impl Agent {
         });
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "it is written where it is said")]
     fn update(&self, session: &str, update: Value) {
         let frame = json!({"type": "session_update", "payload": {"sessionId": session, "update": update}});
         self.with(|inside| {
@@ -320,9 +324,8 @@ impl Line {
         let hello = json!({"type": "identify", "agent_id": id}).to_string();
         socket.send(Message::text(hello)).await.expect("sent");
         let answer = loop {
-            match socket.next().await.expect("open").expect("a frame") {
-                Message::Text(text) => break serde_json::from_str::<Value>(&text).expect("JSON"),
-                _ => continue,
+            if let Message::Text(text) = socket.next().await.expect("open").expect("a frame") {
+                break serde_json::from_str::<Value>(&text).expect("JSON");
             }
         };
         let (sender, mut receiver) = mpsc::unbounded_channel::<String>();
@@ -340,7 +343,7 @@ impl Line {
                             assert_eq!(text.trim().lines().count(), 1, "a link parses a frame whole: {text}");
                             agent.hear(&serde_json::from_str(&text).expect("JSON"));
                         }
-                        Some(Ok(Message::Close(_))) | Some(Err(_)) | None => break,
+                        Some(Ok(Message::Close(_)) | Err(_)) | None => break,
                         Some(Ok(_)) => {}
                     },
                 }

@@ -205,7 +205,7 @@ async fn what_was_said_while_the_line_was_down_is_told_again_and_nothing_is_told
     there.say("resume_session", json!({"sessionId": foreign})).await;
     there.hear("prompt_complete").await;
     assert!(there.hear("error").await.to_string().contains("once more"), "those who were there are told why");
-    let whole: String = (0..60).map(|number| format!("{number} ")).collect();
+    let whole = (0..60).map(|number| number.to_string()).collect::<Vec<_>>().join(" ") + " ";
     while !there.text().ends_with(&whole) {
         there.next().await.expect("open");
     }
@@ -226,4 +226,31 @@ async fn what_was_said_while_the_line_was_down_is_told_again_and_nothing_is_told
     late.prompt("echo after").await;
     late.hear("prompt_complete").await;
     assert!(late.text().ends_with("holdingecho after"), "{}", late.text());
+}
+
+#[tokio::test]
+async fn a_client_that_knows_cursors_goes_on_where_it_was_and_is_refused_where_nobody_was() {
+    let mut server = Server::start();
+    let one = agent();
+    let line = Line::open(&server, ALICE, "lab", &one).await;
+    let path = format!("{}?resumable=1", line.environment);
+    let (mut viewer, foreign) = Viewer::begin(&server, ALICE, &path).await;
+    viewer.prompt("count 5").await;
+    let piece = viewer.hear("session_update").await;
+    let cursor = piece["_meta"]["acp/cursor"].as_str().expect("a cursor").to_owned();
+    viewer.hear("prompt_complete").await;
+    let rest: Vec<Value> = viewer.frames.iter().skip_while(|frame| **frame != piece).skip(1).cloned().collect();
+    server.kill_and_restart();
+    line.cut(&one).await;
+    let _back = Line::open(&server, ALICE, "lab", &one).await;
+    let mut again = Viewer::open(&server, ALICE, &path).await;
+    again.say("stream/resume", json!({"sessionId": foreign, "cursor": cursor})).await;
+    again.hear("session_resumed").await;
+    again.hear("prompt_complete").await;
+    assert_eq!(again.frames[1..], rest, "what was missed, and nothing else");
+    let (epoch, _) = cursor.split_once('.').expect("an epoch");
+    for strange in [format!("{epoch}.99999"), "0000000000000000.1".into(), "nonsense".into()] {
+        again.say("stream/resume", json!({"sessionId": foreign, "cursor": strange})).await;
+        assert_eq!(again.hear("error").await["payload"]["code"], 409);
+    }
 }

@@ -176,9 +176,9 @@ async fn what_an_agent_says_passes_byte_for_byte() {
     let one = agent();
     let line = Line::open(&server, ALICE, "lab", &one).await;
     let (mut viewer, session) = Viewer::begin(&server, ALICE, &line.environment).await;
+    let update = r#"{"sessionUpdate":"to_come", "_meta":{"b":1.0,"a":[ ]},"n":12345678901234567890 }"#;
     let strange = format!(
-        "{{ \"type\":\"session_update\", \"payload\": {{\"sessionId\":\"{session}\",\"update\":{{\"sessionUpdate\":\"to_come\", \
-         \"_meta\":{{\"b\":1.0,\"a\":[ ]}},\"n\":12345678901234567890 }} }}, \"vendor\":true}}"
+        r#"{{ "type":"session_update", "payload": {{"sessionId":"{session}","update":{update} }}, "vendor":true}}"#
     );
     let unknown = r#"{"type":"vendor_frame","payload":{"z":1,"a":2}}"#;
     // Somebody on the link's own machine: none of ours.

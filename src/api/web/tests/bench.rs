@@ -310,6 +310,11 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
+    /// One that was opened another way.
+    pub(crate) const fn of(response: Response) -> Self {
+        Self { response, buffer: Vec::new() }
+    }
+
     /// The next frame or comment, as text; `None` at the end.
     pub(crate) async fn frame(&mut self) -> Option<String> {
         loop {

@@ -6,6 +6,7 @@ mod archive;
 pub(super) mod bench;
 mod decisions;
 mod description;
+mod devices;
 mod keys;
 mod peer;
 mod refusals;

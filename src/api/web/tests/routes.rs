@@ -7,17 +7,18 @@ use serde_json::Value;
 
 use super::super::{OPENAPI, endpoint, peer};
 
-const SAMPLES: [(&str, &str); 6] = [
+const SAMPLES: [(&str, &str); 7] = [
     ("{environment}", "env_00000000000000000000000000000001"),
     ("{session}", "session_00000000000000000000000000000002"),
     ("{work}", "work_00000000000000000000000000000003"),
     ("{message}", "00000000-0000-4000-8000-000000000004"),
     ("{request}", "ask-5"),
+    ("{device}", "device_00000000000000000000000000000007"),
     ("{key}", "key_00000000000000000000000000000006"),
 ];
 
 /// Everything that is served, as method and path.
-const ROUTES: [(&str, &str); 32] = [
+const ROUTES: [(&str, &str); 40] = [
     ("GET", "environments"),
     ("GET", "environments/{environment}"),
     ("POST", "environments/{environment}/work/{work}/requeue"),
@@ -40,6 +41,14 @@ const ROUTES: [(&str, &str); 32] = [
     ("POST", "sessions/{session}/model"),
     ("POST", "sessions/{session}/thinking"),
     ("POST", "files"),
+    ("POST", "login"),
+    ("POST", "logout"),
+    ("POST", "login-links"),
+    ("GET", "devices"),
+    ("DELETE", "devices"),
+    ("DELETE", "devices/{device}"),
+    ("GET", "me"),
+    ("GET", "overview"),
     ("GET", "keys"),
     ("POST", "keys"),
     ("DELETE", "keys/{key}"),
@@ -141,6 +150,14 @@ fn every_endpoint_has_one_way_to_it() {
         | endpoint::Endpoint::SetModel(_)
         | endpoint::Endpoint::SetThinking(_)
         | endpoint::Endpoint::StoreFile
+        | endpoint::Endpoint::SignIn
+        | endpoint::Endpoint::SignOut
+        | endpoint::Endpoint::CreateLoginLink
+        | endpoint::Endpoint::ListDevices
+        | endpoint::Endpoint::SignOutEverywhere
+        | endpoint::Endpoint::SignOutDevice(_)
+        | endpoint::Endpoint::ShowMe
+        | endpoint::Endpoint::Overview
         | endpoint::Endpoint::ListKeys
         | endpoint::Endpoint::CreateKey
         | endpoint::Endpoint::RevokeKey(_)
@@ -150,7 +167,7 @@ fn every_endpoint_has_one_way_to_it() {
         | endpoint::Endpoint::VerifyAudit
         | endpoint::Endpoint::Backup
         | endpoint::Endpoint::ShowStatus
-        | endpoint::Endpoint::Describe => 32,
+        | endpoint::Endpoint::Describe => 40,
     };
     assert_eq!(counted(&endpoint::Endpoint::Describe), ROUTES.len());
 }

@@ -1,5 +1,5 @@
-//! A server that does nothing: it answers every append, keeps none of it, and gives every reader the same zeros. What it
-//! takes is the client, the kernel's loopback and the framing of HTTP, which no server can do without.
+//! A server that does nothing: it answers every append, keeps none of it, and gives every reader the same zeros. What
+//! it takes is the client, the kernel's loopback and the framing of HTTP, which no server can do without.
 
 use std::io;
 

@@ -1,0 +1,61 @@
+import { effect } from '@preact/signals'
+import { render } from 'preact'
+import './style/base.css'
+import './style/shell.css'
+import './style/talk.css'
+import './style/ask.css'
+import { App } from './view/app'
+import { me, onLeave, whoAmI } from './state/me'
+import { forgetOverview, reach, waitingCount, watchOverview } from './state/overview'
+import { drain, outbox } from './state/outbox'
+import { drafts, theme } from './state/look'
+import { pause } from './api'
+import { place } from './state/place'
+
+effect(() => {
+  document.documentElement.dataset.theme = theme.value
+})
+
+effect(() => {
+  if (me.value) {
+    watchOverview()
+    void drain()
+  } else if (me.value === null) forgetOverview()
+})
+
+effect(() => {
+  const count = waitingCount.value
+  document.title = count > 0 ? `(${count}) RCS` : 'RCS'
+  const badge = navigator as Navigator & { setAppBadge?: (n: number) => Promise<void> }
+  void badge.setAppBadge?.(count).catch(() => undefined)
+})
+
+/** The server may be on its way up: the shell is shown from the cache, and asks until somebody answers. */
+async function begin(): Promise<void> {
+  // A link lets in whom it is given to, also where somebody else is signed in.
+  if (place.value.name === 'login' && location.hash) {
+    me.value = null
+    return
+  }
+  const forever = new AbortController().signal
+  for (let attempt = 0; me.value === undefined; attempt++) {
+    try {
+      await whoAmI()
+    } catch {
+      reach.value = 'lost'
+      await pause(attempt, forever)
+    }
+  }
+}
+
+onLeave(() => {
+  outbox.value = []
+  drafts.value = {}
+})
+
+void begin()
+render(<App />, document.getElementById('app')!)
+
+if ('serviceWorker' in navigator && import.meta.env.PROD) {
+  addEventListener('load', () => void navigator.serviceWorker.register('/code/sw.js', { scope: '/code/' }).catch(() => undefined))
+}

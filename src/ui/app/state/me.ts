@@ -1,0 +1,95 @@
+// Who is signed in, and what others are called.
+
+import { signal } from '@preact/signals'
+import { Failure, call, onSignedOut } from '../api'
+import { t } from '../words'
+import type { Author, Device, Me, Page } from '../types'
+
+/** `undefined`: not known yet. `null`: nobody. */
+export const me = signal<Me | null | undefined>(undefined)
+
+export const devices = signal<Device[]>([])
+const keys = signal<Map<string, string>>(new Map())
+
+onSignedOut(() => {
+  me.value = null
+})
+
+export async function whoAmI(): Promise<void> {
+  try {
+    me.value = await call<Me>('GET', '/me', undefined, { quiet: true })
+    void learnNames()
+  } catch (error) {
+    if (error instanceof Failure && error.status === 401) me.value = null
+    else throw error
+  }
+}
+
+export async function signIn(body: { link: string } | { key: string }): Promise<void> {
+  me.value = await call<Me>('POST', '/login', body, { quiet: true })
+  void learnNames()
+}
+
+const leaving = new Set<() => void>()
+
+/** Called when somebody leaves by themselves: what they wrote leaves with them. */
+export function onLeave(listener: () => void): void {
+  leaving.add(listener)
+}
+
+export async function signOut(everywhere: boolean): Promise<void> {
+  await (everywhere ? call('DELETE', '/devices') : call('POST', '/logout'))
+  leaving.forEach((leave) => leave())
+  me.value = null
+}
+
+export async function loadDevices(): Promise<void> {
+  devices.value = (await call<Page<Device>>('GET', '/devices')).items
+}
+
+let learning: Promise<void> | null = null
+
+function learnNames(): Promise<void> {
+  learning ??= (async () => {
+    try {
+      await loadDevices()
+      const named = await call<Page<{ id: string; name: string }>>('GET', '/keys?limit=1000')
+      keys.value = new Map(named.items.map((key) => [key.id, key.name]))
+    } catch {
+      // A viewer may not list keys; then they go by their kind.
+    } finally {
+      learning = null
+    }
+  })()
+  return learning
+}
+
+const asked = new Set<string>()
+
+/** What people call whoever did something. */
+export function nameOf(by: Author): string {
+  const id = by.id ?? ''
+  switch (by.type) {
+    case 'device': {
+      const device = devices.value.find((one) => one.id === id)
+      if (device?.current) return t('by.you')
+      if (device) return device.name
+      break
+    }
+    case 'key': {
+      const name = keys.value.get(id)
+      if (name) return t('by.key', { name })
+      break
+    }
+    case 'worker':
+      return t('by.terminal')
+    default:
+      return t('by.server')
+  }
+  // Somebody who came since: asked once for each.
+  if (id && !asked.has(id)) {
+    asked.add(id)
+    void learnNames()
+  }
+  return t(by.type === 'device' ? 'by.device' : 'by.somebody')
+}

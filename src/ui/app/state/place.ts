@@ -1,0 +1,44 @@
+// Where in the app one is: the path is the state, so that every place has a link and Back works.
+
+import { signal } from '@preact/signals'
+
+export type Place = { name: 'home' } | { name: 'session'; id: string } | { name: 'devices' } | { name: 'login' }
+
+const ROOT = '/code/'
+
+function parse(path: string): Place {
+  const [first] = path.slice(ROOT.length).split('/')
+  if (first === 'login') return { name: 'login' }
+  if (first === 'devices') return { name: 'devices' }
+  if (first && /^session_[0-9a-f]{32}$/.test(first)) return { name: 'session', id: first }
+  return { name: 'home' }
+}
+
+export const place = signal<Place>(parse(location.pathname))
+
+addEventListener('popstate', () => {
+  place.value = parse(location.pathname)
+})
+
+export function pathOf(to: Place): string {
+  return ROOT + (to.name === 'session' ? to.id : to.name === 'home' ? '' : to.name)
+}
+
+export function go(to: Place, replace = false): void {
+  const path = pathOf(to)
+  if (replace) history.replaceState(null, '', path)
+  else if (path !== location.pathname) history.pushState(null, '', path)
+  place.value = to
+}
+
+/** For links: real ones, so that they open in tabs, without a load where they need none. */
+export function follow(to: Place) {
+  return {
+    href: pathOf(to),
+    onClick: (event: MouseEvent) => {
+      if (event.metaKey || event.ctrlKey || event.shiftKey || event.button !== 0) return
+      event.preventDefault()
+      go(to)
+    },
+  }
+}

@@ -1,0 +1,278 @@
+// One session that is followed: its conversation, where in the log we are, and what is between us and the rest.
+
+import { signal, type Signal } from '@preact/signals'
+import { Failure, call, pause, readStream } from '../api'
+import type { EventPage, Gap, LogEvent, Permission } from '../types'
+import { Conversation } from './fold'
+import { arrived, settled } from './outbox'
+
+/** What is read at first, and per page of history. */
+const PAGE = 300
+/** Events that are held; beyond that the oldest go, and come back when somebody scrolls up to them. */
+const HELD_MAX = 6_000
+/** How long a page that nobody looks at keeps its stream. */
+const UNSEEN_MS = 30_000
+
+export class Followed {
+  readonly conversation: Signal<Conversation> = signal(new Conversation())
+  readonly state = signal<'loading' | 'live' | 'lost' | 'missing'>('loading')
+  readonly hasMore = signal(false)
+  readonly loadingMore = signal(false)
+  /** How many events came in one piece after the way there had been cut. */
+  readonly caughtUp = signal(0)
+
+  private held: LogEvent[] = []
+  private after = 0
+  private earliest = 1
+  private epoch = ''
+  private readonly ended = new AbortController()
+
+  constructor(readonly id: string) {
+    void this.run()
+  }
+
+  end(): void {
+    this.stopWatching()
+    this.ended.abort()
+  }
+
+  private async run(): Promise<void> {
+    const { signal } = this.ended
+    let begun = false
+    for (let attempt = 0; !signal.aborted; attempt++) {
+      try {
+        await this.untilSeen()
+        if (begun) await this.catchUp()
+        else await this.begin()
+        begun = true
+        await readStream(
+          `/sessions/${this.id}/events?after=${this.after}&epoch=${this.epoch}`,
+          this.whileSeen(),
+          () => {
+            this.state.value = 'live'
+            attempt = 0
+          },
+          (frame) => {
+            if (frame.event === 'gap') this.gap(JSON.parse(frame.data) as Gap)
+            else this.queue(JSON.parse(frame.data) as LogEvent)
+          },
+        )
+      } catch (error) {
+        if (!(error instanceof Failure)) {
+          if (signal.aborted) return
+          throw error
+        }
+        if (error.status === 401) return
+        if (error.status === 404 || error.status === 403) {
+          this.state.value = 'missing'
+          return
+        }
+        if (error.kind === 'gap') {
+          const { earliest = 1, latest = 0, epoch = '' } = error.problem ?? {}
+          this.gap({ kind: 'gap', earliest, latest, epoch, detail: error.message })
+          if (attempt > 2) await pause(attempt, signal)
+          continue
+        }
+      }
+      if (signal.aborted) return
+      this.flush()
+      // Put down because nobody looked: picked up where it was as soon as somebody does.
+      if (this.isPutDown) continue
+      this.state.value = 'lost'
+      await pause(attempt, signal)
+    }
+  }
+
+  private isPutDown = false
+  private stopWatching: () => void = () => {}
+
+  /**
+   * Ends when nobody has looked at the page for a while. Browsers open six connections to a server without TLS, and a
+   * forgotten tab must not take one of them away from the one that somebody looks at.
+   */
+  private whileSeen(): AbortSignal {
+    this.stopWatching()
+    this.isPutDown = false
+    const link = new AbortController()
+    const end = () => link.abort()
+    let timer: ReturnType<typeof setTimeout> | undefined
+    const look = () => {
+      clearTimeout(timer)
+      if (!document.hidden) return
+      timer = setTimeout(() => {
+        this.isPutDown = true
+        end()
+      }, UNSEEN_MS)
+    }
+    this.ended.signal.addEventListener('abort', end)
+    document.addEventListener('visibilitychange', look)
+    look()
+    this.stopWatching = () => {
+      clearTimeout(timer)
+      this.ended.signal.removeEventListener('abort', end)
+      document.removeEventListener('visibilitychange', look)
+    }
+    return link.signal
+  }
+
+  private untilSeen(): Promise<void> {
+    if (!this.isPutDown || !document.hidden) return Promise.resolve()
+    return new Promise((resolve) => {
+      const look = () => {
+        if (document.hidden && !this.ended.signal.aborted) return
+        document.removeEventListener('visibilitychange', look)
+        this.ended.signal.removeEventListener('abort', look)
+        resolve()
+      }
+      document.addEventListener('visibilitychange', look)
+      this.ended.signal.addEventListener('abort', look)
+    })
+  }
+
+  private page(after: number, limit: number): Promise<EventPage> {
+    const epoch = this.epoch ? `&epoch=${this.epoch}` : ''
+    const { signal } = this.ended
+    return call<EventPage>('GET', `/sessions/${this.id}/events?after=${after}&limit=${limit}${epoch}`, undefined, {
+      signal,
+    })
+  }
+
+  /** The last page, and what still waits for an answer although it may have been asked long before. */
+  private async begin(): Promise<void> {
+    const tail = await call<EventPage>('GET', `/sessions/${this.id}/events?after=latest&limit=1`)
+    this.epoch = tail.epoch
+    this.earliest = tail.earliest
+    const from = Math.max(tail.earliest - 1, tail.latest - PAGE)
+    const events: LogEvent[] = []
+    for (let after = from; after < tail.latest; ) {
+      const page = await this.page(after, PAGE)
+      events.push(...page.events)
+      if (page.next === after) break
+      after = page.next
+    }
+    this.after = events.at(-1)?.sequence ?? tail.latest
+    const asked = await this.askedBefore(from)
+    this.take(events, asked)
+  }
+
+  private async askedBefore(from: number): Promise<LogEvent[]> {
+    const open = await call<{ items: Permission[] }>('GET', `/permissions?limit=1000`)
+    return open.items
+      .filter((permission) => permission.session_id === this.id && permission.state === 'open' && permission.sequence <= from)
+      .map((permission) => ({
+        sequence: permission.sequence,
+        at: permission.asked_at,
+        kind: 'permission_requested',
+        by: { type: 'worker' as const },
+        data: { request: permission.request_id, tool: permission.tool },
+        payload: permission.payload,
+      }))
+  }
+
+  private asked: LogEvent[] = []
+
+  private take(events: LogEvent[], asked: LogEvent[]): void {
+    this.asked = asked
+    this.held = events
+    const fresh = new Conversation()
+    fresh.add([...asked, ...events])
+    this.note(events)
+    this.conversation.value = fresh
+    this.hasMore.value = (events[0]?.sequence ?? this.after + 1) > this.earliest
+  }
+
+  /** What was missed, in pages and then told in one line, instead of dribbling in. */
+  private async catchUp(): Promise<void> {
+    let count = 0
+    for (;;) {
+      const page = await this.page(this.after, 1_000)
+      if (page.events.length === 0) break
+      count += page.events.length
+      this.append(page.events)
+    }
+    if (count > 0) this.caughtUp.value = count
+  }
+
+  private waiting: LogEvent[] = []
+  private frame: ReturnType<typeof setTimeout> | null = null
+
+  /** Events of one moment are drawn together: a replay of thousands is a few redraws. */
+  private queue(event: LogEvent): void {
+    this.waiting.push(event)
+    if (this.frame) return
+    // A page in the background gets no frames; it still has to keep up.
+    this.frame = setTimeout(() => this.flush(), 40)
+  }
+
+  private flush(): void {
+    if (this.frame) clearTimeout(this.frame)
+    this.frame = null
+    if (this.waiting.length > 0) this.append(this.waiting.splice(0))
+  }
+
+  private append(events: LogEvent[]): void {
+    const fresh = events.filter((event) => event.sequence > this.after)
+    const last = fresh.at(-1)
+    if (!last) return
+    this.after = last.sequence
+    this.held.push(...fresh)
+    this.conversation.value.add(fresh)
+    this.note(fresh)
+    if (this.held.length > HELD_MAX) {
+      const { scrolledUp } = this
+      if (!scrolledUp) this.take(this.held.slice(-PAGE * 4), this.asked)
+    }
+  }
+
+  /** Set by the view: while somebody reads further up, nothing is taken away from under them. */
+  scrolledUp = false
+
+  private note(events: readonly LogEvent[]): void {
+    for (const event of events) {
+      const { data } = event
+      if (event.kind === 'message_posted') arrived(String(data.message))
+      if (event.kind === 'permission_decided' || event.kind === 'permission_cancelled') {
+        settled(this.id, String(data.request))
+      }
+    }
+  }
+
+  /** The log cannot go on from where we are: said in so many words, and then from where it can. */
+  private gap(gap: Gap): void {
+    this.flush()
+    const isAnew = this.epoch !== '' && gap.epoch !== this.epoch
+    this.epoch = gap.epoch
+    this.earliest = gap.earliest
+    if (isAnew) {
+      this.held = []
+      const fresh = new Conversation()
+      fresh.notice('anew', gap.detail)
+      this.conversation.value = fresh
+    } else {
+      this.conversation.value.notice('gap', `${this.after + 1} – ${gap.earliest - 1}`)
+    }
+    this.after = gap.earliest - 1
+  }
+
+  /** One page further back. */
+  async more(): Promise<void> {
+    const first = this.held[0]?.sequence ?? this.after + 1
+    if (this.loadingMore.value || first <= this.earliest) return
+    this.loadingMore.value = true
+    try {
+      const from = Math.max(this.earliest - 1, first - 1 - PAGE)
+      const page = await this.page(from, first - 1 - from)
+      const older = page.events.filter((event) => event.sequence < first)
+      this.flush()
+      this.take([...older, ...this.held], this.asked.filter((event) => event.sequence <= from))
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error
+      if (error.kind === 'gap') {
+        this.earliest = error.problem?.earliest ?? first
+        this.hasMore.value = first > this.earliest
+      }
+    } finally {
+      this.loadingMore.value = false
+    }
+  }
+}

@@ -1,0 +1,54 @@
+// Questions of the app itself: one at a time, in the browser's own modal dialog, which keeps focus and Escape right.
+
+import { signal } from '@preact/signals'
+import { useEffect, useRef } from 'preact/hooks'
+import { t } from '../words'
+
+interface Ask {
+  text: string
+  /** With a field: what stands in it. */
+  field?: string
+  answer: (text: string | null) => void
+}
+
+const asked = signal<Ask | null>(null)
+
+export function confirm(text: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    asked.value = { text, answer: (given) => resolve(given !== null) }
+  })
+}
+
+export function prompt(text: string, field: string): Promise<string | null> {
+  return new Promise((resolve) => {
+    asked.value = { text, field, answer: resolve }
+  })
+}
+
+export function Dialogs() {
+  const dialog = useRef<HTMLDialogElement>(null)
+  const field = useRef<HTMLInputElement>(null)
+  const ask = asked.value
+  useEffect(() => {
+    if (!ask) return
+    dialog.current?.showModal()
+    field.current?.select()
+  }, [ask])
+  if (!ask) return null
+  const end = (given: string | null) => {
+    asked.value = null
+    ask.answer(given)
+  }
+  return (
+    <dialog ref={dialog} class="dialog" aria-labelledby="dialog-text" onCancel={() => end(null)}>
+      <form method="dialog" onSubmit={(event) => { event.preventDefault(); end(field.current?.value ?? '') }}>
+        <label id="dialog-text" for={ask.field === undefined ? undefined : 'dialog-field'}>{ask.text}</label>
+        {ask.field !== undefined && <input id="dialog-field" ref={field} class="field" defaultValue={ask.field} maxLength={200} />}
+        <div class="dialog-buttons">
+          <button type="button" class="button" onClick={() => end(null)}>{t('dialog.cancel')}</button>
+          <button class="button button-main">{t('dialog.ok')}</button>
+        </div>
+      </form>
+    </dialog>
+  )
+}

@@ -1,0 +1,61 @@
+import { useSignal } from '@preact/signals'
+import { useEffect } from 'preact/hooks'
+import { Failure } from '../api'
+import { signIn } from '../state/me'
+import { go, place } from '../state/place'
+import { t } from '../words'
+import { Mark } from './app'
+
+export function Login() {
+  const problem = useSignal('')
+  const busy = useSignal(false)
+
+  const enter = async (body: { link: string } | { key: string }) => {
+    busy.value = true
+    problem.value = ''
+    try {
+      await signIn(body)
+      if (place.value.name === 'login') go({ name: 'home' }, true)
+    } catch (error) {
+      problem.value = error instanceof Failure && error.status === 0 ? t('error.offline') : (error as Error).message
+    } finally {
+      busy.value = false
+    }
+  }
+
+  useEffect(() => {
+    const link = location.hash.slice(1)
+    if (place.value.name !== 'login' || !link) return
+    // Out of the address bar and the history before anything else happens.
+    history.replaceState(null, '', location.pathname)
+    void enter({ link })
+  }, [])
+
+  return (
+    <main class="alone">
+      <form
+        class="card login"
+        onSubmit={(event) => {
+          event.preventDefault()
+          const key = String(new FormData(event.currentTarget).get('key') ?? '').trim()
+          if (key) void enter({ key })
+        }}
+      >
+        <Mark />
+        <h1>{t('login.title')}</h1>
+        <p class="quiet">{before(t('login.how'))}<code>rcsctl login-link</code>{after(t('login.how'))}</p>
+        <label for="key">{t('login.key')}</label>
+        <input id="key" name="key" class="field" type="password" autocomplete="current-password" autocapitalize="off" spellcheck={false} required />
+        {problem.value && <p class="problem" role="alert">{problem.value}</p>}
+        <button class="button button-main button-wide" disabled={busy.value}>{busy.value ? t('login.link') : t('login.submit')}</button>
+        <p class="quiet small">{t('login.note')}</p>
+      </form>
+    </main>
+  )
+}
+
+// The command stands where each language wants it; a value that is filled in comes out empty here.
+const MARK = '\u0000'
+const parts = (text: string) => text.split(MARK)
+const before = (_: string) => parts(t('login.how', { command: MARK }))[0]
+const after = (_: string) => parts(t('login.how', { command: MARK }))[1]
