@@ -2,6 +2,7 @@
 //! in memory, and what ten thousand idle followers cost. Before them, everything that `rcsctl bench` measures.
 //!
 //! `RCS_BENCH_EVENTS` (1,000,000), `RCS_BENCH_SESSIONS` (1,000) and `RCS_BENCH_IDLE` (10,000) make it smaller.
+//! `RCS_BENCH_ELECTRIC` and `RCS_BENCH_REDB_STREAMS` name binaries of other stream servers, to be measured beside ours.
 
 use std::{
     process::Command,
@@ -25,6 +26,7 @@ use harness::{ALICE, Client, Server};
 #[path = "../it/harness.rs"]
 #[expect(dead_code, reason = "shared with the integration tests, which use all of it")]
 mod harness;
+mod rivals;
 
 const BATCH: usize = 500;
 const FILLERS: usize = 8;
@@ -47,8 +49,10 @@ async fn main() {
 /// What `rcsctl bench` measures, on a server and a disk of its own.
 fn load() {
     let server = Server::start();
+    let rivals = rivals::start();
     let status = Command::new(env!("CARGO_BIN_EXE_rcsctl"))
         .args(["bench", "--disk", harness::text(&server.data)])
+        .args(rivals.iter().flat_map(|rival| ["--rival".to_owned(), rival.argument()]))
         .env("RCS_SERVER", &server.url)
         .env("RCS_API_KEY", ALICE)
         .status()

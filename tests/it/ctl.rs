@@ -224,7 +224,7 @@ async fn the_load_generator_measures_and_leaves_nothing_open() {
 }
 
 #[test]
-fn a_rival_has_a_row_beside_each_of_ours_and_keeps_nothing() {
+fn a_rival_has_a_row_beside_each_of_ours_and_no_stream_is_left() {
     let server = Server::start();
     let other = Server::start_with(&[("RCS_STREAMS_ANONYMOUS", "read,append,create,delete")]);
     let (admin, rival) = (server.admin_key(), format!("other={}", other.url));
@@ -244,6 +244,12 @@ fn a_rival_has_a_row_beside_each_of_ours_and_keeps_nothing() {
         assert_eq!((&both[1]["rival"]["name"], &both[1]["rival"]["by"]), (&"other".into(), &by.into()), "{}", both[1]);
         assert!(both[1]["rival"]["ours_times"].as_f64().is_some_and(|times| times > 0.0), "{}", both[1]);
         assert_eq!(both[1]["failures"], 0, "{}", both[1]);
+    }
+    for server in [&server, &other] {
+        let audit = done(server, &server.admin_key(), &["--json", "audit", "export"]);
+        let count = |event: &str| audit.matches(event).count();
+        // Sixteen for appends, one to catch up with and one to follow.
+        assert_eq!((count("user_stream_created"), count("user_stream_deleted")), (18, 18));
     }
     let (code, _, errors) = rcsctl(&["bench", "--rival", "nonsense"], Some((&server.url, &admin)));
     assert!(code == Some(2) && errors.contains("NAME=URL"), "{code:?} {errors}");

@@ -3,8 +3,8 @@
 use serde::Deserialize;
 
 use super::{
-    http::{Answer, Connection},
-    target::Target,
+    http::Answer,
+    target::{Line, Target},
 };
 use crate::{
     ctl::{CtlError, error::Kind},
@@ -16,7 +16,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct House<'a> {
     pub(crate) target: &'a Target,
-    connection: Connection,
+    line: Line,
     sessions: Vec<SessionId>,
 }
 
@@ -32,7 +32,7 @@ struct Shown {
 
 impl<'a> House<'a> {
     pub(crate) async fn new(target: &'a Target) -> Result<Self, CtlError> {
-        Ok(Self { target, connection: target.connect().await?, sessions: Vec::new() })
+        Ok(Self { target, line: Line::open(target).await?, sessions: Vec::new() })
     }
 
     /// A fresh session that no runner is asked to run.
@@ -80,14 +80,14 @@ impl<'a> House<'a> {
         path: &str,
         body: &str,
     ) -> Result<T, CtlError> {
-        let answer = self.connection.call(&self.target.request(method, path, body)).await?;
+        let answer = self.line.call(&self.target.request(method, path, body)).await?;
         check(path, &answer)?;
         serde_json::from_slice(&answer.body).map_err(|error| CtlError::failed(format!("{path}: {error}")))
     }
 
     /// A call of the setting up whose answer says nothing.
     pub(crate) async fn done(&mut self, method: &str, path: &str, body: &str) -> Result<(), CtlError> {
-        check(path, &self.connection.call(&self.target.request(method, path, body)).await?)
+        check(path, &self.line.call(&self.target.request(method, path, body)).await?)
     }
 
     /// Archives what was made.

@@ -164,8 +164,8 @@ impl Row {
         let rival = self.rival.as_ref().and_then(|rival| {
             let times = rival.ours_times?;
             Some(match rival.by {
-                By::PerSecond => format!("ours does {times:.2} times as much"),
-                By::P99 => format!("ours has a p99 {times:.2} times as short"),
+                By::PerSecond => format!("ours is {times:.2} times as fast"),
+                By::P99 => format!("ours is {times:.2} times as fast at its p99"),
             })
         });
         [limit, rival].into_iter().flatten().collect::<Vec<_>>().join("; ")
@@ -187,10 +187,10 @@ mod tests {
         let ours = row(300, 4);
         let mut theirs = row(100, 10);
         theirs.beside("other", &ours, By::PerSecond);
-        assert_eq!(theirs.held_against(), "ours does 3.00 times as much");
+        assert_eq!(theirs.held_against(), "ours is 3.00 times as fast");
         theirs.beside("other", &ours, By::P99);
         theirs.against("the wire".to_owned(), 400.0);
-        assert_eq!(theirs.held_against(), "25 % of the wire; ours has a p99 2.50 times as short");
+        assert_eq!(theirs.held_against(), "25 % of the wire; ours is 2.50 times as fast at its p99");
         let mut nothing = row(0, 0);
         nothing.beside("other", &ours, By::PerSecond);
         assert_eq!((nothing.held_against().as_str(), nothing.rival.and_then(|rival| rival.ours_times)), ("", None));

@@ -1,9 +1,14 @@
 //! A server under load: where it is, who we are there, and requests to it as bytes.
 
+use std::time::{Duration, Instant};
+
 use ureq::http::Uri;
 
-use super::http::Connection;
+use super::http::{Answer, Connection};
 use crate::ctl::{CtlError, error::Kind, origin::ApiKey};
+
+/// A connection that was quiet for so long is not used again: servers close such ones, ours after 15 s.
+const QUIET_MAX: Duration = Duration::from_secs(5);
 
 /// The server under load.
 #[derive(Debug, Clone)]
@@ -84,8 +89,33 @@ impl Target {
     }
 }
 
+/// Calls of the setting up, between which whole runs may pass.
+#[derive(Debug)]
+pub(crate) struct Line {
+    target: Target,
+    connection: Connection,
+    used: Instant,
+}
+
+impl Line {
+    pub(crate) async fn open(target: &Target) -> Result<Self, CtlError> {
+        Ok(Self { target: target.clone(), connection: target.connect().await?, used: Instant::now() })
+    }
+
+    pub(crate) async fn call(&mut self, request: &[u8]) -> Result<Answer, CtlError> {
+        if self.used.elapsed() > QUIET_MAX {
+            self.connection = self.target.connect().await?;
+        }
+        let answer = self.connection.call(request).await?;
+        self.used = Instant::now();
+        Ok(answer)
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncWriteExt as _;
+
     use super::*;
 
     #[test]
@@ -102,5 +132,23 @@ mod tests {
         let made = nobody.bytes(&Ask { content_type: Some("a/b"), ..Ask::new("PUT", "/x") });
         assert!(made.ends_with(b"content-type: a/b\r\ncontent-length: 0\r\n\r\n"));
         assert!(Target::new("https://h", None).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_line_that_was_quiet_does_not_break_where_the_server_closed_it() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("binds");
+        let address = listener.local_addr().expect("bound");
+        let server = tokio::spawn(async move {
+            drop(listener.accept().await.expect("the first one"));
+            let (mut stream, _) = listener.accept().await.expect("the second one");
+            stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.expect("written");
+            stream
+        });
+        let target = Target::new(&format!("http://{address}"), None).expect("an address");
+        let mut line = Line::open(&target).await.expect("connects");
+        line.used = Instant::now().checked_sub(QUIET_MAX + Duration::from_secs(1)).expect("an earlier time");
+        let request = target.request("POST", "/", "{}");
+        assert_eq!(line.call(&request).await.expect("an answer").status, 204);
+        server.await.expect("its own assertions");
     }
 }

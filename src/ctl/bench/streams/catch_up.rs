@@ -27,13 +27,18 @@ pub(super) async fn measure(servers: &mut [Server], plan: &Plan<'_>, report: &mu
     // The limit is the wire and not a table: no server can hand out more than a socket of this machine takes and this
     // client reads, whatever it keeps its streams in, and so it is the same limit for all of them.
     let wire = Loopback::start(bytes)?;
-    let mut limit = Reading::open(wire.target()?, "/".to_owned()).await?;
-    let mut readings = Vec::with_capacity(servers.len());
+    let mut paths = Vec::with_capacity(servers.len());
     for server in servers.iter_mut() {
         let path = server.stream(MEDIA).await?;
         let length = usize::try_from(FILL_BYTES).unwrap_or(usize::MAX);
         let template = Template::append(&server.target, &path, MEDIA, length)?;
         server.fill(template, appends).await?;
+        paths.push(path);
+    }
+    // Only now: a server may close what is quiet while the others are filled.
+    let mut limit = Reading::open(wire.target()?, "/".to_owned()).await?;
+    let mut readings = Vec::with_capacity(servers.len());
+    for (server, path) in servers.iter().zip(paths) {
         readings.push(Reading::open(server.target.clone(), path).await?);
     }
     for _ in 0..plan.turns() {

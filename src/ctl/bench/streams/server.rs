@@ -6,9 +6,8 @@ use crate::ctl::{
     CtlError,
     bench::{
         house::check,
-        http::Connection,
         load::Template,
-        target::{Ask, Target},
+        target::{Ask, Line, Target},
     },
     client::fresh_id,
 };
@@ -43,13 +42,13 @@ pub(super) struct Server {
     /// Absent for the server under test.
     pub(super) rival: Option<String>,
     pub(super) target: Target,
-    connection: Connection,
+    line: Line,
     made: Vec<String>,
 }
 
 impl Server {
     pub(super) async fn ours(target: &Target) -> Result<Self, CtlError> {
-        Ok(Self { rival: None, target: target.clone(), connection: target.connect().await?, made: Vec::new() })
+        Ok(Self { rival: None, target: target.clone(), line: Line::open(target).await?, made: Vec::new() })
     }
 
     pub(super) async fn rival(rival: &Rival) -> Result<Self, CtlError> {
@@ -60,7 +59,7 @@ impl Server {
     pub(super) async fn stream(&mut self, media: &str) -> Result<String, CtlError> {
         let path = format!("{ROOT}rcsctl-bench-{}", fresh_id()?.as_simple());
         let ask = Ask { content_type: Some(media), ..Ask::new("PUT", &path) };
-        check(&path, &self.connection.call(&self.target.bytes(&ask)).await?)?;
+        check(&path, &self.line.call(&self.target.bytes(&ask)).await?)?;
         self.made.push(path.clone());
         Ok(path)
     }
@@ -68,7 +67,7 @@ impl Server {
     /// Appends so many times.
     pub(super) async fn fill(&mut self, mut template: Template, times: u64) -> Result<(), CtlError> {
         for number in 0..times {
-            check("filling a stream", &self.connection.call(template.number(number)).await?)?;
+            check("filling a stream", &self.line.call(template.number(number)).await?)?;
         }
         Ok(())
     }
@@ -77,7 +76,7 @@ impl Server {
     pub(super) async fn clear(&mut self) -> Result<(), CtlError> {
         for path in std::mem::take(&mut self.made) {
             let request = self.target.bytes(&Ask::new("DELETE", &path));
-            check(&path, &self.connection.call(&request).await?)?;
+            check(&path, &self.line.call(&request).await?)?;
         }
         Ok(())
     }
