@@ -63,7 +63,6 @@ for (const scheme of ['light', 'dark'] as const) {
     await shot('1-login')
     const made = await server.ask('POST', '/api/v1/login-links', {})
     await page.goto(`${server.url}/code/login#${made.url.split('#')[1]}`)
-    await page.reload()
     await page.locator('.session-card').first().waitFor()
     await shot('2-home')
     await session(page, 'Fix the checkout total')

@@ -24,11 +24,17 @@ export function Login() {
   }
 
   useEffect(() => {
-    const link = location.hash.slice(1)
-    if (place.value.name !== 'login' || !link) return
-    // Out of the address bar and the history before anything else happens.
-    history.replaceState(null, '', location.pathname)
-    void enter({ link })
+    const follow = () => {
+      const link = location.hash.slice(1)
+      if (place.value.name !== 'login' || !link) return
+      // Out of the address bar and the history before anything else happens.
+      history.replaceState(null, '', location.pathname)
+      void enter({ link })
+    }
+    follow()
+    // Another link that is pasted over a used one loads no page.
+    addEventListener('hashchange', follow)
+    return () => removeEventListener('hashchange', follow)
   }, [])
 
   return (
