@@ -35,7 +35,7 @@ impl Device {
 /// All of them, and the links that were not used yet.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Devices {
-    devices: HashMap<DeviceId, Device>,
+    by_id: HashMap<DeviceId, Device>,
     by_digest: HashMap<SecretDigest, DeviceId>,
     links: HashMap<SecretDigest, LoginLinkCreated>,
 }
@@ -43,17 +43,17 @@ pub struct Devices {
 impl Devices {
     /// One by id, signed-out ones included.
     pub fn get(&self, id: DeviceId) -> Option<&Device> {
-        self.devices.get(&id)
+        self.by_id.get(&id)
     }
 
     /// One by the digest of its secret.
     pub fn by_digest(&self, digest: &SecretDigest) -> Option<&Device> {
-        self.by_digest.get(digest).and_then(|id| self.devices.get(id))
+        self.by_digest.get(digest).and_then(|id| self.by_id.get(id))
     }
 
     /// All, in no order, signed-out ones included.
     pub fn iter(&self) -> impl Iterator<Item = &Device> {
-        self.devices.values()
+        self.by_id.values()
     }
 
     /// A link that was not used yet, whether or not its time is over.
@@ -62,20 +62,20 @@ impl Devices {
     }
 
     fn sign_out(&mut self, id: DeviceId, at: Timestamp) {
-        if let Some(device) = self.devices.get_mut(&id) {
+        if let Some(device) = self.by_id.get_mut(&id) {
             device.signed_out_at.get_or_insert(at);
         }
     }
 
     /// Makes room for one more: the ones that were gone longest are forgotten first, and with them their names.
     fn make_room(&mut self, now: Timestamp) {
-        if self.devices.len() < limits::DEVICES_KEPT_MAX {
+        if self.by_id.len() < limits::DEVICES_KEPT_MAX {
             return;
         }
-        let gone = self.devices.values().filter(|device| !device.is_valid(now));
+        let gone = self.by_id.values().filter(|device| !device.is_valid(now));
         let oldest = gone.min_by_key(|device| (device.used_at, device.signed_in.device));
         if let Some((id, digest)) = oldest.map(|device| (device.signed_in.device, device.signed_in.digest)) {
-            self.devices.remove(&id);
+            self.by_id.remove(&id);
             self.by_digest.remove(&digest);
         }
     }
@@ -156,10 +156,10 @@ pub(super) fn apply(world: &mut World, record: &Record) {
                 used_at: record.at,
                 signed_out_at: None,
             };
-            devices.devices.insert(signed_in.device, device);
+            devices.by_id.insert(signed_in.device, device);
         }
         Event::DeviceUsed { device } => {
-            if let Some(device) = devices.devices.get_mut(device) {
+            if let Some(device) = devices.by_id.get_mut(device) {
                 device.used_at = record.at;
             }
         }

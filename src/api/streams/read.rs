@@ -1,4 +1,4 @@
-//! Reading: metadata, what is there, and waiting once for what comes. Following is in [`live`](super::live).
+//! Reading: metadata, what is there, and waiting once for what comes. Following is in [`live`].
 
 use std::borrow::Cow;
 

@@ -65,6 +65,11 @@ fn note_use(house: &Arc<House>, principal: &Principal) {
 }
 
 pub(super) async fn sign_in(house: &Arc<House>, call: &Call) -> Result<Response, Failure> {
+    let origin = Origin::of(&house.settings, call);
+    if origin != Origin::Absent {
+        // Said here and not with the first thing that the browser then cannot do.
+        origin.may_use_cookie(&house.settings, call, CookieUse::Act)?;
+    }
     let SignIn { link, key, name } = call.json()?;
     let (key, link) = match (&link, &key) {
         (Some(link), None) => {

@@ -128,7 +128,7 @@ impl View {
             .filter(|found| found.status != EnvironmentStatus::Deregistered)
             .collect();
         drop(world);
-        environments.sort_unstable_by(|one, other| one.id.cmp(&other.id));
+        environments.sort_unstable_by_key(|one| one.id);
         let moved = (whole || environments != self.environments).then(|| environments.clone());
         self.environments = environments;
         if !whole && sessions.is_empty() && moved.is_none() {

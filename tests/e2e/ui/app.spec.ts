@@ -242,19 +242,41 @@ test('two browsers race for one approval: one wins, the other sees who', async (
   await open(page, agent)
   await open(phone.page, agent)
   const sheets = [page, phone.page].map((one) => one.getByRole('region', { name: 'The agent asks' }))
-  // The slower one decides before the news reaches it: its stream is held up, and its request arrives second.
-  await expect(sheets[0]!.getByRole('button', { name: 'Allow once' })).toBeVisible()
   await sheets[1]!.getByRole('button', { name: 'Deny…' }).click()
-  await Promise.all([
-    sheets[0]!.getByRole('button', { name: 'Allow once' }).click(),
-    sheets[1]!.getByRole('button', { name: 'Deny', exact: true }).click(),
-  ])
+  const buttons = [sheets[0]!.getByRole('button', { name: 'Allow once' }), sheets[1]!.getByRole('button', { name: 'Deny', exact: true })]
+  await Promise.all(buttons.map((button) => button.waitFor()))
+  await Promise.all(buttons.map((button) => button.evaluate((element: HTMLElement) => element.click())))
   const answer = await agent.answerTo(request)
   await expect(sheets[0]!).toBeHidden()
   await expect(sheets[1]!).toBeHidden()
   const [here, there] = answer.behavior === 'allow' ? ['Allowed by you', /Allowed by Chrom/] : [/Denied by Safari, iPhone/, 'Denied by you']
   await expect(page.getByText(here)).toBeVisible()
   await expect(phone.page.getByText(there)).toBeVisible()
+  await phone.context.close()
+})
+
+test('who decides late without having heard is told who was first', async ({ page, browser }) => {
+  const agent = await begin('Late')
+  await signedIn(page)
+  const phone = await another(browser, 'Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605 Version/18.0 Mobile Safari/604')
+  const request = await agent.ask('Bash', { command: 'rm -rf build' })
+  await open(page, agent)
+  await open(phone.page, agent)
+  const sheet = phone.page.getByRole('region', { name: 'The agent asks' })
+  await sheet.getByRole('button', { name: 'Allow once' }).waitFor()
+  // The phone hears nothing of the log any more, but its requests go out.
+  await phone.page.route('**/events?**', (route) => route.abort())
+  await phone.context.setOffline(true)
+  await phone.context.setOffline(false)
+  await page.getByRole('button', { name: 'Deny…' }).click()
+  await page.getByRole('button', { name: 'Deny', exact: true }).click()
+  expect(await agent.answerTo(request)).toMatchObject({ behavior: 'deny' })
+  await sheet.getByRole('button', { name: 'Allow once' }).click()
+  await expect(sheet.getByRole('alert')).toContainText(/Chrom.* was first: denied/)
+  // The card goes when the log says so.
+  await phone.page.unroute('**/events?**')
+  await expect(sheet).toBeHidden()
+  await expect(phone.page.getByText(/Denied by Chrom/)).toBeVisible()
   await phone.context.close()
 })
 
@@ -495,6 +517,28 @@ test('what an agent behind a link says reads the same', async ({ page }) => {
   await page.getByRole('button', { name: /^edit/ }).click()
   await expect(page.locator('.line-new')).toContainText('two')
   await expect(page.getByRole('region', { name: 'The agent asks' })).toContainText('echo hi > made.txt')
+})
+
+test('a question is answered with the keyboard alone, and nothing keeps anybody from zooming', async ({ page }) => {
+  const agent = await begin('Keyboard')
+  const request = await agent.ask('Bash', { command: 'ls' })
+  await signedIn(page)
+  await open(page, agent)
+  await expect(page.getByRole('button', { name: 'Allow once' })).toBeVisible()
+  for (let presses = 0; presses < 80; presses++) {
+    await page.keyboard.press('Tab')
+    if (await page.evaluate(() => document.activeElement?.textContent === 'Allow once')) break
+  }
+  await page.keyboard.press('Enter')
+  expect(await agent.answerTo(request)).toMatchObject({ behavior: 'allow' })
+  expect(await page.locator('meta[name=viewport]').getAttribute('content')).not.toMatch(/user-scalable|maximum-scale/)
+  // As wide as a phone at twice the size: nothing runs out of the page.
+  await page.setViewportSize({ width: 320, height: 640 })
+  for (const path of [`/code/${agent.id}`, '/code/', '/code/devices']) {
+    await page.goto(server.url + path)
+    await page.locator('.list-pane, .main-pane').first().waitFor({ state: 'attached' })
+    expect(await page.evaluate(() => document.documentElement.scrollWidth), path).toBeLessThanOrEqual(320)
+  }
 })
 
 test('everything is in Chinese for those who read it', async ({ browser }) => {

@@ -145,6 +145,10 @@ async fn other_sites_do_nothing_with_a_browsers_cookie() {
         assert_eq!(bench.call("GET", &events, "", &all, "").await.status(), StatusCode::OK, "{headers:?}");
     }
     browser.own("POST", &archive, "").await.expect(200);
+    // A name that leads here and is not ours is told so before anybody is let in.
+    let rebound = [("origin", "http://rebound.test"), ("host", "rebound.test")];
+    let problem = bench.raw("POST", "/api/v1/login", "", &rebound, json!({ "key": ALICE }).to_string()).await;
+    assert!(problem.problem(403, "foreign-origin")["detail"].to_string().contains("RCS_BASE_URL"));
     // Nor do they sign somebody in as themselves.
     let body = json!({ "key": MALLORY }).to_string();
     bench

@@ -6,7 +6,9 @@ import type { EventPage, Gap, LogEvent, Permission } from '../types'
 import { Conversation } from './fold'
 import { arrived, settled } from './outbox'
 
-/** What is read at first, and per page of history. */
+/** What is read at first: a few screens, so that they are there at once. */
+const FIRST = 120
+/** What is read per page of history. */
 const PAGE = 300
 /** Events that are held; beyond that the oldest go, and come back when somebody scrolls up to them. */
 const HELD_MAX = 6_000
@@ -142,7 +144,7 @@ export class Followed {
     const tail = await call<EventPage>('GET', `/sessions/${this.id}/events?after=latest&limit=1`)
     this.epoch = tail.epoch
     this.earliest = tail.earliest
-    const from = Math.max(tail.earliest - 1, tail.latest - PAGE)
+    const from = Math.max(tail.earliest - 1, tail.latest - FIRST)
     const events: LogEvent[] = []
     for (let after = from; after < tail.latest; ) {
       const page = await this.page(after, PAGE)
@@ -153,6 +155,10 @@ export class Followed {
     this.after = events.at(-1)?.sequence ?? tail.latest
     const asked = await this.askedBefore(from)
     this.take(events, asked)
+    // Where every word is an event, a page of them is one paragraph.
+    for (let pages = 0; pages < 8 && this.hasMore.value && this.conversation.value.items.value.length < 20; pages++) {
+      await this.more()
+    }
   }
 
   private async askedBefore(from: number): Promise<LogEvent[]> {

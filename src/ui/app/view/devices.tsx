@@ -7,7 +7,7 @@ import { call, Failure } from '../api'
 import { copy } from '../text/plain'
 import { devices, loadDevices, me, signOut } from '../state/me'
 import { now } from '../state/look'
-import { follow } from '../state/place'
+import { follow, pathOf } from '../state/place'
 import { ago, t } from '../words'
 import { confirm } from './dialog'
 
@@ -56,7 +56,9 @@ export function Devices() {
         </ul>
         <div class="page-actions">
           <button class="button button-main" onClick={() => void attempt(async () => {
-            link.value = (await call<{ url: string }>('POST', '/login-links', {})).url
+            const { url } = await call<{ url: string }>('POST', '/login-links', {})
+            // Under the name that this browser reached the server by: it is known to work.
+            link.value = `${location.origin}${pathOf({ name: 'login' })}#${url.split('#')[1]}`
           })}>{t('devices.add')}</button>
           <button class="button button-danger" onClick={() => void attempt(async () => {
             if (await confirm(t('devices.everywhere.sure'))) await signOut(true)
