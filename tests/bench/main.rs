@@ -49,7 +49,7 @@ async fn main() {
 /// What `rcsctl bench` measures, on a server and a disk of its own.
 fn load() {
     let server = Server::start();
-    let rivals = rivals::start();
+    let mut rivals = rivals::start();
     let status = Command::new(env!("CARGO_BIN_EXE_rcsctl"))
         .args(["bench", "--disk", harness::text(&server.data)])
         .args(rivals.iter().flat_map(|rival| ["--rival".to_owned(), rival.argument()]))
@@ -57,6 +57,7 @@ fn load() {
         .env("RCS_API_KEY", ALICE)
         .status()
         .expect("rcsctl runs");
+    rivals.iter_mut().for_each(rivals::Rival::expect_running);
     assert!(status.success(), "rcsctl bench failed: {status}");
 }
 

@@ -2,14 +2,15 @@
 //! acknowledges nothing that is not on the disk.
 
 use std::{
-    net::TcpStream,
+    io::{self, Read as _, Write as _},
+    net::{TcpListener, TcpStream},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
 
-use crate::harness::{free_port, text};
+use crate::harness::text;
 
 /// How long one may take until it listens. The one with redb makes sixteen databases first.
 const START_MAX: Duration = Duration::from_secs(20);
@@ -68,10 +69,10 @@ impl Rival {
 
     fn start(kind: &Kind, binary: &str) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let port = free_port();
+        let port = port();
         let mut command = Command::new(binary);
         // It looks for a configuration where it is started, and must find none.
-        command.env_clear().current_dir(directory.path()).stdin(Stdio::null()).stdout(Stdio::null());
+        command.env_clear().current_dir(directory.path()).stdin(Stdio::null()).stdout(io::stderr());
         (kind.command)(&mut command, port, text(directory.path()));
         let child = command.spawn().unwrap_or_else(|error| panic!("{}: {binary}: {error}", kind.variable));
         let mut rival = Self { child, name: kind.name, port, _directory: directory };
@@ -79,16 +80,40 @@ impl Rival {
         rival
     }
 
-    /// Until it listens. It says so in no way that all of them have in common.
+    /// Until it answers. It says that it listens in no way that all of them have in common.
     fn wait(&mut self) {
         let started = Instant::now();
-        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
-            let ended = self.child.try_wait().expect("its state");
-            assert!(ended.is_none(), "{} ended at once: {ended:?}", self.name);
-            assert!(started.elapsed() < START_MAX, "{} does not listen", self.name);
+        while !self.answers().unwrap_or(false) {
+            self.expect_running();
+            assert!(started.elapsed() < START_MAX, "{} does not answer", self.name);
             std::thread::sleep(Duration::from_millis(20));
         }
+        self.expect_running();
     }
+
+    /// Anything in HTTP will do. A connection alone says little: one to a port of this machine where nobody listens can
+    /// meet itself.
+    fn answers(&self) -> io::Result<bool> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
+        stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+        stream.write_all(b"GET /v1/stream/none HTTP/1.1\r\nhost: localhost\r\n\r\n")?;
+        let mut start = [0; 5];
+        stream.read_exact(&mut start)?;
+        Ok(&start == b"HTTP/")
+    }
+
+    /// That what is measured is still there: what ended by itself says so in its log only.
+    pub(crate) fn expect_running(&mut self) {
+        let ended = self.child.try_wait().expect("its state");
+        assert!(ended.is_none(), "{} ended: {ended:?}", self.name);
+    }
+}
+
+/// A port for one that listens only some time later. Below those that the system gives to clients: of these, anybody on
+/// the machine may have got it until then.
+fn port() -> u16 {
+    let mut ports = (20_000..32_000).skip(std::process::id() as usize % 10_000);
+    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port")
 }
 
 impl Drop for Rival {

@@ -52,7 +52,8 @@ impl Server {
     }
 
     pub(super) async fn rival(rival: &Rival) -> Result<Self, CtlError> {
-        Ok(Self { rival: Some(rival.name.clone()), ..Self::ours(&rival.target).await? })
+        let server = Self::ours(&rival.target).await.map_err(|error| error.hint(format!("it is {}", rival.name)))?;
+        Ok(Self { rival: Some(rival.name.clone()), ..server })
     }
 
     /// Makes an empty stream; its path.
