@@ -48,7 +48,7 @@ pub(super) async fn measure(
                 done.merge(lanes.run(TURN).await?);
             }
         }
-        let limit = limit(house, before, connections, disk.as_deref_mut(), report).await?;
+        let limit = limit(house, before, disk.as_deref_mut(), report).await?;
         let mut comparison = Comparison::by_rate("append to a stream over HTTP", connections);
         for (server, done) in servers.iter().zip(done) {
             let count = done.times.len() as u64;
