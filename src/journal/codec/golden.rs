@@ -255,6 +255,7 @@ fn about_devices() -> Vec<Event> {
         }),
         Event::DeviceUsed { device },
         Event::DeviceSignedOut { device },
+        Event::DeviceRenamed { device, name: "Kitchen tablet".into() },
     ]
 }
 

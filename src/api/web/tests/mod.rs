@@ -8,6 +8,7 @@ mod decisions;
 mod description;
 mod devices;
 mod keys;
+mod operating;
 mod peer;
 mod refusals;
 mod routes;

@@ -18,7 +18,7 @@ const SAMPLES: [(&str, &str); 7] = [
 ];
 
 /// Everything that is served, as method and path.
-const ROUTES: [(&str, &str); 40] = [
+const ROUTES: [(&str, &str); 42] = [
     ("GET", "environments"),
     ("GET", "environments/{environment}"),
     ("POST", "environments/{environment}/work/{work}/requeue"),
@@ -46,6 +46,7 @@ const ROUTES: [(&str, &str); 40] = [
     ("POST", "login-links"),
     ("GET", "devices"),
     ("DELETE", "devices"),
+    ("PATCH", "devices/{device}"),
     ("DELETE", "devices/{device}"),
     ("GET", "me"),
     ("GET", "overview"),
@@ -57,6 +58,7 @@ const ROUTES: [(&str, &str); 40] = [
     ("GET", "audit/commits"),
     ("POST", "audit/verify"),
     ("GET", "backup"),
+    ("GET", "subscriptions"),
     ("GET", "status"),
     ("GET", "openapi.json"),
 ];
@@ -156,6 +158,7 @@ fn every_endpoint_has_one_way_to_it() {
         | endpoint::Endpoint::ListDevices
         | endpoint::Endpoint::SignOutEverywhere
         | endpoint::Endpoint::SignOutDevice(_)
+        | endpoint::Endpoint::RenameDevice(_)
         | endpoint::Endpoint::ShowMe
         | endpoint::Endpoint::Overview
         | endpoint::Endpoint::ListKeys
@@ -166,8 +169,9 @@ fn every_endpoint_has_one_way_to_it() {
         | endpoint::Endpoint::ListCommits
         | endpoint::Endpoint::VerifyAudit
         | endpoint::Endpoint::Backup
+        | endpoint::Endpoint::ListSubscriptions
         | endpoint::Endpoint::ShowStatus
-        | endpoint::Endpoint::Describe => 40,
+        | endpoint::Endpoint::Describe => 42,
     };
     assert_eq!(counted(&endpoint::Endpoint::Describe), ROUTES.len());
 }
