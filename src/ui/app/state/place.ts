@@ -2,12 +2,22 @@
 
 import { signal } from '@preact/signals'
 
-export type Place = { name: 'home' } | { name: 'session'; id: string } | { name: 'devices' } | { name: 'login' }
+export const ADMIN_TABS = ['keys', 'machines', 'streams', 'storage', 'audit'] as const
+export type AdminTab = (typeof ADMIN_TABS)[number]
+
+export type Place =
+  | { name: 'admin'; tab: AdminTab }
+  | { name: 'share' }
+  | { name: 'waiting' }
+  | { name: 'home' } | { name: 'session'; id: string } | { name: 'devices' } | { name: 'login' }
 
 const ROOT = '/code/'
 
 function parse(path: string): Place {
-  const [first] = path.slice(ROOT.length).split('/')
+  const [first, second] = path.slice(ROOT.length).split('/')
+  if (first === 'admin' && second === 'devices') return { name: 'devices' }
+  if (first === 'admin') return { name: 'admin', tab: ADMIN_TABS.find((tab) => tab === second) ?? 'keys' }
+  if (first === 'share' || first === 'waiting') return { name: first }
   if (first === 'login') return { name: 'login' }
   if (first === 'devices') return { name: 'devices' }
   if (first && /^session_[0-9a-f]{32}$/.test(first)) return { name: 'session', id: first }
@@ -21,6 +31,7 @@ addEventListener('popstate', () => {
 })
 
 export function pathOf(to: Place): string {
+  if (to.name === 'admin') return `${ROOT}admin/${to.tab}`
   return ROOT + (to.name === 'session' ? to.id : to.name === 'home' ? '' : to.name)
 }
 
