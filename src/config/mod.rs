@@ -7,6 +7,7 @@ use std::{
     ffi::OsString,
     fmt,
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -29,8 +30,9 @@ use crate::{
 };
 use variable::{
     API_KEYS, BASE_URL, DATA, DISCONNECT_TIMEOUT, HEARTBEAT_INTERVAL, HOST, JWT_EXPIRES_IN, LOG, LOG_FORMAT,
-    POLL_TIMEOUT, PORT, RETENTION_ARCHIVED_DAYS, RETENTION_DAYS, RETENTION_EVENTS, STREAMS_ANONYMOUS, TRUSTED_PROXIES,
-    VERSION, Values, WEB_CORS_ORIGINS, WEBHOOK_PRIVATE_TARGETS, WS_IDLE_TIMEOUT, WS_KEEPALIVE_INTERVAL,
+    OUTBOUND_CA, POLL_TIMEOUT, PORT, RETENTION_ARCHIVED_DAYS, RETENTION_DAYS, RETENTION_EVENTS, STREAMS_ANONYMOUS,
+    TRUSTED_PROXIES, VERSION, Values, WEB_CORS_ORIGINS, WEBHOOK_PRIVATE_TARGETS, WS_IDLE_TIMEOUT,
+    WS_KEEPALIVE_INTERVAL,
 };
 
 /// The port that clients try when nobody told them another.
@@ -69,6 +71,8 @@ pub struct Config {
     pub trusted_proxies: TrustedProxies,
     /// Private networks that webhooks may reach.
     pub webhook_private_targets: PrivateTargets,
+    /// Authorities that are trusted besides the public ones, where the server calls others.
+    pub outbound_ca: Option<PathBuf>,
     pub log_filter: LogFilter,
     pub log_format: LogFormat,
 }
@@ -133,6 +137,7 @@ impl Config {
                 options.webhook_private_targets.as_deref(),
                 PrivateTargets::default(),
             )?,
+            outbound_ca: values.text(OUTBOUND_CA, options.outbound_ca.as_deref())?.map(PathBuf::from),
             log_filter: values.parsed(LOG, options.log.as_deref(), LogFilter::default())?,
             log_format: values.parsed(LOG_FORMAT, options.log_format.as_deref(), LogFormat::default())?,
         })
@@ -280,6 +285,7 @@ impl fmt::Display for Config {
                 RETENTION_EVENTS => self.retention.events.map_or("(all)".to_owned(), |events| events.to_string()),
                 STREAMS_ANONYMOUS => self.streams_anonymous.to_string(),
                 WEBHOOK_PRIVATE_TARGETS => self.webhook_private_targets.to_string(),
+                OUTBOUND_CA => self.outbound_ca.as_ref().map_or("(none)".to_owned(), |file| file.display().to_string()),
                 TRUSTED_PROXIES => shown_list(self.trusted_proxies.networks()),
                 LOG => self.log_filter.to_string(),
                 LOG_FORMAT => self.log_format.to_string(),

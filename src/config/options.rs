@@ -102,6 +102,11 @@ pub struct Options {
     #[arg(long, value_name = "NETWORKS")]
     pub webhook_private_targets: Option<String>,
 
+    /// Certificates in PEM of authorities that are trusted, besides the public ones, where the server calls others
+    /// [env: RCS_OUTBOUND_CA] [default: none]
+    #[arg(long, value_name = "FILE")]
+    pub outbound_ca: Option<String>,
+
     /// Print the effective configuration, secrets masked, and exit
     #[arg(long)]
     pub print_config: bool,

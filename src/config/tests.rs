@@ -44,6 +44,7 @@ fn with_nothing_set_it_listens_on_loopback() {
     RCS_RETENTION_EVENTS        (all)
     RCS_STREAMS_ANONYMOUS       (none)
     RCS_WEBHOOK_PRIVATE_TARGETS (none)
+    RCS_OUTBOUND_CA             (none)
     RCS_TRUSTED_PROXIES         (none)
     RCS_LOG                     info
     RCS_LOG_FORMAT              text
@@ -90,6 +91,7 @@ fn the_effective_configuration_is_printed_without_secrets() {
     RCS_RETENTION_EVENTS        100000
     RCS_STREAMS_ANONYMOUS       (none)
     RCS_WEBHOOK_PRIVATE_TARGETS (none)
+    RCS_OUTBOUND_CA             (none)
     RCS_TRUSTED_PROXIES         10.0.0.0/8,127.0.0.1
     RCS_LOG                     info,rcs::relay=debug
     RCS_LOG_FORMAT              json

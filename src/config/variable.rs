@@ -37,6 +37,7 @@ variables! {
     RETENTION_EVENTS, "RCS_RETENTION_EVENTS", "--retention-events";
     STREAMS_ANONYMOUS, "RCS_STREAMS_ANONYMOUS", "--streams-anonymous";
     WEBHOOK_PRIVATE_TARGETS, "RCS_WEBHOOK_PRIVATE_TARGETS", "--webhook-private-targets";
+    OUTBOUND_CA, "RCS_OUTBOUND_CA", "--outbound-ca";
     TRUSTED_PROXIES, "RCS_TRUSTED_PROXIES", "--trusted-proxies";
     LOG, "RCS_LOG", "--log";
     LOG_FORMAT, "RCS_LOG_FORMAT", "--log-format";

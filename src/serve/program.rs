@@ -107,6 +107,7 @@ fn start(config: Config, metrics: Metrics) -> Start {
         },
         trusted_proxies: config.trusted_proxies,
         webhook_private_targets: config.webhook_private_targets,
+        outbound_ca: config.outbound_ca,
         observer: Arc::new(observe),
         metrics: Some(metrics),
     }
