@@ -30,8 +30,8 @@ use crate::{
 };
 use variable::{
     API_KEYS, BASE_URL, DATA, DISCONNECT_TIMEOUT, HEARTBEAT_INTERVAL, HOST, JWT_EXPIRES_IN, LOG, LOG_FORMAT,
-    OUTBOUND_CA, POLL_TIMEOUT, PORT, RETENTION_ARCHIVED_DAYS, RETENTION_DAYS, RETENTION_EVENTS, STREAMS_ANONYMOUS,
-    TRUSTED_PROXIES, VERSION, Values, WEB_CORS_ORIGINS, WEBHOOK_PRIVATE_TARGETS, WS_IDLE_TIMEOUT,
+    OUTBOUND_CA, POLL_TIMEOUT, PORT, RETENTION_ARCHIVED_DAYS, RETENTION_DAYS, RETENTION_EVENTS, RETENTION_STREAMS_DAYS,
+    STREAMS_ANONYMOUS, TRUSTED_PROXIES, VERSION, Values, WEB_CORS_ORIGINS, WEBHOOK_PRIVATE_TARGETS, WS_IDLE_TIMEOUT,
     WS_KEEPALIVE_INTERVAL,
 };
 
@@ -86,6 +86,8 @@ pub struct Kept {
     pub age: Option<Duration>,
     /// So many events of each session.
     pub events: Option<u64>,
+    /// What was appended to streams of users, after that.
+    pub streams: Option<Duration>,
 }
 
 impl Config {
@@ -249,6 +251,7 @@ fn kept<E: Fn(&str) -> Option<OsString>>(options: &Options, values: &Values<E>) 
         archived: days(RETENTION_ARCHIVED_DAYS, &options.retention_archived_days, 0)?,
         age: days(RETENTION_DAYS, &options.retention_days, 1)?,
         events: values.count(RETENTION_EVENTS, options.retention_events.as_deref(), "events", events)?,
+        streams: days(RETENTION_STREAMS_DAYS, &options.retention_streams_days, 1)?,
     })
 }
 
@@ -283,6 +286,7 @@ impl fmt::Display for Config {
                 RETENTION_ARCHIVED_DAYS => shown_days(self.retention.archived),
                 RETENTION_DAYS => shown_days(self.retention.age),
                 RETENTION_EVENTS => self.retention.events.map_or("(all)".to_owned(), |events| events.to_string()),
+                RETENTION_STREAMS_DAYS => shown_days(self.retention.streams),
                 STREAMS_ANONYMOUS => self.streams_anonymous.to_string(),
                 WEBHOOK_PRIVATE_TARGETS => self.webhook_private_targets.to_string(),
                 OUTBOUND_CA => self.outbound_ca.as_ref().map_or("(none)".to_owned(), |file| file.display().to_string()),

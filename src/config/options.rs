@@ -84,6 +84,10 @@ pub struct Options {
     #[arg(long, value_name = "EVENTS")]
     pub retention_events: Option<String>,
 
+    /// Forget appends to streams of users after so many days [env: RCS_RETENTION_STREAMS_DAYS] [default: never]
+    #[arg(long, value_name = "DAYS")]
+    pub retention_streams_days: Option<String>,
+
     /// What is logged, as `level` or `target=level,...` [env: RCS_LOG] [default: info]
     #[arg(long, value_name = "FILTER")]
     pub log: Option<String>,

@@ -35,6 +35,7 @@ variables! {
     RETENTION_ARCHIVED_DAYS, "RCS_RETENTION_ARCHIVED_DAYS", "--retention-archived-days";
     RETENTION_DAYS, "RCS_RETENTION_DAYS", "--retention-days";
     RETENTION_EVENTS, "RCS_RETENTION_EVENTS", "--retention-events";
+    RETENTION_STREAMS_DAYS, "RCS_RETENTION_STREAMS_DAYS", "--retention-streams-days";
     STREAMS_ANONYMOUS, "RCS_STREAMS_ANONYMOUS", "--streams-anonymous";
     WEBHOOK_PRIVATE_TARGETS, "RCS_WEBHOOK_PRIVATE_TARGETS", "--webhook-private-targets";
     OUTBOUND_CA, "RCS_OUTBOUND_CA", "--outbound-ca";
