@@ -80,7 +80,7 @@ pub enum StartError {
     PrivateFile(#[from] PrivateFileError),
     #[error(transparent)]
     Randomness(#[from] NoRandomness),
-    #[error("{} holds no certificates that can be used: {problem}; see --outbound-ca or RCS_OUTBOUND_CA", path.display())]
+    #[error("{} holds no usable certificates: {problem}; see --outbound-ca or RCS_OUTBOUND_CA", path.display())]
     Authorities { path: PathBuf, problem: String },
     #[error("the keys could not be set up: {0}")]
     Keys(RelayError),
