@@ -67,17 +67,18 @@ impl Wanted {
                 return Err(Failure::field("by", "must be the id of a key, device, session or environment, or system"));
             }
         }
-        let stream = match caller.call.query("stream").as_deref() {
-            None => None,
-            Some("system") => Some(About::System),
-            Some(id) => {
-                let session = id.parse().map(About::Session);
-                let about = session.or_else(|_| id.parse().map(About::Environment));
-                Some(about.map_err(|_| {
-                    Failure::field("stream", "must be the id of a session or environment, or system")
-                })?)
-            }
-        };
+        let stream =
+            match caller.call.query("stream").as_deref() {
+                None => None,
+                Some("system") => Some(About::System),
+                Some(id) => {
+                    let session = id.parse().map(About::Session);
+                    let about = session.or_else(|_| id.parse().map(About::Environment));
+                    Some(about.map_err(|_| {
+                        Failure::field("stream", "must be the id of a session or environment, or system")
+                    })?)
+                }
+            };
         Ok(Self { by, stream })
     }
 
@@ -114,12 +115,7 @@ struct Found {
     previous: Option<Position>,
 }
 
-fn forwards(
-    journal: &dyn JournalReader,
-    from: Position,
-    limit: usize,
-    wanted: &Wanted,
-) -> Result<Found, JournalError> {
+fn forwards(journal: &dyn JournalReader, from: Position, limit: usize, wanted: &Wanted) -> Result<Found, JournalError> {
     let tail = journal.tail();
     let (mut records, mut next, mut looked) = (Vec::new(), from, 0);
     loop {

@@ -10,9 +10,7 @@ use crate::{
     domain::{Position, work::Stage},
     relay::{Bounds, Relay, Retention},
     security::Grant,
-    wire::web::{
-        CommitTimes, Copied, Counts, EnvironmentStatus, Kept, ServerStatus, SessionStatus, Storage,
-    },
+    wire::web::{CommitTimes, Copied, Counts, EnvironmentStatus, Kept, ServerStatus, SessionStatus, Storage},
 };
 
 pub(super) fn show(caller: &Caller<'_>) -> Response {
@@ -42,7 +40,7 @@ fn storage(relay: &Relay) -> Storage {
         Vec::new()
     });
     let seconds = |span: Option<Duration>| span.map(|span| span.as_secs());
-    let Retention { archived_after, age, events } = relay.retention();
+    let Retention { archived_after, age, events, streams } = relay.retention();
     let micros = |took: Duration| u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     let world = relay.world();
     Storage {
@@ -51,7 +49,12 @@ fn storage(relay: &Relay) -> Storage {
         oldest_at: first.first().map(|record| record.at.to_string()),
         streams: world.user_streams().iter().filter(|found| found.is_live()).count() as u64,
         subscriptions: world.subscriptions().len() as u64,
-        kept: Kept { archived_seconds: seconds(archived_after), age_seconds: seconds(age), events },
+        kept: Kept {
+            archived_seconds: seconds(archived_after),
+            age_seconds: seconds(age),
+            events,
+            streams_seconds: seconds(streams),
+        },
         commit_times: relay.commit_times().map(|times| CommitTimes {
             commits: times.commits as u64,
             median_micros: micros(times.median),

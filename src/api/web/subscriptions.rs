@@ -33,9 +33,8 @@ pub(super) fn list(caller: &Caller<'_>) -> Result<Response, Failure> {
 }
 
 fn shown_one(found: &subscription::Subscription, world: &World, with_sessions: bool) -> Subscription {
-    let is_shown = |progress: &Progress| {
-        with_sessions || !matches!(progress.feed, Some(crate::domain::Stream::Session(_)))
-    };
+    let is_shown =
+        |progress: &Progress| with_sessions || !matches!(progress.feed, Some(crate::domain::Stream::Session(_)));
     let (mut streams, mut streams_pending) = (0, 0);
     for progress in found.progress(world).filter(is_shown) {
         streams += 1;

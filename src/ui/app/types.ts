@@ -173,7 +173,7 @@ export interface ServerStatus {
     oldest_at?: string
     streams: number
     subscriptions: number
-    kept: { archived_seconds?: number; age_seconds?: number; events?: number }
+    kept: { archived_seconds?: number; age_seconds?: number; events?: number; streams_seconds?: number }
     commit_times?: { commits: number; median_micros: number; slow_micros: number; slowest_micros: number }
     last_backup?: { at: string; bytes: number }
   }

@@ -60,6 +60,9 @@ pub struct Kept {
     /// Events that are kept of a session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub events: Option<u64>,
+    /// Age in seconds at which what was appended to streams of users is forgotten.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub streams_seconds: Option<u64>,
 }
 
 /// How long the last commits took, sync included.

@@ -212,7 +212,10 @@ async fn a_browser_is_called_what_its_people_call_it() {
     mallory.own("PATCH", &path, r#"{"name":"mine"}"#).await.problem(404, "not-found");
     bench.raw("PATCH", &path, "", &[], r#"{"name":"x"}"#).await.problem(401, "unauthenticated");
     bench.raw("PATCH", &path, RUNNER, &[], r#"{"name":"x"}"#).await.problem(403, "forbidden");
-    phone.ask("PATCH", &path, &[("origin", "https://evil.test")], r#"{"name":"x"}"#).await.problem(403, "foreign-origin");
+    phone
+        .ask("PATCH", &path, &[("origin", "https://evil.test")], r#"{"name":"x"}"#)
+        .await
+        .problem(403, "foreign-origin");
     // A key that only looks names what acts for it, and nobody else's.
     let viewer = enter(&bench, json!({ "key": VIEWER })).await;
     viewer.own("PATCH", &path, r#"{"name":"x"}"#).await.problem(404, "not-found");

@@ -43,7 +43,7 @@ export function Share() {
       <div class="page-body">
         {text.value ? (
           <>
-            <blockquote class="shared" dir="auto">{plain(text.value)}</blockquote>
+            <blockquote class="shared" dir="auto" tabIndex={0}>{plain(text.value)}</blockquote>
             <p class="quiet">{t('share.what')}</p>
             {list.length === 0 && <p class="quiet">{t(known.value ? 'share.none' : 'home.loading')}</p>}
             <ul class="rows">

@@ -126,6 +126,7 @@ export const adminEn = {
   'storage.kept.archived': 'archived sessions for {span}',
   'storage.kept.age': 'words for {span}',
   'storage.kept.events': 'the last {n} events of a session',
+  'storage.kept.streams': 'streams for {span}',
   'storage.commit': 'Commit to disk',
   'storage.commit.of': '{median} usually, {slow} at worst in a hundred',
   'storage.queue': 'Writer',

@@ -128,6 +128,7 @@ export const adminZh: Record<keyof typeof adminEn, string> = {
   'storage.kept.archived': '已归档会话保留{span}',
   'storage.kept.age': '内容保留{span}',
   'storage.kept.events': '每个会话最近 {n} 个事件',
+  'storage.kept.streams': '流保留{span}',
   'storage.commit': '写入磁盘',
   'storage.commit.of': '通常 {median}，百分之一的情况 {slow}',
   'storage.queue': '写入器',

@@ -1,6 +1,7 @@
 // The screens for looking after a server. Fetched when first opened.
 
 import { ArrowLeft } from 'lucide-preact'
+import { useEffect, useRef } from 'preact/hooks'
 import { me } from '../../state/me'
 import { follow, place, type Place } from '../../state/place'
 import { t } from '../../words'
@@ -39,13 +40,16 @@ export function Admin() {
   const here = place.value
   const open = mine.find(({ to }) => to.name === here.name && (to.name !== 'admin' || here.name !== 'admin' || to.tab === here.tab)) ?? mine[0]!
   const View = open.view
+  const tabs = useRef<HTMLElement>(null)
+  // On a phone not all of them fit.
+  useEffect(() => tabs.current?.querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' }), [open])
   return (
     <div class="page">
       <header class="talk-head">
         <a class="icon-button back" {...follow({ name: 'home' })} aria-label={t('session.back')}><ArrowLeft size={20} aria-hidden="true" /></a>
         <h1>{t('admin.title')}</h1>
       </header>
-      <nav class="tabs" aria-label={t('admin.title')}>
+      <nav ref={tabs} class="tabs" aria-label={t('admin.title')}>
         {mine.map((tab) => <a key={tab.word} {...follow(tab.to)} aria-current={tab === open ? 'page' : undefined}>{t(tab.word)}</a>)}
       </nav>
       <div class="page-body admin" key={open.word}>

@@ -36,6 +36,7 @@ export function Storage() {
     ...(storage?.kept.archived_seconds === undefined ? [] : [t('storage.kept.archived', { span: span(storage.kept.archived_seconds) })]),
     ...(storage?.kept.age_seconds === undefined ? [] : [t('storage.kept.age', { span: span(storage.kept.age_seconds) })]),
     ...(storage?.kept.events === undefined ? [] : [t('storage.kept.events', { n: storage.kept.events })]),
+    ...(storage?.kept.streams_seconds === undefined ? [] : [t('storage.kept.streams', { span: span(storage.kept.streams_seconds) })]),
   ]
   return (
     <>
