@@ -71,7 +71,8 @@ function Top() {
       {reach.value === 'lost' && (
         <span class="cut" role="status">
           <WifiOff size={16} aria-hidden="true" />
-          <span>{t('reach.lost')}</span>
+          <span class="cut-long">{t('reach.lost')}</span>
+          <span class="cut-short">{t('reach.lost.short')}</span>
         </span>
       )}
       <button class="icon-button" aria-label={t('menu.open')} aria-expanded={open.value} onClick={() => (open.value = !open.value)}>

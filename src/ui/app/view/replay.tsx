@@ -3,10 +3,10 @@
 import { ArrowLeft, ChevronLeft, ChevronRight, ChevronsLeft, ChevronsRight, History, MessageSquare, Pause, Play, ShieldCheck } from 'lucide-preact'
 import { useSignal } from '@preact/signals'
 import { useEffect, useLayoutEffect, useMemo, useRef } from 'preact/hooks'
-import { deviceOf } from '../state/me'
+import { deviceOf, nameOf } from '../state/me'
 import { sessions } from '../state/overview'
 import { follow } from '../state/place'
-import { Replay } from '../state/replay'
+import { markOf, Replay } from '../state/replay'
 import { record, text } from '../state/parts'
 import { plain } from '../text/plain'
 import type { LogEvent } from '../types'
@@ -35,10 +35,13 @@ export function ReplayView({ id }: { id: string }) {
         <a class="icon-button" {...follow({ name: 'session', id })} aria-label={t('replay.back')}><ArrowLeft size={20} aria-hidden="true" /></a>
         <div class="talk-title">
           <h1><bdi>{plain(title)}</bdi></h1>
-          <p class="small past"><History size={14} aria-hidden="true" /> {t('replay.past')}</p>
         </div>
-        <a class="button" {...follow({ name: 'session', id })}>{t('replay.back')}</a>
       </header>
+      <p class="past">
+        <History size={16} aria-hidden="true" />
+        <span>{t('replay.past')}</span>
+        <a class="button" {...follow({ name: 'session', id })}>{t('replay.back')}</a>
+      </p>
       {state === 'missing' ? <p class="quiet nothing-chosen">{t('session.missing')}</p>
         : state === 'empty' ? <p class="quiet nothing-chosen">{t('session.empty')}</p>
           : state === 'loading' ? <p class="quiet nothing-chosen">{t('home.loading')}</p> : (
@@ -99,7 +102,7 @@ function Moment({ replay }: { replay: Replay }) {
   const mode = course.mode.value
   return (
     <div class="moment small">
-      <p class="moment-what"><b>{happened(event)}</b> <span class="quiet">{t('replay.by', { who: deviceOf(event.by) })}</span></p>
+      <p class="moment-what"><b>{happened(event)}</b> <span class="quiet">{t('replay.by', { who: isTyped(event) ? nameOf(event.by) : deviceOf(event.by) })}</span></p>
       <p class="quiet">
         {mode && <span>{t('compose.mode')}: {modeName(mode, offers.modes.value)}</span>}
         {course.model.value && <span>{t('compose.model')}: <bdi>{plain(course.model.value)}</bdi></span>}
@@ -110,6 +113,12 @@ function Moment({ replay }: { replay: Replay }) {
   )
 }
 
+const SAID = { assistant: 'replay.agent', user: 'replay.result', partial: 'replay.partial', result: 'replay.end', tasks: 'replay.tasks', system: 'replay.system' } as const
+const STATUS = { working: 'status.working', idle: 'status.idle', waiting: 'status.waiting' } as const
+
+const isTyped = (event: LogEvent) => event.kind === 'message_received' && markOf(event) === 'prompt'
+
+/** A kind of event in words; of those that only mean something to the server, its name. */
 function happened(event: LogEvent): string {
   const { data } = event
   switch (event.kind) {
@@ -124,7 +133,23 @@ function happened(event: LogEvent): string {
     case 'model_confirmed':
       return t('notice.model', { text: plain(text(data.model)) })
     case 'message_received':
-      return t('replay.said', { kind: text(data.kind) })
+      return isTyped(event) ? t('replay.typed') : text(data.kind) in SAID ? t(SAID[text(data.kind) as keyof typeof SAID]) : t('replay.other')
+    case 'message_delivered':
+      return t('prompt.delivered')
+    case 'message_consumed':
+      return t('prompt.seen')
+    case 'message_cancelled':
+      return t('prompt.cancelled')
+    case 'permission_cancelled':
+      return t('ask.cancelled')
+    case 'permission_delivered':
+      return t('replay.heard')
+    case 'worker_online':
+      return t('notice.online')
+    case 'worker_offline':
+      return t('notice.offline')
+    case 'status_changed':
+      return t('replay.status', { status: text(data.status) in STATUS ? t(STATUS[text(data.status) as keyof typeof STATUS]) : text(data.status) })
     case 'control_requested':
       return t('replay.control', { what: text(record(data.control).subtype) })
     default:
@@ -149,6 +174,12 @@ function Controls({ replay }: { replay: Replay }) {
       <div class="scrub-line">
         <time class="small" dateTime={event?.at}>{at}</time>
         <span class="small quiet">{t('replay.place', { i: wanted, n: last })}</span>
+        <label class="setting small scrub-speed">
+          <span class="sr">{t('replay.speed')}</span>
+          <select value={String(replay.speed.value)} onChange={(change) => (replay.speed.value = Number(change.currentTarget.value))}>
+            {SPEEDS.map((speed) => <option key={speed} value={speed}>{speed}×</option>)}
+          </select>
+        </label>
       </div>
       <input
         type="range"
@@ -177,12 +208,6 @@ function Controls({ replay }: { replay: Replay }) {
           <button class="icon-button" aria-label={t('replay.decision.before')} title={t('replay.decision.before')} onClick={step(-1, 'decision')}><ChevronsLeft size={16} aria-hidden="true" /><ShieldCheck size={16} aria-hidden="true" /></button>
           <button class="icon-button" aria-label={t('replay.decision.next')} title={t('replay.decision.next')} onClick={step(1, 'decision')}><ShieldCheck size={16} aria-hidden="true" /><ChevronsRight size={16} aria-hidden="true" /></button>
         </span>
-        <label class="setting small scrub-speed">
-          <span class="sr">{t('replay.speed')}</span>
-          <select value={String(replay.speed.value)} onChange={(change) => (replay.speed.value = Number(change.currentTarget.value))}>
-            {SPEEDS.map((speed) => <option key={speed} value={speed}>{speed}×</option>)}
-          </select>
-        </label>
       </div>
     </div>
   )

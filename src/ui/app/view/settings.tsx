@@ -86,7 +86,7 @@ interface ChoiceProps {
 function Choice({ label, value, values, name, choose }: ChoiceProps) {
   const busy = useSignal(false)
   return (
-    <label class="setting">
+    <label class={`setting${value === null ? ' setting-unknown' : ''}`}>
       <span class="quiet">{label}</span>
       <select
         value={value ?? ''}

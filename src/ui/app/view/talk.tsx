@@ -154,6 +154,17 @@ function Log({ followed }: { followed: Followed }) {
     shown.current = items.length
   }, [items])
 
+  // Who says something wants to see it there, wherever they read before.
+  const saying = later.value.length
+  const said = useRef(saying)
+  useLayoutEffect(() => {
+    if (saying > said.current) {
+      atEnd.value = true
+      toEnd(false)
+    }
+    said.current = saying
+  }, [saying])
+
   // Whatever grows (a word that streams in, a picture, a row that opens) is followed while one reads at the end.
   useEffect(() => {
     const element = box.current
