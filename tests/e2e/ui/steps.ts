@@ -1,10 +1,11 @@
-// What most tests begin with.
+// What every story begins with: somebody is let in, a session is opened; and what every screen has to stand.
 
 import { AxeBuilder } from '@axe-core/playwright'
 import { expect, type Browser, type BrowserContext, type Page } from '@playwright/test'
 import type { Agent } from './agent'
 import type { Server } from './server'
 
+/** A fresh link that lets one browser in. */
 export async function link(server: Server): Promise<string> {
   const made = await server.ask('POST', '/api/v1/login-links', {})
   const secret = made.url.split('#')[1]
@@ -21,6 +22,7 @@ export async function open(server: Server, page: Page, agent: Agent): Promise<vo
   await expect(page.getByRole('log')).toBeVisible()
 }
 
+/** Somebody else's browser, on a phone. */
 export async function another(server: Server, browser: Browser, agent: string): Promise<{ context: BrowserContext; page: Page }> {
   const context = await browser.newContext({ userAgent: agent, viewport: { width: 390, height: 844 } })
   const page = await context.newPage()

@@ -296,7 +296,7 @@ test('a card that somebody else closed says who it was', async ({ page, browser 
   await expect(sheet).toContainText('?q=1')
   await open(phone.page, agent)
   await phone.page.getByRole('button', { name: 'Allow once' }).click()
-  await expect(page.getByRole('status').filter({ hasText: 'Allowed by Safari, iPhone' })).toBeVisible()
+  await expect(page.getByRole('status').filter({ hasText: 'Answered by Safari, iPhone: allowed' })).toBeVisible()
   await expect(sheet).toBeHidden()
   await phone.context.close()
 })

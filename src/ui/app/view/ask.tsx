@@ -11,7 +11,6 @@ import { decide, drop, outbox, stuck, type DecidedLater } from '../state/outbox'
 import { plain } from '../text/plain'
 import { t } from '../words'
 import type { Decide } from '../types'
-import { verdictWords } from './items'
 import { Questions, type Question } from './questions'
 import { Code } from './rich'
 import { waysOf } from './ways'
@@ -82,7 +81,9 @@ function useElsewhere(shown: Signal<Item> | undefined): string {
   if (!before.current) before.current = shown
   const ask = settled.value
   // The name of a device that was never heard of comes a moment later.
-  return ask ? (ask.winner ? verdictWords(ask) : t('ask.cancelled')) : ''
+  if (!ask) return ''
+  if (!ask.winner) return t('ask.cancelled')
+  return t('ask.elsewhere', { who: ask.winner.rule ? plain(ask.winner.rule) : nameOf(ask.winner.by), verdict: t(`ask.verdict.${ask.winner.verdict}`) })
 }
 
 function title(ask: Ask): string {

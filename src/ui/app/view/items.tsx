@@ -118,7 +118,7 @@ function AskedView({ ask, isPast }: { ask: Ask; isPast: boolean }) {
   )
 }
 
-export function verdictWords(ask: Ask): string {
+function verdictWords(ask: Ask): string {
   if (!ask.winner) return ''
   if (ask.winner.rule) return t('ask.rule', { rule: plain(ask.winner.rule) })
   return t(ask.winner.verdict === 'allow' ? 'ask.allowed.by' : 'ask.denied.by', { who: nameOf(ask.winner.by) })

@@ -218,6 +218,7 @@ export const en = {
   'replay.other': 'Something else of the agent',
   'replay.heard': 'The agent has the decision',
   'replay.status': 'Status: {status}',
+  'ask.elsewhere': 'Answered by {who}: {verdict}',
   'login.title': 'Sign in',
   'login.link': 'Signing in with the link…',
   'login.how': 'Run {command} on the server’s machine and open the link it prints. Or use an API key:',

@@ -220,6 +220,7 @@ export const zh: Record<Word, string> = {
   'replay.other': '代理的其他消息',
   'replay.heard': '代理已收到决定',
   'replay.status': '状态：{status}',
+  'ask.elsewhere': '已由 {who} 回答：{verdict}',
   'login.title': '登录',
   'login.link': '正在用链接登录…',
   'login.how': '在服务器上运行 {command}，打开它显示的链接。或使用 API 密钥：',
