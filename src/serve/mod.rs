@@ -34,6 +34,7 @@ use crate::{
 
 mod gauges;
 mod keys;
+mod linger;
 mod listen;
 pub mod program;
 

@@ -58,6 +58,7 @@ mod listings;
 mod outgoing;
 mod registration;
 mod retelling;
+mod retold;
 mod show;
 mod steps;
 mod viewer;

@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::is_false;
 use crate::domain::{
     envelope::Timestamp,
     id::{DeviceId, EnvironmentId, FileId, KeyId, OwnerId, RequestId, SessionId},
@@ -111,7 +112,14 @@ pub struct Abilities {
     pub resume: bool,
     /// List them.
     pub list: bool,
+    /// Its link has a word for changing the mode of an open conversation.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub set_mode: bool,
+    /// Its link has a word for changing an option of its configuration.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub set_option: bool,
 }
+
 
 /// See [`Event::SessionCreated`](super::Event::SessionCreated).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

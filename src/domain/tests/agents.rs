@@ -4,7 +4,7 @@ use super::{
     super::agent::{Step, in_turn, next_step, twins},
     *,
 };
-use crate::domain::event::{Abilities, AgentReported};
+use crate::domain::event::{Abilities, AgentReported, Offers};
 
 const ALICE: Actor = Actor::Key(KeyId::from_uuid(Uuid::from_u128(1)));
 const MALLORY: Actor = Actor::Key(KeyId::from_uuid(Uuid::from_u128(2)));
@@ -127,7 +127,7 @@ fn words(n: u8, content: u8) -> Prompt {
 }
 
 fn report(bench: &mut Bench, connected: bool, fresh: bool, resume: bool) {
-    let abilities = Abilities { load: false, resume, list: false };
+    let abilities = Abilities { resume, ..Abilities::default() };
     let report = AgentReported { environment: environment(0), connected, fresh, abilities };
     let command = Command::ReportAgent { report, payload: Bytes::new(), notice: Bytes::new() };
     bench.submit(ALICE, command).expect("known");
@@ -135,7 +135,8 @@ fn report(bench: &mut Bench, connected: bool, fresh: bool, resume: bool) {
 
 fn bind(bench: &mut Bench, of: SessionId, foreign: &str) {
     let (environment, foreign) = (environment(0), foreign.to_owned());
-    let command = Command::BindSession { environment, session: of, foreign, payload: Bytes::new() };
+    let offers = Offers::default();
+    let command = Command::BindSession { environment, session: of, foreign, offers, payload: Bytes::new() };
     bench.submit(ALICE, command).expect("bound");
 }
 
