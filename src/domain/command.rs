@@ -372,8 +372,8 @@ pub enum Refusal {
     #[error("the agent of this session offers no {what} {id:?}; it offers {}", listed(offered))]
     NotOffered { what: &'static str, id: String, offered: Vec<String> },
     #[error(
-        "the link of this session's agent has no word for switching the {what} of a conversation that has begun: begin \
-         another one with it"
+        "the link of this session's agent has no word for switching the {what} of a conversation that has begun: it \
+         stays as it is"
     )]
     NoWord { what: &'static str },
     #[error("{what} is already used for something else")]
