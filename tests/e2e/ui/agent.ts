@@ -124,9 +124,9 @@ export class Agent {
   }
 
   /** So many messages, in as few requests as the server takes. */
-  async bulk(count: number): Promise<void> {
+  async bulk(count: number, name = 'Line'): Promise<void> {
     for (let from = 0; from < count; from += 100) {
-      const lines = Array.from({ length: Math.min(100, count - from) }, (_, index) => `Line ${from + index}`)
+      const lines = Array.from({ length: Math.min(100, count - from) }, (_, index) => `${name} ${from + index}`)
       await this.events(lines.map((text) => this.message([{ type: 'text', text }])))
     }
   }
