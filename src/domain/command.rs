@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     envelope::{DedupeKey, Sequence, Timestamp},
     event::{
-        AgentReported, Control, DeviceSignedIn, EnvironmentRegistered, Fingerprint, KeyCreated, LoginLinkCreated, Offers,
-        MessageKind, PermissionRequested, Rule, SecretDigest, SessionCreated, Status, Verdict,
+        AgentReported, Control, DeviceSignedIn, EnvironmentRegistered, Fingerprint, KeyCreated, LoginLinkCreated,
+        MessageKind, Offers, PermissionRequested, Rule, SecretDigest, SessionCreated, Status, Verdict,
     },
     id::{
         DeviceId, EnvironmentId, FileId, KeyId, MessageId, OwnerId, RequestId, SessionId, SubscriptionId,

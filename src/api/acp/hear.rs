@@ -237,14 +237,7 @@ impl Line<'_> {
         Ok(())
     }
 
-    async fn turned(
-        &mut self,
-        line: &str,
-        how: Turned,
-        foreign: Option<&str>,
-        course: Course,
-        offers: Offers,
-    ) -> Flow {
+    async fn turned(&mut self, line: &str, how: Turned, foreign: Option<&str>, course: Course, offers: Offers) -> Flow {
         let torn = matches!(self.errand(), Some(Errand::Retell { .. }));
         let (session, foreign) = match (self.errand(), how, foreign) {
             (Some(Errand::Retell { session, foreign }), Turned::Loaded, _) => (*session, foreign.clone()),

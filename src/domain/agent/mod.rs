@@ -25,8 +25,8 @@ use super::{
 mod course;
 mod step;
 
-pub use course::{Steering, steering};
 pub(super) use course::check as check_course;
+pub use course::{Steering, steering};
 pub use step::{Step, next_step};
 
 /// What such a runner calls itself.

@@ -120,7 +120,6 @@ pub struct Abilities {
     pub set_option: bool,
 }
 
-
 /// See [`Event::SessionCreated`](super::Event::SessionCreated).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionCreated {

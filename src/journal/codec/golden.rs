@@ -14,9 +14,10 @@ use crate::domain::{
     WorkId,
     command::{Outcome, WorkGrant},
     event::{
-        Abilities, AgentReported, Control, DeviceSignedIn, EnvironmentRegistered, FileStored, Fingerprint, ForkPoint, Offer, Offers,
-        KeyCreated, Lifetime, LoginLinkCreated, MessageKind, PermissionDecided, PermissionRequested, ProducerStamp,
-        Role, Rule, SecretDigest, SessionCreated, Status, UserAppended, UserStreamClosed, UserStreamCreated, Verdict,
+        Abilities, AgentReported, Control, DeviceSignedIn, EnvironmentRegistered, FileStored, Fingerprint, ForkPoint,
+        KeyCreated, Lifetime, LoginLinkCreated, MessageKind, Offer, Offers, PermissionDecided, PermissionRequested,
+        ProducerStamp, Role, Rule, SecretDigest, SessionCreated, Status, UserAppended, UserStreamClosed,
+        UserStreamCreated, Verdict,
     },
     subscription::{Acked, Delivery, Linked, StreamPath, SubscriptionCreated, WakeEnd},
 };

@@ -99,3 +99,24 @@ impl Value {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_offered_is_read_in_every_form_and_what_cannot_be_read_is_not_known() {
+        let both = r#"{"modes":{"currentModeId":"a","availableModes":[{"id":"a"},{"id":"b"}]},"models":null,
+            "configOptions":[{"id":"mode","category":"mode","options":[{"value":"other"}]},
+                {"id":"model","options":[{"value":"m1"},{"name":"fast","options":[{"value":"m2"}]},{"group":1}]},
+                {"id":"switch","category":"model","type":"boolean"}]}"#;
+        let Offered { modes, models } = offered(both);
+        assert_eq!(modes, Some(Choices { ids: vec!["a".into(), "b".into()], option: None }), "its own word is older");
+        assert_eq!(models, Some(Choices { ids: vec!["m1".into(), "m2".into()], option: Some("model".into()) }));
+        for unknown in ["{}", r#"{"modes":{"currentModeId":"a"}}"#, r#"{"modes":7}"#, r#"{"models":{}}"#, "no JSON"] {
+            assert_eq!(offered(unknown), Offered::default(), "{unknown}");
+        }
+        let none = offered(r#"{"models":{"availableModels":[]}}"#);
+        assert_eq!(none.models, Some(Choices::default()), "none is something else than not known");
+    }
+}

@@ -196,7 +196,8 @@ impl Agent {
         });
         let effort = json!({"id": "model", "category": "model", "currentValue": "small", "options": [
             {"name": "fast", "options": [{"value": "small"}, {"value": "tiny"}]}, {"value": "large"}]});
-        let models = json!({"currentModelId": "small", "availableModels": [{"modelId": "small"}, {"modelId": "large"}]});
+        let models =
+            json!({"currentModelId": "small", "availableModels": [{"modelId": "small"}, {"modelId": "large"}]});
         let steered = self.with(|inside| inside.talents.steered);
         self.say(json!({"type": "session_created", "payload": {"sessionId": id, "promptCapabilities": {"image": true},
             "models": if steered { Value::Null } else { models }, "configOptions": [effort],

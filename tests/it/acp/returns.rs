@@ -285,6 +285,7 @@ async fn a_question_that_was_lost_with_the_line_holds_nobody_up_for_ever() {
     viewer.prompt("echo after").await;
     viewer.hear("prompt_complete").await;
     assert!(viewer.text().ends_with("echo after"), "{}", viewer.text());
-    let heard: Vec<_> = one.heard("prompt").iter().map(|frame| frame["payload"]["content"][0]["text"].clone()).collect();
+    let heard: Vec<_> =
+        one.heard("prompt").iter().map(|frame| frame["payload"]["content"][0]["text"].clone()).collect();
     assert_eq!(heard, [json!("later deploy"), json!("echo after")]);
 }

@@ -221,6 +221,8 @@ async fn a_mode_or_model_that_the_agent_does_not_offer_is_refused_with_what_it_o
     let line = Line::open(&server, ALICE, "lab", &one).await;
     let (mut viewer, _) = Viewer::begin(&server, ALICE, &line.environment).await;
     let alice = Client::new(&server, ALICE);
+    let shown = alice.get(&format!("/api/v1/sessions/{}", line.session)).await.expect(200);
+    assert_eq!((&shown["modes"], &shown["models"]), (&json!(["default", "plan", "yolo"]), &json!(["small", "large"])));
     for (what, offered) in [("mode", "default, plan, yolo"), ("model", "small, large")] {
         let path = format!("/api/v1/sessions/{}/{what}", line.session);
         let refused = alice.post(&path, json!({what: "nonsense"})).await.expect(400);
