@@ -10,8 +10,9 @@ pub const BODY_BYTES_MAX: usize = 10 * 1024 * 1024;
 pub const REFUSED_BODY_BYTES_MAX: usize = 4 * BODY_BYTES_MAX;
 /// How long that may take.
 pub const REFUSED_BODY_MS: u64 = 5_000;
-/// A connection that we ended is listened to for so long, because what still comes would make the system reset it, and a
-/// reset takes away the last words that its peer has not read: why it ended. Nobody sends the rest of a frame for longer.
+/// A connection that we ended is listened to for so long, because what still comes would make the system reset it,
+/// and a reset takes away the last words that its peer has not read: why it ended. Nobody sends the rest of a frame
+/// for longer.
 pub const LINGER_MS: u64 = 5_000;
 /// Bytes of such a connection that are read away at most: several times the largest message that is taken.
 pub const LINGER_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -109,8 +110,8 @@ pub const AGENT_ALIASES_MAX: usize = 16;
 pub const AGENTS_AWAY_MAX: usize = 8;
 /// An agent that registered and did not come within this time never will: its client connects at once.
 pub const AGENT_IDENTIFY_MS: u64 = 60_000;
-/// Modes, and models, that an agent offers in one conversation, kept to check what is asked for. Some list a few hundred
-/// models of many makers; each is a short name, in memory once for each conversation.
+/// Modes, and models, that an agent offers in one conversation, kept to check what is asked for. Some list a few
+/// hundred models of many makers; each is a short name, in memory once for each conversation.
 pub const AGENT_OFFERS_MAX: usize = 512;
 /// An agent's own id of a conversation. UUIDs in practice.
 pub const AGENT_SESSION_ID_BYTES_MAX: usize = 512;

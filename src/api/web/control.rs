@@ -32,8 +32,8 @@ fn check_asking(caller: &Caller<'_>, mode: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The same in a conversation that is there: one of an agent behind a link has the modes that its agent announced, which
-/// are the writer's to compare with.
+/// The same in a conversation that is there: one of an agent behind a link has the modes that its agent announced,
+/// which are the writer's to compare with.
 pub(super) fn check_mode_of(caller: &Caller<'_>, session: SessionId, field: &str, mode: &str) -> Result<(), Failure> {
     let announced = caller.house.relay.world().session(session).is_some_and(|found| found.bound.is_some());
     if announced {

@@ -1,4 +1,5 @@
-//! Changes of an agent's course in a conversation: whether it offers what is asked for, and by which word its link asks.
+//! Changes of an agent's course in a conversation: whether it offers what is asked for, and by which word its link
+//! asks.
 //!
 //! Links differ: the common one has a word for models and none for modes, whatever its agent offers. What cannot be
 //! done is refused when it is asked for; what is not known yet is found out on the line.

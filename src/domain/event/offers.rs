@@ -1,5 +1,5 @@
-//! What an agent lets people choose from in a conversation. Stored with the events: names are for ever, new fields have a
-//! default.
+//! What an agent lets people choose from in a conversation. Stored with the events: names are for ever, new fields
+//! have a default.
 
 use serde::{Deserialize, Serialize};
 

@@ -104,6 +104,7 @@ pub struct AgentReported {
 }
 
 /// What an agent's program can do with conversations that it has not open.
+#[expect(clippy::struct_excessive_bools, reason = "independent of each other, and stored by these names")]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Abilities {
     /// Open one and tell its history.

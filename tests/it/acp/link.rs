@@ -198,11 +198,11 @@ impl Agent {
             {"name": "fast", "options": [{"value": "small"}, {"value": "tiny"}]}, {"value": "large"}]});
         let models =
             json!({"currentModelId": "small", "availableModels": [{"modelId": "small"}, {"modelId": "large"}]});
+        let modes = json!([{"id": "default"}, {"id": "plan"}, {"id": "yolo"}]);
         let steered = self.with(|inside| inside.talents.steered);
         self.say(json!({"type": "session_created", "payload": {"sessionId": id, "promptCapabilities": {"image": true},
             "models": if steered { Value::Null } else { models }, "configOptions": [effort],
-            "modes": {"currentModeId": "default", "availableModes": [{"id": "default"}, {"id": "plan"}, {"id": "yolo"}]},
-        }}));
+            "modes": {"currentModeId": "default", "availableModes": modes}}}));
     }
 
     fn turn(&self, kind: &str, payload: &Value) {
