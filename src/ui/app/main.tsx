@@ -4,10 +4,12 @@ import './style/base.css'
 import './style/shell.css'
 import './style/talk.css'
 import './style/ask.css'
+import './style/attach.css'
+import './style/replay.css'
 import { App } from './view/app'
 import { me, onLeave, whoAmI } from './state/me'
 import { forgetOverview, reach, waitingCount, watchOverview } from './state/overview'
-import { drain, outbox } from './state/outbox'
+import { drain, forgetOutbox } from './state/outbox'
 import { drafts } from './state/look'
 import './state/shortcuts'
 import { pause } from './api'
@@ -47,7 +49,7 @@ async function begin(): Promise<void> {
 }
 
 onLeave(() => {
-  outbox.value = []
+  forgetOutbox()
   drafts.value = {}
 })
 

@@ -9,7 +9,10 @@ export type Place =
   | { name: 'admin'; tab: AdminTab }
   | { name: 'share' }
   | { name: 'waiting' }
-  | { name: 'home' } | { name: 'session'; id: string } | { name: 'devices' } | { name: 'login' }
+  | { name: 'home' }
+  | { name: 'session'; id: string }
+  | { name: 'replay'; id: string }
+  | { name: 'devices' } | { name: 'login' }
 
 const ROOT = '/code/'
 
@@ -20,7 +23,7 @@ function parse(path: string): Place {
   if (first === 'share' || first === 'waiting') return { name: first }
   if (first === 'login') return { name: 'login' }
   if (first === 'devices') return { name: 'devices' }
-  if (first && /^session_[0-9a-f]{32}$/.test(first)) return { name: 'session', id: first }
+  if (first && /^session_[0-9a-f]{32}$/.test(first)) return { name: second === 'replay' ? 'replay' : 'session', id: first }
   return { name: 'home' }
 }
 
@@ -32,6 +35,7 @@ addEventListener('popstate', () => {
 
 export function pathOf(to: Place): string {
   if (to.name === 'admin') return `${ROOT}admin/${to.tab}`
+  if (to.name === 'replay') return `${ROOT}${to.id}/replay`
   return ROOT + (to.name === 'session' ? to.id : to.name === 'home' ? '' : to.name)
 }
 

@@ -68,7 +68,7 @@ export function span(seconds: number): string {
   return new Intl.NumberFormat(tag.value, options).format(seconds / length)
 }
 
-/** A moment in full. */
+/** To the second, with the day: for those who look something up. */
 export function moment(at: string): string {
   return new Intl.DateTimeFormat(tag.value, { dateStyle: 'medium', timeStyle: 'medium' }).format(Date.parse(at))
 }
