@@ -113,6 +113,8 @@ export class Conversation {
   private orphans = new Map<string, Tool['result']>()
   private batch: Signal<Item>[] | null = null
   private wasOffline = false
+  /** Pieces of a turn that is told again which are still to come: nothing else says where it ends. */
+  private telling = 0
 
   /** Folds events that come next. */
   add(events: readonly LogEvent[]): void {
@@ -212,7 +214,7 @@ export class Conversation {
       case 'permission_cancelled':
         return this.change(`a${text(data.request)}`, 'ask', (item) => ({ ...item, state: 'cancelled' }))
       case 'turn_retold':
-        return this.retold(Number(data.from), Number(data.through))
+        return this.retold(Number(data.from), Number(data.through), Number(data.pieces ?? 0))
       case 'rule_added':
         return this.notice('rule', text(record(data.rule).name), event)
       case 'mode_confirmed':
@@ -242,12 +244,19 @@ export class Conversation {
   }
 
   /** The agent tells a turn again: what follows stands for what it said in this range. */
-  private retold(from: number, through: number): void {
+  private retold(from: number, through: number, pieces: number): void {
+    this.telling = pieces
     const said = new Set<Item['kind']>(['words', 'thinking', 'tool'])
     const stays = ({ value }: Signal<Item>) => !said.has(value.kind) || value.sequence < from || value.sequence > through
     for (const [key, item] of this.byKey) if (!stays(item)) this.byKey.delete(key)
     if (this.batch) this.batch = this.batch.filter(stays)
     this.items.value = this.items.value.filter(stays)
+  }
+
+  /** What was said last is whole. */
+  private quiet(): void {
+    const last = this.last()
+    if (last && (last.value.kind === 'words' || last.value.kind === 'thinking')) last.value = { ...last.value, streaming: false }
   }
 
   /** Nothing streams any more. */
@@ -265,6 +274,7 @@ export class Conversation {
     if (isTheirs(payload)) {
       const step = stepOf(payload)
       if (step) this.step(event, step)
+      if (this.telling > 0 && --this.telling === 0) this.quiet()
       return
     }
     const message = record(payload.message)
