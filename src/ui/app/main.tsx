@@ -4,10 +4,12 @@ import './style/base.css'
 import './style/shell.css'
 import './style/talk.css'
 import './style/ask.css'
+import './style/attach.css'
+import './style/replay.css'
 import { App } from './view/app'
 import { me, onLeave, whoAmI } from './state/me'
 import { forgetOverview, reach, waitingCount, watchOverview } from './state/overview'
-import { drain, outbox } from './state/outbox'
+import { drain, forgetOutbox } from './state/outbox'
 import { drafts, theme } from './state/look'
 import { pause } from './api'
 import { place } from './state/place'
@@ -49,7 +51,7 @@ async function begin(): Promise<void> {
 }
 
 onLeave(() => {
-  outbox.value = []
+  forgetOutbox()
   drafts.value = {}
 })
 
