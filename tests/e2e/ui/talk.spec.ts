@@ -82,6 +82,27 @@ test('steps of a sub-agent whose call is on an earlier page stay together', asyn
   await expect(page.getByText('Step 129', { exact: true })).toBeVisible()
 })
 
+test('two sub-agents that write at the same time do not write into each other', async ({ page }) => {
+  const agent = await begin('Two at once')
+  await signedIn(page)
+  await open(page, agent)
+  const ids = ['toolu_one', 'toolu_two']
+  await agent.raw(ids.map((id) => ({ type: 'assistant', message: { id: `msg_${id}`, role: 'assistant', content: [{ type: 'tool_use', id, name: 'Agent', input: { description: `Look ${id}`, prompt: 'x' } }] }, parent_tool_use_id: null })))
+  const piece = (id: string, event: object) => ({ type: 'stream_event', event, parent_tool_use_id: id })
+  const both = (event: (id: string) => object) => agent.raw(ids.map((id) => piece(id, event(id))))
+  await both((id) => ({ type: 'message_start', message: { id: `inner_${id}`, role: 'assistant', content: [] } }))
+  await both(() => ({ type: 'content_block_start', index: 0, content_block: { type: 'text', text: '' } }))
+  for (const word of ['first', ' second', ' third']) await both((id) => ({ type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text: `${word} ${id}` } }))
+  const rows = page.locator('.tool-agent')
+  await expect(rows.nth(0).locator('.tool-last')).toHaveText('first toolu_one second toolu_one third toolu_one')
+  await expect(rows.nth(1).locator('.tool-last')).toHaveText('first toolu_two second toolu_two third toolu_two')
+  // What it came to takes the place of what streamed in.
+  await agent.raw(ids.map((id) => ({ type: 'assistant', message: { id: `inner_${id}`, role: 'assistant', content: [{ type: 'text', text: `All of ${id}` }] }, parent_tool_use_id: id })))
+  await expect(rows.nth(1).locator('.tool-last')).toHaveText('All of toolu_two')
+  await expect(rows.nth(0).getByText('1 step', { exact: true })).toBeVisible()
+  await expect(page.locator('.log-inner > .said')).toHaveCount(0)
+})
+
 test('commands are offered behind a slash, files behind an at sign, with the keyboard and by touch', async ({ page }) => {
   const agent = await begin('Offers')
   await agent.introduce(['compact', 'context', 'review', 'security-review'])
@@ -237,6 +258,31 @@ test('what is attached in a tunnel survives a reload and a killed server, and is
     }
   }))).toBe(0)
   expect(posts).toBeGreaterThan(0)
+})
+
+test('a file that takes its time says how far it is, does not hold up a decision, and can be taken back', async ({ page, context }) => {
+  const agent = await begin('Slow upload')
+  await signedIn(page)
+  await open(page, agent)
+  const request = await agent.ask('Bash', { command: 'make' })
+  await expect(page.getByRole('button', { name: 'Allow once' })).toBeVisible()
+  const wire = await context.newCDPSession(page)
+  await wire.send('Network.emulateNetworkConditions', { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: 100_000 })
+  await pick(page, { name: 'video.mp4', mimeType: 'video/mp4', buffer: Buffer.alloc(3_000_000) })
+  await box(page).fill('Look at this')
+  await box(page).press('Enter')
+  const bar = page.getByRole('progressbar', { name: 'video.mp4 is on its way' })
+  await expect.poll(() => bar.evaluate((element: HTMLProgressElement) => element.value)).toBeGreaterThan(0)
+  await accessible(page)
+  await page.getByRole('button', { name: 'Allow once' }).click()
+  expect(await agent.answerTo(request)).toMatchObject({ behavior: 'allow' })
+  await expect(bar).toBeVisible()
+  await page.locator('.is-later').getByRole('button', { name: 'Cancel' }).click()
+  await wire.send('Network.emulateNetworkConditions', { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: -1 })
+  await box(page).fill('Never mind')
+  await box(page).press('Enter')
+  await expect.poll(() => agent.prompts).toEqual(['Never mind'])
+  await expect(page.locator('.is-later')).toHaveCount(0)
 })
 
 test('the course that is shown is what the worker confirmed, and a refusal is said', async ({ page, browser }) => {

@@ -30,9 +30,9 @@ export const attached = kept<Record<string, Picked[]>>('attached', {})
 /** How much of a file is on its way, from 0 to 1. */
 export const sent: Signal<Record<string, number>> = signal({})
 
-export type Refusal = 'size' | 'count' | 'empty'
+export type Refusal = 'size' | 'count' | 'empty' | 'memory'
 
-/** Keeps what was picked. What does not go is named with the reason. */
+/** Keeps what was picked. What does not go, or may not last, is named with the reason. */
 export async function attach(session: string, files: readonly File[]): Promise<{ name: string; why: Refusal }[]> {
   const refused: { name: string; why: Refusal }[] = []
   for (const file of files) {
@@ -43,7 +43,8 @@ export async function attach(session: string, files: readonly File[]): Promise<{
       continue
     }
     const id = uuid()
-    await keepBlob(id, file)
+    // Sent all the same, if the page stays open until then.
+    if (!(await keepBlob(id, file))) refused.push({ name: file.name, why: 'memory' })
     const picked = { id, name: nameFor(file), type: file.type || 'application/octet-stream', size: file.size }
     attached.value = { ...attached.value, [session]: [...(attached.value[session] ?? []), picked] }
   }
@@ -126,5 +127,5 @@ export function pictureType(name: string): string | null {
 
 /** Where a stored file is read: our own server, which gives it to whose it is. */
 export function urlOf(uuid: string): string {
-  return `${BASE}/files/file_${uuid.replaceAll('-', '')}`
+  return `${BASE}/files/file_${uuid.replaceAll('-', '').toLowerCase()}`
 }

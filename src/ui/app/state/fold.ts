@@ -7,7 +7,7 @@ import { signal, type Signal } from '@preact/signals'
 import type { LogEvent } from '../types'
 import { askOf, isTheirs, stepOf, type Step } from './acp'
 import { Course } from './course'
-import type { Ask, Item, Notice, Prompt, Tool, Words } from './items'
+import type { Ask, Attached, Item, Notice, Prompt, Tool, Words } from './items'
 import { Offers } from './offers'
 import { contentImages, contentText, list, record, text, type Raw } from './parts'
 
@@ -124,7 +124,7 @@ export class Conversation {
           id: text(data.message),
           text: contentText(payload.content),
           images: contentImages(payload.content),
-          files: list(payload.file_attachments).map((file) => ({ uuid: text(file.file_uuid), name: text(file.file_name) })),
+          files: attachedTo(payload),
           by: event.by,
           state: 'queued',
         })
@@ -419,6 +419,12 @@ export class Conversation {
       }
     }
   }
+}
+
+/** Stored files by their ids. What is no id would be a path of somebody's making. */
+function attachedTo(payload: Raw): Attached[] {
+  const files = list(payload.file_attachments).map((file) => ({ uuid: text(file.file_uuid), name: text(file.file_name) }))
+  return files.filter((file) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(file.uuid))
 }
 
 /** A tool of which nothing but its place is known yet. */

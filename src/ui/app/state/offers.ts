@@ -41,6 +41,16 @@ export class Offers {
     else if (payload.type === 'system' && payload.subtype === 'init') this.init(payload)
   }
 
+  /** Takes from what was said earlier where nothing was said since. */
+  fill(earlier: Offers): void {
+    this.isLink.value ||= earlier.isLink.peek()
+    this.commands.value ??= earlier.commands.peek()
+    this.modes.value ??= earlier.modes.peek()
+    this.models.value ??= earlier.models.peek()
+    this.prompts.value ??= earlier.prompts.peek()
+    this.directory.value ||= earlier.directory.peek()
+  }
+
   /** Newest first. */
   paths(): string[] {
     return [...this.touched.keys()].reverse()

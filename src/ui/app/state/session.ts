@@ -4,6 +4,7 @@ import { signal, type Signal } from '@preact/signals'
 import { Failure, call, pause, readStream } from '../api'
 import type { EventPage, Gap, LogEvent, Permission } from '../types'
 import { Conversation } from './fold'
+import { Offers } from './offers'
 import { arrived, settled } from './outbox'
 import { sessions } from './overview'
 
@@ -205,8 +206,8 @@ export class Followed {
     this.asked = asked
     this.held = events
     const fresh = new Conversation()
-    this.announced.forEach((event) => fresh.offers.note(event))
     fresh.add([...asked, ...events])
+    if (this.announced) fresh.offers.fill(this.announced)
     this.note(events)
     this.conversation.value = fresh
     this.hasMore.value = (events[0]?.sequence ?? this.after + 1) > this.earliest
@@ -286,7 +287,7 @@ export class Followed {
   }
 
   /** What the agent announced before the part that is here. */
-  private announced: LogEvent[] = []
+  private announced: Offers | null = null
   private hasLookedBack = false
 
   /** Agents say what they offer when they begin: the beginning of the log is read for it, once and when it is needed. */
@@ -295,10 +296,10 @@ export class Followed {
     this.hasLookedBack = true
     try {
       const page = await this.page(this.earliest - 1, ANNOUNCED)
-      const first = this.held[0]?.sequence ?? this.after + 1
-      this.announced = page.events.filter((event) => event.sequence < first && (event.kind === 'session_bound' || event.data.kind === 'system'))
-      const { offers } = this.conversation.value
-      if (offers.commands.peek() === null) this.announced.forEach((event) => offers.note(event))
+      const announced = new Offers()
+      page.events.forEach((event) => announced.note(event))
+      this.announced = announced
+      this.conversation.value.offers.fill(announced)
     } catch (error) {
       if (!(error instanceof Failure)) throw error
       this.hasLookedBack = false
