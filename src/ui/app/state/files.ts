@@ -65,6 +65,13 @@ export function detach(session: string, id: string | null): Picked[] {
   return before.filter((file) => !rest.includes(file))
 }
 
+const underWay = new Map<string, XMLHttpRequest>()
+
+/** Lets go of a file that is on its way: what was taken back need not arrive. */
+export function stop(id: string): void {
+  underWay.get(id)?.abort()
+}
+
 /** Stores a file, once however often it is asked; `XMLHttpRequest` because `fetch` does not tell how far it is. */
 export async function store(session: string, file: Picked): Promise<string> {
   const blob = await readBlob(file.id)
@@ -83,12 +90,14 @@ export async function store(session: string, file: Picked): Promise<string> {
   request.setRequestHeader('rcs-app', '1')
   request.setRequestHeader('content-type', file.type)
   request.setRequestHeader('idempotency-key', file.id)
+  underWay.set(file.id, request)
   request.send(blob)
   try {
     const response = await answer
     if (!response.ok) throw await failureOf(response)
     return ((await response.json()) as { file_uuid: string }).file_uuid
   } finally {
+    underWay.delete(file.id)
     const { [file.id]: _, ...others } = sent.value
     sent.value = others
   }
