@@ -35,6 +35,7 @@ use crate::{
 
 mod gauges;
 mod keys;
+mod linger;
 mod listen;
 pub mod program;
 

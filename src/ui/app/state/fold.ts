@@ -171,6 +171,8 @@ export class Conversation {
         }))
       case 'permission_cancelled':
         return this.change(`a${text(data.request)}`, 'ask', (item) => ({ ...item, state: 'cancelled' }))
+      case 'turn_retold':
+        return this.retold(Number(data.from), Number(data.through))
       case 'rule_added':
         return this.notice('rule', text(record(data.rule).name), event)
       case 'mode_confirmed':
@@ -199,6 +201,15 @@ export class Conversation {
         this.archived.value = true
         return
     }
+  }
+
+  /** The agent tells a turn again: what follows stands for what it said in this range. */
+  private retold(from: number, through: number): void {
+    const said = new Set<Item['kind']>(['words', 'thinking', 'tool'])
+    const stays = ({ value }: Signal<Item>) => !said.has(value.kind) || value.sequence < from || value.sequence > through
+    for (const [key, item] of this.byKey) if (!stays(item)) this.byKey.delete(key)
+    if (this.batch) this.batch = this.batch.filter(stays)
+    this.items.value = this.items.value.filter(stays)
   }
 
   /** Nothing streams any more. */
