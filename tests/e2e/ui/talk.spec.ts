@@ -497,6 +497,10 @@ test('a drag over twenty thousand events stays smooth, and opening them is quick
   })
   info.annotations.push({ type: 'opened', description: `${opened} ms, ${requests.length} requests` })
   console.log(`${info.project.name}: opened in ${opened} ms with ${requests.join(' ')}`)
+  // From its address, with everything that is fetched before: measured from where the browser began.
+  await page.goto(`${server.url}/code/${agent.id}`)
+  const cold = await page.waitForFunction(() => [...document.querySelectorAll('.said')].some((one) => one.textContent?.trim() === 'Line 19999') && performance.now(), undefined, { polling: 'raf' })
+  console.log(`${info.project.name}: opened from its address in ${Math.round(Number(await cold.jsonValue()))} ms`)
   await page.goto(`${server.url}/code/${agent.id}/replay`)
   await expect(page.getByText('Line 19999', { exact: true })).toBeVisible()
   await expect(page.getByText('reading the log')).toHaveCount(0, { timeout: 60_000 })

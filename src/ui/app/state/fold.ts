@@ -208,8 +208,11 @@ export class Conversation {
     const said = new Set<Item['kind']>(['words', 'thinking', 'tool'])
     const stays = ({ value }: Signal<Item>) => !said.has(value.kind) || value.sequence < from || value.sequence > through
     for (const [key, item] of this.byKey) if (!stays(item)) this.byKey.delete(key)
-    if (this.batch) this.batch = this.batch.filter(stays)
+    if (this.fresh) for (const [branch, items] of this.fresh) this.fresh.set(branch, items.filter(stays))
     this.items.value = this.items.value.filter(stays)
+    for (const { value } of this.byKey.values()) {
+      if (value.kind === 'tool' && value.steps) value.steps.value = value.steps.value.filter(stays)
+    }
   }
 
   /** Nothing streams any more. */

@@ -41,6 +41,13 @@ export class Offers {
     else if (payload.type === 'system' && payload.subtype === 'init') this.init(payload)
   }
 
+  /** Lists of which only the ids are known, as the server keeps them. */
+  byIds(modes: string[] | undefined, models: string[] | undefined): void {
+    const named = (ids: string[]) => ids.map((id) => ({ value: id, name: id, description: '' }))
+    if (modes) this.modes.value ??= named(modes)
+    if (models) this.models.value ??= named(models)
+  }
+
   /** Takes from what was said earlier where nothing was said since. */
   fill(earlier: Offers): void {
     this.isLink.value ||= earlier.isLink.peek()

@@ -353,6 +353,11 @@ export class Followed {
       const page = await this.page(this.earliest - 1, ANNOUNCED)
       const announced = new Offers()
       page.events.forEach((event) => announced.note(event))
+      if (this.conversation.peek().offers.isLink.peek()) {
+        // Where the log does not go back that far, the server still knows the ids.
+        const known = await call<{ modes?: string[]; models?: string[] }>('GET', `/sessions/${this.id}`)
+        announced.byIds(known.modes, known.models)
+      }
       this.announced = announced
       this.conversation.value.offers.fill(announced)
     } catch (error) {
