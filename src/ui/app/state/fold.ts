@@ -7,7 +7,7 @@ import { signal, type Signal } from '@preact/signals'
 import type { LogEvent } from '../types'
 import { askOf, isTheirs, stepOf, type Step } from './acp'
 import { Course } from './course'
-import type { Ask, Item, Notice, Prompt, Tool, Words } from './items'
+import type { Ask, Attached, Item, Notice, Prompt, Tool, Words } from './items'
 import { Offers } from './offers'
 import { contentImages, contentText, list, record, text, type Raw } from './parts'
 
@@ -126,7 +126,7 @@ export class Conversation {
           id: text(data.message),
           text: contentText(payload.content),
           images: contentImages(payload.content),
-          files: list(payload.file_attachments).map((file) => ({ uuid: text(file.file_uuid), name: text(file.file_name) })),
+          files: attachedTo(payload),
           by: event.by,
           state: 'queued',
         })
@@ -214,9 +214,12 @@ export class Conversation {
       return !said.has(kind) || sequence < from || sequence > through
     }
     for (const [key, item] of this.byKey) if (!stays(item)) this.byKey.delete(key)
-    // Branches go with their tools.
-    this.fresh?.set('', (this.fresh.get('') ?? []).filter(stays))
+    for (const [branch, items] of this.fresh ?? []) this.fresh?.set(branch, items.filter(stays))
     this.items.value = this.items.peek().filter(stays)
+    for (const held of this.byKey.values()) {
+      const tool = held.peek()
+      if (tool.kind === 'tool' && tool.steps) tool.steps.value = tool.steps.peek().filter(stays)
+    }
   }
 
   /** What was said last is whole. */
@@ -446,6 +449,12 @@ export class Conversation {
       }
     }
   }
+}
+
+/** Stored files by their ids. What is no id would be a path of somebody's making. */
+function attachedTo(payload: Raw): Attached[] {
+  const files = list(payload.file_attachments).map((file) => ({ uuid: text(file.file_uuid), name: text(file.file_name) }))
+  return files.filter((file) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(file.uuid))
 }
 
 /** A tool of which nothing but its place is known yet. */
