@@ -15,10 +15,15 @@ use crate::{
 };
 
 /// The modes that an agent knows. It would take any text, nonsense included, and confirm it.
-const MODES: [&str; 5] = ["default", "acceptEdits", "plan", "dontAsk", BYPASS];
+pub(super) const MODES: [&str; 5] = ["default", "acceptEdits", "plan", "dontAsk", BYPASS];
 /// The mode in which nothing is asked any more: every question of this session, answered for ever. Whoever owns the
 /// machine may want that; a key that may answer questions one by one is not meant to.
 const BYPASS: &str = "bypassPermissions";
+
+/// Whether the caller may ask for this mode, if there is such a one.
+pub(super) fn may_use(caller: &Caller<'_>, mode: &str) -> bool {
+    caller.holds(Grant::ControlMode).is_ok() && (mode != BYPASS || caller.holds(Grant::AdminAll).is_ok())
+}
 
 /// Whether the caller may ask for this mode, wherever it stands.
 pub(super) fn check_mode(caller: &Caller<'_>, field: &str, mode: &str) -> Result<(), Failure> {

@@ -159,6 +159,7 @@ fn first_session(particulars: &EnvironmentRegistered, environment: EnvironmentId
         source: SOURCE.into(),
         mode: None,
         model: None,
+        directory: None,
     };
     Draft::new(Stream::Session(session), Event::SessionCreated(created))
 }

@@ -85,6 +85,7 @@ fn about_sessions() -> Vec<Event> {
             source: "remote-control".into(),
             mode: None,
             model: Some("opus".into()),
+            directory: None,
         }),
         Event::SessionRenamed { session, title: "Build".into() },
         Event::SessionArchived { session },
@@ -258,6 +259,24 @@ fn about_devices() -> Vec<Event> {
     ]
 }
 
+/// What came with the list of sessions as people arrange it.
+fn about_arrangement() -> Vec<Event> {
+    let session = SessionId::from_uuid(UUID);
+    vec![
+        Event::SessionPinned { session, pinned: true },
+        Event::SessionCreated(SessionCreated {
+            session,
+            owner: owner(),
+            environment: None,
+            title: None,
+            source: "api".into(),
+            mode: None,
+            model: None,
+            directory: Some("/srv/work/böx".into()),
+        }),
+    ]
+}
+
 /// A record of every kind; streams, actors, keys and payloads take turns.
 pub(super) fn records() -> Vec<Record> {
     let streams = [
@@ -283,6 +302,7 @@ pub(super) fn records() -> Vec<Record> {
         about_subscriptions(),
         about_agents(),
         about_devices(),
+        about_arrangement(),
     ]
     .concat();
     let turn = |index: usize| Record {

@@ -8,9 +8,11 @@ mod decisions;
 mod description;
 mod devices;
 mod keys;
+mod offers;
 mod peer;
 mod refusals;
 mod routes;
+mod search;
 mod shapes;
 mod streams;
 

@@ -18,7 +18,7 @@ const SAMPLES: [(&str, &str); 7] = [
 ];
 
 /// Everything that is served, as method and path.
-const ROUTES: [(&str, &str); 40] = [
+const ROUTES: [(&str, &str); 41] = [
     ("GET", "environments"),
     ("GET", "environments/{environment}"),
     ("POST", "environments/{environment}/work/{work}/requeue"),
@@ -33,6 +33,7 @@ const ROUTES: [(&str, &str); 40] = [
     ("POST", "sessions/{session}/messages"),
     ("GET", "sessions/{session}/messages/{message}"),
     ("DELETE", "sessions/{session}/messages/{message}"),
+    ("GET", "search"),
     ("GET", "permissions"),
     ("GET", "sessions/{session}/permissions/{request}"),
     ("POST", "sessions/{session}/permissions/{request}"),
@@ -135,7 +136,8 @@ fn every_endpoint_has_one_way_to_it() {
         | endpoint::Endpoint::CreateSession
         | endpoint::Endpoint::ArchiveSessions
         | endpoint::Endpoint::ShowSession(_)
-        | endpoint::Endpoint::RenameSession(_)
+        | endpoint::Endpoint::ArrangeSession(_)
+        | endpoint::Endpoint::Search
         | endpoint::Endpoint::ArchiveSession(_)
         | endpoint::Endpoint::ReadEvents(_)
         | endpoint::Endpoint::OpenSocket(_)
@@ -167,7 +169,7 @@ fn every_endpoint_has_one_way_to_it() {
         | endpoint::Endpoint::VerifyAudit
         | endpoint::Endpoint::Backup
         | endpoint::Endpoint::ShowStatus
-        | endpoint::Endpoint::Describe => 40,
+        | endpoint::Endpoint::Describe => 41,
     };
     assert_eq!(counted(&endpoint::Endpoint::Describe), ROUTES.len());
 }
