@@ -315,7 +315,8 @@ proptest! {
             let particulars = registration(n, 0, 1);
             let register = Command::RegisterEnvironment { particulars, reattach: None };
             bench.submit(Actor::System, register).expect("new");
-            let create = Command::CreateSession { particulars: creation(n, 0, Some(n)), work, course: Vec::new(), prompt: None };
+            let particulars = creation(n, 0, Some(n));
+            let create = Command::CreateSession { particulars, work, course: Vec::new(), prompt: None };
             bench.submit(Actor::System, create).expect("new");
         }
         for (later, command) in steps {

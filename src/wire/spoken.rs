@@ -276,7 +276,8 @@ mod tests {
             (json!({"type": "user", "isMeta": true, "message": {"content": "reminder"}}), vec![]),
             (
                 json!({"type": "session_update", "payload": {"sessionId": "s", "update": {
-                    "sessionUpdate": "tool_call", "toolCallId": "1", "title": "Run it", "rawInput": {"command": ["a", "b"]}}}}),
+                    "sessionUpdate": "tool_call", "toolCallId": "1", "title": "Run it",
+                    "rawInput": {"command": ["a", "b"]}}}}),
                 vec![(Tool, "Run it\na b".into())],
             ),
             (
@@ -286,7 +287,8 @@ mod tests {
             ),
             (json!({"type": "assistant", "message": {"content": 7}}), vec![]),
             (
-                json!({"type": "assistant", "message": {"content": [{"type": "tool_use", "input": {"command": {"a": 1}}}]}}),
+                json!({"type": "assistant", "message": {"content": [
+                    {"type": "tool_use", "input": {"command": {"a": 1}}}]}}),
                 vec![],
             ),
             (json!([1, 2]), vec![]),

@@ -107,7 +107,8 @@ mod tests {
         let frame = json!({"type": "session_created", "payload": {"sessionId": "s",
             "modes": {"currentModeId": "default", "availableModes": [
                 {"id": "default", "name": "Always ask"}, {"id": "architect", "name": "Architect"}, {"id": "plan"}, 7]},
-            "models": {"currentModelId": "a", "availableModels": [{"modelId": "a", "name": "A", "description": "fast"}]},
+            "models": {"currentModelId": "a",
+                "availableModels": [{"modelId": "a", "name": "A", "description": "fast"}]},
             "configOptions": [{"id": "model", "options": [{"value": "b", "name": "B"}]}]}});
         let Choices { modes, models } = choices(frame.to_string().as_bytes());
         assert_eq!(modes.iter().map(|mode| mode.id.as_str()).collect::<Vec<_>>(), ["default", "plan"]);

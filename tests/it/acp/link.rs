@@ -181,7 +181,8 @@ impl Agent {
             inside.current = Some(id.clone());
         });
         self.say(json!({"type": "session_created", "payload": {"sessionId": id, "promptCapabilities": {"image": true},
-            "models": {"currentModelId": "small", "availableModels": []}, "modes": {"currentModeId": "default"}}}));
+            "models": {"currentModelId": "small", "availableModels": [{"modelId": "small"}, {"modelId": "large"}]},
+            "modes": {"currentModeId": "default", "availableModes": [{"id": "default"}, {"id": "plan"}]}}}));
     }
 
     fn turn(&self, kind: &str, payload: &Value) {

@@ -184,7 +184,12 @@ mod tests {
     proptest! {
         /// Whatever is looked for in whatever: no panic, marks on whole letters, and a word of the text is found.
         #[test]
-        fn any_part_of_any_text_is_found(text in "\\PC{0,400}", from in 0_usize..400, count in 1_usize..20, hostile in "\\PC{1,20}") {
+        fn any_part_of_any_text_is_found(
+            text in "\\PC{0,400}",
+            from in 0_usize..400,
+            count in 1_usize..20,
+            hostile in "\\PC{1,20}",
+        ) {
             let part: String = text.chars().skip(from).take(count).collect();
             for query in [part.as_str(), hostile.as_str()] {
                 let Ok(words) = Words::of(query) else { continue };

@@ -10,6 +10,8 @@ import { arrived, settled } from './outbox'
 const FIRST = 120
 /** What is read per page of history. */
 const PAGE = 300
+/** Events before a place that are loaded with it: what led to it. */
+const AROUND = 60
 /** Events that are held; beyond that the oldest go, and come back when somebody scrolls up to them. */
 const HELD_MAX = 6_000
 /** How long a page that nobody looks at keeps its stream. */
@@ -258,6 +260,30 @@ export class Followed {
       this.conversation.value.notice('gap', `${this.after + 1} – ${gap.earliest - 1}`)
     }
     this.after = gap.earliest - 1
+  }
+
+  /** Everything from a little before a place on, for whoever comes to see that place. */
+  async reach(sequence: number): Promise<void> {
+    const first = this.held[0]?.sequence ?? this.after + 1
+    const from = Math.max(this.earliest - 1, sequence - AROUND)
+    if (this.loadingMore.value || first <= from + 1) return
+    this.loadingMore.value = true
+    try {
+      const older: LogEvent[] = []
+      for (let after = from; after < first - 1; ) {
+        const page = await this.page(after, Math.min(1_000, first - 1 - after))
+        older.push(...page.events)
+        if (page.next === after) break
+        after = page.next
+      }
+      this.flush()
+      this.take([...older.filter((event) => event.sequence < first), ...this.held], this.asked.filter((event) => event.sequence <= from))
+    } catch (error) {
+      // What is here stays here; the button above it goes further back.
+      if (!(error instanceof Failure)) throw error
+    } finally {
+      this.loadingMore.value = false
+    }
   }
 
   /** One page further back. */

@@ -12,7 +12,9 @@ import { follow, go } from '../state/place'
 import { Followed } from '../state/session'
 import { plain } from '../text/plain'
 import { t } from '../words'
+import { Arrived, placeIn, useArrival } from './arrived'
 import { Sheet } from './ask'
+import { Awaiting } from './awaiting'
 import { Composer } from './compose'
 import { confirm, prompt } from './dialog'
 import { Dot, stateWords } from './home'
@@ -37,6 +39,7 @@ export function Talk({ id }: { id: string }) {
       <Head id={id} followed={followed} />
       <Tasks tasks={conversation.tasks.value} />
       <Log followed={followed} />
+      <Awaiting id={id} />
       <Sheet session={id} conversation={conversation} canAct={canAct} isAway={session ? !session.worker.online : false} />
       {isArchived ? <p class="archived quiet">{t('session.archived')}</p> : canAct && <Composer session={id} conversation={conversation} />}
     </div>
@@ -125,7 +128,7 @@ function Head({ id, followed }: { id: string; followed: Followed }) {
 
 function Log({ followed }: { followed: Followed }) {
   const box = useRef<HTMLDivElement>(null)
-  const atEnd = useSignal(true)
+  const atEnd = useSignal(placeIn(followed.id) === null)
   const unread = useSignal(0)
   /** Height before older messages were put on top, to stay where one reads. */
   const before = useRef<number | null>(null)
@@ -134,6 +137,11 @@ function Log({ followed }: { followed: Followed }) {
   const later = useComputed(() => outbox.value.filter((item) => item.session === followed.id && item.kind === 'message'))
   const shown = useRef(0)
   const top = useRef(0)
+
+  const arrival = useArrival(followed, () => {
+    atEnd.value = false
+    followed.scrolledUp = true
+  })
 
   const toEnd = (smooth: boolean) => {
     const calm = matchMedia('(prefers-reduced-motion: reduce)').matches
@@ -193,7 +201,11 @@ function Log({ followed }: { followed: Followed }) {
           {followed.state.value === 'loading' ? <p class="quiet centre">{t('home.loading')}</p> : followed.hasMore.value ? (
             <button class="button centre" onClick={() => void more()} disabled={followed.loadingMore.value}>{followed.loadingMore.value ? t('home.loading') : t('session.earlier')}</button>
           ) : items.length === 0 && later.value.length === 0 ? <p class="quiet centre">{t('session.empty')}</p> : <p class="quiet centre small">{t('session.beginning')}</p>}
-          {items.map((item) => <ItemView key={item.peek().key} item={item} session={followed.id} />)}
+          {items.map((item) => {
+            const { key } = item.peek()
+            const view = <ItemView key={key} item={item} session={followed.id} />
+            return key === arrival ? [<Arrived key={`at ${key}`} />, view] : view
+          })}
           {later.value.map((item) => item.kind === 'message' && <LaterView key={item.id} item={item} />)}
         </div>
       </div>

@@ -1,6 +1,9 @@
 // English, and the list of everything that is said. `{n}` is filled in; `one|many` is chosen by n.
 
+import { homeEn } from './home.en'
+
 export const en = {
+  ...homeEn,
   'app.name': 'RCS',
   'app.skip': 'Skip to content',
   'status.waiting': 'Waiting for you',

@@ -2,7 +2,10 @@
 
 import type { Word } from './en'
 
+import { homeZh } from './home.zh'
+
 export const zh: Record<Word, string> = {
+  ...homeZh,
   'app.name': 'RCS',
   'app.skip': '跳到内容',
   'status.waiting': '等待你处理',
