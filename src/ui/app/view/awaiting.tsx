@@ -17,7 +17,10 @@ export function Awaiting({ id }: { id: string }) {
   return (
     <div class={`awaiting awaiting-${state}`} role="status">
       <Hourglass size={18} aria-hidden="true" />
-      <p><b>{t(`wait.${state}`, { machine, when })}</b><br /><span class="small quiet">{t(`wait.${state}.how`)}</span></p>
+      <div>
+        <p class="awaiting-what">{t(`wait.${state}`, { machine, when })}</p>
+        <p class="small quiet">{t(`wait.${state}.how`)}</p>
+      </div>
     </div>
   )
 }

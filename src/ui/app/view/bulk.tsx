@@ -1,6 +1,6 @@
 // What is done to many sessions at once, within a thumb's reach.
 
-import { Archive } from 'lucide-preact'
+import { Archive, X } from 'lucide-preact'
 import { useEffect } from 'preact/hooks'
 import { useSignal } from '@preact/signals'
 import { archive, selected, selection, shownIds } from '../state/list'
@@ -31,10 +31,10 @@ export function Bulk() {
   }
   return (
     <div class="bulk" role="toolbar" aria-label={t('select.start')}>
+      <button class="icon-button" aria-label={t('select.done')} onClick={() => (selection.value = null)}><X size={20} aria-hidden="true" /></button>
       <span class="bulk-count" role="status">{t('select.count', { n: ids.length })}</span>
       <button class="link" onClick={() => (selection.value = new Set(isAll ? [] : shownIds.value))}>{t(isAll ? 'select.none' : 'select.all')}</button>
       <span class="spring" />
-      <button class="button" onClick={() => (selection.value = null)}>{t('select.done')}</button>
       <button class="button button-danger" disabled={ids.length === 0 || busy.value} onClick={() => void run()}>
         <Archive size={18} aria-hidden="true" /><span class="bulk-word">{t('select.archive')}</span>
       </button>

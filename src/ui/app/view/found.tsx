@@ -2,6 +2,7 @@
 
 import { Bot, MessageSquare, SquareTerminal, Tag } from 'lucide-preact'
 import { further, found } from '../state/found'
+import { status } from '../state/list'
 import { now } from '../state/look'
 import { clockOffsetMs, sessions } from '../state/overview'
 import { follow } from '../state/place'
@@ -16,7 +17,7 @@ export function Found() {
   const search = found.value
   if (!search) return null
   // The list above shows the titles that it has.
-  const hits = search.hits.filter((hit) => hit.from !== 'title' || !sessions.value.has(hit.session_id))
+  const hits = search.hits.filter((hit) => hit.from !== 'title' || (status.value !== 'archived' && !sessions.value.has(hit.session_id)))
   const when = search.backTo ? ago(search.backTo, now.value + clockOffsetMs.value) : ''
   return (
     <section class="found" aria-labelledby="found" aria-busy={search.state === 'looking'}>

@@ -1,6 +1,6 @@
 // All sessions, those that need a human first.
 
-import { Plus, Search, X } from 'lucide-preact'
+import { Pin, Plus, Search, X } from 'lucide-preact'
 import { useEffect } from 'preact/hooks'
 import { archived, groups, loadArchived, lets, machine, machines, problem, query, selection, status } from '../state/list'
 import { now } from '../state/look'
@@ -24,7 +24,7 @@ export function Home() {
       <div class="home-top">
         <div class="search" role="search">
           <Search size={18} aria-hidden="true" />
-          <input type="search" class="field" aria-label={t('home.search')} placeholder={t('home.search')} value={query.value} enterkeyhint="search" onInput={(event) => (query.value = event.currentTarget.value)} />
+          <input type="search" class="field" aria-label={t('home.search')} placeholder={t('home.search.hint')} value={query.value} enterkeyhint="search" onInput={(event) => (query.value = event.currentTarget.value)} />
           {query.value && <button class="icon-button search-clear" aria-label={t('home.search.clear')} onClick={() => (query.value = '')}><X size={16} aria-hidden="true" /></button>}
         </div>
         {canArrange() && (
@@ -52,13 +52,18 @@ function Groups() {
   }
   return (
     <>
-      {groups.value.map(({ group, list }) => (
+      {groups.value.map(({ group, list }, index) => (
         <section key={group} aria-labelledby={`group-${group}`}>
-          <h2 id={`group-${group}`} class="group">
-            {group !== 'pinned' && <Dot status={group} />}
-            {t(`home.${group}`)}
-            <span class="count">{list.length}</span>
-          </h2>
+          <div class="group-line">
+            <h2 id={`group-${group}`} class="group">
+              {group === 'pinned' ? <Pin size={13} aria-hidden="true" /> : <Dot status={group} />}
+              {t(`home.${group}`)}
+              <span class="count">{list.length}</span>
+            </h2>
+            {index === 0 && canArrange() && selection.value === null && (
+              <button class="link" onClick={() => (selection.value = new Set())}>{t('select.start')}</button>
+            )}
+          </div>
           <ul class="cards">
             {list.map((session) => <Row key={session.id} session={session} />)}
           </ul>
@@ -97,9 +102,6 @@ function Filters() {
   return (
     <div class="chips" role="group" aria-label={t('home.filters')}>
       {STATUSES.map((name) => <Chip key={name} name={name} />)}
-      {canArrange() && status.value !== 'archived' && selection.value === null && sessions.value.size > 0 && (
-        <button class="link chips-end" onClick={() => (selection.value = new Set())}>{t('select.start')}</button>
-      )}
     </div>
   )
 }

@@ -15,8 +15,9 @@ import { confirm } from './dialog'
 
 export function stateWords(session: Session): string {
   if (session.status === 'waiting' && session.permissions_open > 0) return t('home.questions', { n: session.permissions_open })
-  if (session.status === 'offline' && session.worker.changed_at) {
-    return t('status.offline.since', { when: ago(session.worker.changed_at, now.value + clockOffsetMs.value) })
+  if (session.status === 'offline' && !session.worker.changed_at) return t('status.unbegun')
+  if (session.status === 'offline') {
+    return t('status.offline.since', { when: ago(session.worker.changed_at!, now.value + clockOffsetMs.value) })
   }
   return t(`status.${session.status}`)
 }

@@ -77,13 +77,13 @@ function About() {
   const free = is.free
   return (
     <>
+      {free !== undefined && !is.closed && <p class="small quiet">{free > 0 ? t('new.free', { n: free }) : t('new.full')}</p>}
       {is.agent && <p class="small quiet start-agent"><bdi>{plain(is.agent)}</bdi></p>}
       <Directory is={is} />
       <div class="start-pair">
         {is.modes.length > 0 && <Pick id="start-mode" label={t('new.mode')} own={t('new.mode.own')} value={draft.value.mode} list={is.modes} name={modeName} pick={(mode) => change({ mode })} />}
         {is.any_model ? <Model is={is} /> : is.models.length > 0 && <Pick id="start-model" label={t('new.model')} own={t('new.model.own')} value={draft.value.model} list={is.models} name={nameOf} pick={(model) => change({ model })} />}
       </div>
-      {free !== undefined && !is.closed && <p class="small quiet">{free > 0 ? t('new.free', { n: free }) : t('new.full')}</p>}
     </>
   )
 }

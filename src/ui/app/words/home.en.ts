@@ -2,6 +2,7 @@
 
 export const homeEn = {
   'home.search': 'Search sessions and what was said',
+  'home.search.hint': 'Search sessions',
   'home.search.clear': 'Clear the search',
   'home.new': 'New session',
   'home.pinned': 'Pinned',
@@ -78,6 +79,7 @@ export const homeEn = {
   'new.cannot.path': 'The directory must be an absolute path.',
   'new.failed': 'Not started: {why}',
   'new.asking': 'Asking what it offers…',
+  'status.unbegun': 'Not begun yet',
   'wait.asked': 'Waiting for {machine} to take this session',
   'wait.asked.how': 'It was asked. This usually takes a few seconds; what you write is kept until then.',
   'wait.away': '{machine} is offline since {when}',

@@ -4,6 +4,7 @@ import type { homeEn } from './home.en'
 
 export const homeZh: Record<keyof typeof homeEn, string> = {
   'home.search': '搜索会话和对话内容',
+  'home.search.hint': '搜索会话',
   'home.search.clear': '清除搜索',
   'home.new': '新建会话',
   'home.pinned': '已置顶',
@@ -80,6 +81,7 @@ export const homeZh: Record<keyof typeof homeEn, string> = {
   'new.cannot.path': '目录必须是绝对路径。',
   'new.failed': '未能开始：{why}',
   'new.asking': '正在询问它提供什么…',
+  'status.unbegun': '尚未开始',
   'wait.asked': '等待 {machine} 接手这个会话',
   'wait.asked.how': '已经通知它，通常只需几秒；在此之前你写的内容会保留。',
   'wait.away': '{machine} 自 {when} 起离线',
