@@ -7,6 +7,7 @@ use std::{
     ffi::OsString,
     fmt,
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -29,8 +30,9 @@ use crate::{
 };
 use variable::{
     API_KEYS, BASE_URL, DATA, DISCONNECT_TIMEOUT, HEARTBEAT_INTERVAL, HOST, JWT_EXPIRES_IN, LOG, LOG_FORMAT,
-    POLL_TIMEOUT, PORT, RETENTION_ARCHIVED_DAYS, RETENTION_DAYS, RETENTION_EVENTS, STREAMS_ANONYMOUS, TRUSTED_PROXIES,
-    VERSION, Values, WEB_CORS_ORIGINS, WEBHOOK_PRIVATE_TARGETS, WS_IDLE_TIMEOUT, WS_KEEPALIVE_INTERVAL,
+    OUTBOUND_CA, POLL_TIMEOUT, PORT, RETENTION_ARCHIVED_DAYS, RETENTION_DAYS, RETENTION_EVENTS, RETENTION_STREAMS_DAYS,
+    STREAMS_ANONYMOUS, TRUSTED_PROXIES, VERSION, Values, WEB_CORS_ORIGINS, WEBHOOK_PRIVATE_TARGETS, WS_IDLE_TIMEOUT,
+    WS_KEEPALIVE_INTERVAL,
 };
 
 /// The port that clients try when nobody told them another.
@@ -69,6 +71,8 @@ pub struct Config {
     pub trusted_proxies: TrustedProxies,
     /// Private networks that webhooks may reach.
     pub webhook_private_targets: PrivateTargets,
+    /// Authorities that are trusted besides the public ones, where the server calls others.
+    pub outbound_ca: Option<PathBuf>,
     pub log_filter: LogFilter,
     pub log_format: LogFormat,
 }
@@ -82,6 +86,8 @@ pub struct Kept {
     pub age: Option<Duration>,
     /// So many events of each session.
     pub events: Option<u64>,
+    /// What was appended to streams of users, after that.
+    pub streams: Option<Duration>,
 }
 
 impl Config {
@@ -133,6 +139,7 @@ impl Config {
                 options.webhook_private_targets.as_deref(),
                 PrivateTargets::default(),
             )?,
+            outbound_ca: values.text(OUTBOUND_CA, options.outbound_ca.as_deref())?.map(PathBuf::from),
             log_filter: values.parsed(LOG, options.log.as_deref(), LogFilter::default())?,
             log_format: values.parsed(LOG_FORMAT, options.log_format.as_deref(), LogFormat::default())?,
         })
@@ -244,6 +251,7 @@ fn kept<E: Fn(&str) -> Option<OsString>>(options: &Options, values: &Values<E>) 
         archived: days(RETENTION_ARCHIVED_DAYS, &options.retention_archived_days, 0)?,
         age: days(RETENTION_DAYS, &options.retention_days, 1)?,
         events: values.count(RETENTION_EVENTS, options.retention_events.as_deref(), "events", events)?,
+        streams: days(RETENTION_STREAMS_DAYS, &options.retention_streams_days, 1)?,
     })
 }
 
@@ -278,8 +286,10 @@ impl fmt::Display for Config {
                 RETENTION_ARCHIVED_DAYS => shown_days(self.retention.archived),
                 RETENTION_DAYS => shown_days(self.retention.age),
                 RETENTION_EVENTS => self.retention.events.map_or("(all)".to_owned(), |events| events.to_string()),
+                RETENTION_STREAMS_DAYS => shown_days(self.retention.streams),
                 STREAMS_ANONYMOUS => self.streams_anonymous.to_string(),
                 WEBHOOK_PRIVATE_TARGETS => self.webhook_private_targets.to_string(),
+                OUTBOUND_CA => self.outbound_ca.as_ref().map_or("(none)".to_owned(), |file| file.display().to_string()),
                 TRUSTED_PROXIES => shown_list(self.trusted_proxies.networks()),
                 LOG => self.log_filter.to_string(),
                 LOG_FORMAT => self.log_format.to_string(),

@@ -116,8 +116,8 @@ fn consider(world: &World, context: &Context<'_>, command: Command) -> Result<De
         }
         Command::ReportAgent { report, payload, notice } => agent::report(world, report, payload, &notice),
         Command::SwitchAgent { environment } => agent::switch(world, environment),
-        Command::BindSession { environment, session, foreign, payload } => {
-            agent::bind(world, environment, session, foreign, payload)
+        Command::BindSession { environment, session, foreign, offers, payload } => {
+            agent::bind(world, environment, session, foreign, offers, payload)
         }
         Command::BeginTurn { environment, session, prompt } => agent::begin_turn(world, environment, session, prompt),
         Command::TearTurn { session, payload } => agent::tear_turn(world, session, payload),

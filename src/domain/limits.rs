@@ -10,6 +10,14 @@ pub const BODY_BYTES_MAX: usize = 10 * 1024 * 1024;
 pub const REFUSED_BODY_BYTES_MAX: usize = 4 * BODY_BYTES_MAX;
 /// How long that may take.
 pub const REFUSED_BODY_MS: u64 = 5_000;
+/// A connection that we ended is listened to for so long, because what still comes would make the system reset it,
+/// and a reset takes away the last words that its peer has not read: why it ended. Nobody sends the rest of a frame
+/// for longer.
+pub const LINGER_MS: u64 = 5_000;
+/// Bytes of such a connection that are read away at most: several times the largest message that is taken.
+pub const LINGER_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Connections that linger at once; more are cut. Each costs a buffer and a place among the open files.
+pub const LINGERING_MAX: usize = 256;
 /// A WebSocket message from a client; larger ones close the socket with 1009. Same as a body, so that what can be
 /// posted can be sent.
 pub const SOCKET_MESSAGE_BYTES_MAX: usize = BODY_BYTES_MAX;
@@ -115,6 +123,9 @@ pub const AGENT_ALIASES_MAX: usize = 16;
 pub const AGENTS_AWAY_MAX: usize = 8;
 /// An agent that registered and did not come within this time never will: its client connects at once.
 pub const AGENT_IDENTIFY_MS: u64 = 60_000;
+/// Modes, and models, that an agent offers in one conversation, kept to check what is asked for. Some list a few
+/// hundred models of many makers; each is a short name, in memory once for each conversation.
+pub const AGENT_OFFERS_MAX: usize = 512;
 /// An agent's own id of a conversation. UUIDs in practice.
 pub const AGENT_SESSION_ID_BYTES_MAX: usize = 512;
 /// Decided questions of one session that still answer a late or repeated decision with the winner.
@@ -275,8 +286,6 @@ pub const AGENT_FRAMES_MAX: usize = 64;
 pub const AGENT_HISTORY_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Viewers of one agent at once. Each is a socket and a cursor.
 pub const AGENT_VIEWERS_MAX: usize = 256;
-/// How often a group's event stream looks for what is new: its readers are programs that poll otherwise.
-pub const GROUP_EVENTS_MS: u64 = 200;
 /// Streams that the timers look at in one tick of half a second, to see whether their time is over.
 pub const EXPIRY_CHECKS_MAX: usize = 1_024;
 /// Deleted streams that the timers strike off in one tick: each is a commit or two.

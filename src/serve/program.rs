@@ -104,9 +104,11 @@ fn start(config: Config, metrics: Metrics) -> Start {
             archived_after: config.retention.archived,
             age: config.retention.age,
             events: config.retention.events,
+            streams: config.retention.streams,
         },
         trusted_proxies: config.trusted_proxies,
         webhook_private_targets: config.webhook_private_targets,
+        outbound_ca: config.outbound_ca,
         observer: Arc::new(observe),
         metrics: Some(metrics),
     }

@@ -96,7 +96,7 @@ impl Bench {
             settings,
             metrics,
             names,
-            outbound: Outbound::new(PrivateTargets::default()),
+            outbound: Outbound::new(PrivateTargets::default(), Vec::new()),
             webhook_keys: Arc::new(webhook_keys),
         });
         Self { house, _directory: directory }

@@ -3,7 +3,7 @@
 use http::Method;
 
 use crate::{
-    domain::{DeviceId, EnvironmentId, InvalidId, KeyId, MessageId, RequestId, SessionId, WorkId},
+    domain::{DeviceId, EnvironmentId, FileId, InvalidId, KeyId, MessageId, RequestId, SessionId, WorkId},
     security::Grant,
 };
 
@@ -44,6 +44,8 @@ pub enum Endpoint {
     SetThinking(SessionId),
 
     StoreFile,
+    /// A stored file's bytes.
+    ReadFile(FileId),
 
     /// Let a browser in: a login link or a key against a cookie.
     SignIn,
@@ -149,6 +151,7 @@ pub fn parse(method: &Method, segments: &[&str]) -> Result<Endpoint, NoEndpoint>
         ["sessions", id, "thinking"] => on(&[(POST, E::SetThinking(id.parse()?))]),
 
         ["files"] => on(&[(POST, E::StoreFile)]),
+        ["files", id] => on(&[(GET, E::ReadFile(id.parse()?))]),
 
         ["login"] => on(&[(POST, E::SignIn)]),
         ["logout"] => on(&[(POST, E::SignOut)]),
@@ -203,13 +206,14 @@ impl Endpoint {
             Self::ShowEnvironment(id) => Need::Environment(Grant::EnvironmentRead, id),
             Self::RequeueWork(id, _) => Need::Environment(Grant::SessionWrite, id),
 
-            // Whose devices: asked where they are looked up. A link is worth no more than the credential that asks.
+            // Whose devices, or whose file: asked where they are looked up. A link is worth no more than the credential that asks.
             Self::ListSessions
             | Self::Search
             | Self::ListPermissions
             | Self::ShowStatus
             | Self::Overview
             | Self::ShowMe
+            | Self::ReadFile(_)
             | Self::CreateLoginLink
             | Self::ListDevices
             | Self::SignOut

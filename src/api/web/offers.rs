@@ -9,11 +9,16 @@ use super::{
     error::Failure,
 };
 use crate::{
-    domain::{EnvironmentId, RequestId, Sequence, Stream, World, environment::Environment, event::Control, limits},
+    domain::{
+        EnvironmentId, RequestId, Sequence, Stream, World,
+        environment::Environment,
+        event::{self, Control},
+        limits,
+    },
     relay::Bounds,
     security::Grant,
     wire::{
-        acp::offers::{self as acp, About, Choices},
+        acp::about::{self as acp, About, Called},
         web::{Choice, Closed, CreateSession, Offers, Spawn},
     },
 };
@@ -25,9 +30,12 @@ struct Seen {
     free: Option<u64>,
     directories: Vec<String>,
     used_models: Vec<String>,
-    /// Where an agent said what it is, and what can be chosen.
+    /// Where an agent said what it is, and what can be chosen in a conversation.
     about: Option<Sequence>,
-    choices: Option<(Stream, Sequence)>,
+    described: Option<(Stream, Sequence)>,
+    /// What of that can be asked for when one begins.
+    modes: Vec<String>,
+    models: Vec<String>,
 }
 
 /// What this runner offers to this caller.
@@ -41,10 +49,13 @@ pub(super) fn of(caller: &Caller<'_>, id: EnvironmentId) -> Result<Offers, Failu
     if seen.spawn == Spawn::Shared {
         let about = seen.about.and_then(|at| told(Stream::Environment(id), at));
         let About { name, capabilities } = about.map(|payload| acp::about(&payload)).unwrap_or_default();
-        let choices = seen.choices.and_then(|(stream, at)| told(stream, at));
-        let Choices { modes, models } = choices.map(|payload| acp::choices(&payload)).unwrap_or_default();
-        let choice = |one: acp::Choice| Choice { id: one.id, name: one.name, description: one.description };
-        let modes = modes.into_iter().filter(|mode| control::may_use(caller, &mode.id));
+        let names = seen.described.and_then(|(stream, at)| told(stream, at)).map(|payload| acp::names(&payload));
+        let names = names.unwrap_or_default();
+        let choice = |id: String| {
+            let Called { name, description } = names.get(&id).cloned().unwrap_or_default();
+            Choice { id, name, description }
+        };
+        let modes = seen.modes.into_iter().filter(|mode| control::may_use(caller, mode));
         return Ok(Offers {
             spawn: seen.spawn,
             closed: seen.closed,
@@ -52,7 +63,7 @@ pub(super) fn of(caller: &Caller<'_>, id: EnvironmentId) -> Result<Offers, Failu
             any_directory: true,
             directories: seen.directories,
             modes: modes.map(choice).collect(),
-            models: models.into_iter().map(choice).collect(),
+            models: seen.models.into_iter().map(choice).collect(),
             any_model: false,
             agent: name,
             capabilities,
@@ -98,6 +109,7 @@ fn look(world: &World, found: &Environment) -> Seen {
         .into_iter()
         .chain(sessions.iter().copied())
         .find_map(|session| Some((session, session.bound.as_ref()?)));
+    let (modes, models) = bound.map(|(session, _)| begins_with(found, &session.offers)).unwrap_or_default();
     let each = |name: fn(&crate::domain::session::Session) -> Option<&String>| {
         let mut names: Vec<String> = Vec::new();
         for name in sessions.iter().filter_map(|session| name(session)) {
@@ -114,8 +126,21 @@ fn look(world: &World, found: &Environment) -> Seen {
         directories: each(|session| session.requested_directory.as_ref()),
         used_models: each(|session| session.model.as_ref()),
         about: agent.and_then(|agent| agent.program.as_ref()).map(|program| program.status),
-        choices: bound.map(|(session, bound)| (Stream::Session(session.id), bound.sequence)),
+        described: bound.map(|(session, bound)| (Stream::Session(session.id), bound.described)),
+        modes,
+        models,
     }
+}
+
+/// The modes that a link takes along when it begins a conversation, and the models that it can switch to then.
+fn begins_with(found: &Environment, told: &event::Offers) -> (Vec<String>, Vec<String>) {
+    let ids = |offer: &Option<event::Offer>| offer.as_ref().map(|offer| offer.ids.clone()).unwrap_or_default();
+    let mut modes = ids(&told.modes);
+    modes.retain(|mode| acp::BEGINNING_MODES.contains(&mode.as_str()));
+    let abilities = found.agent.as_ref().and_then(|agent| agent.program.as_ref()).map(|program| program.abilities);
+    let by_option = told.models.as_ref().is_some_and(|offer| offer.option.is_some());
+    let can = !by_option || abilities.is_some_and(|abilities| abilities.set_option);
+    (modes, if can { ids(&told.models) } else { Vec::new() })
 }
 
 /// What a record holds. One that was forgotten offers nothing.

@@ -4,11 +4,13 @@ import './style/base.css'
 import './style/shell.css'
 import './style/talk.css'
 import './style/ask.css'
+import './style/attach.css'
+import './style/replay.css'
 import './style/home.css'
 import { App } from './view/app'
 import { me, onLeave, whoAmI } from './state/me'
 import { forgetOverview, reach, waitingCount, watchOverview } from './state/overview'
-import { drain, outbox } from './state/outbox'
+import { drain, forgetOutbox } from './state/outbox'
 import { drafts, theme } from './state/look'
 import { pause } from './api'
 import { place } from './state/place'
@@ -50,7 +52,7 @@ async function begin(): Promise<void> {
 }
 
 onLeave(() => {
-  outbox.value = []
+  forgetOutbox()
   drafts.value = {}
 })
 

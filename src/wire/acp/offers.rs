@@ -1,131 +1,122 @@
-//! What an agent said that can be chosen, as far as a link can pass the choice on.
+//! What an agent says can be chosen in a conversation: modes and models, each in one of two forms, some in both.
 //!
-//! A link asks for a mode when it begins a conversation, and only for one of its own list; it switches models only of
-//! agents that told theirs in the older form. What agents offer beside that is for programs that run on their machine.
-
-use std::borrow::Cow;
+//! Of an offer in both forms the agent's own word is taken: older agents know only that.
 
 use serde::Deserialize;
-use serde_json::Value;
 
-/// The modes that a link lets through; agents that announce others cannot be asked for them.
-const MODES: [&str; 6] = ["auto", "default", "acceptEdits", "dontAsk", "plan", "bypassPermissions"];
-
-/// One of several.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Choice {
-    #[serde(alias = "modelId")]
-    pub id: String,
-    #[serde(default)]
-    pub name: Option<String>,
-    #[serde(default)]
-    pub description: Option<String>,
-}
-
-/// What can be chosen for a conversation.
-#[derive(Debug, Default, PartialEq, Eq)]
+/// One list to choose from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Choices {
-    pub modes: Vec<Choice>,
-    pub models: Vec<Choice>,
+    pub ids: Vec<String>,
+    /// The configuration option that switches it, where the agent has no word of its own for it.
+    pub option: Option<String>,
 }
 
-/// What a program said of itself.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct About {
-    /// Its name, with its version if it told one.
-    pub name: Option<String>,
-    pub capabilities: Option<Value>,
+/// What is offered, as far as it is said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Offered {
+    pub modes: Option<Choices>,
+    pub models: Option<Choices>,
 }
 
-/// Reads the frame with which an agent told of a conversation that it has open.
-pub fn choices(frame: &[u8]) -> Choices {
-    #[derive(Deserialize)]
-    struct Frame {
-        payload: Told,
-    }
-    #[derive(Deserialize)]
-    struct Told {
-        #[serde(default)]
-        modes: Option<Value>,
-        #[serde(default)]
-        models: Option<Value>,
-    }
-    let Ok(Frame { payload }) = serde_json::from_slice(frame) else { return Choices::default() };
-    let mut modes = listed(payload.modes, "availableModes");
-    modes.retain(|mode| MODES.contains(&mode.id.as_str()));
-    Choices { modes, models: listed(payload.models, "availableModels") }
+#[derive(Deserialize)]
+struct Payload {
+    #[serde(default)]
+    modes: Option<Modes>,
+    #[serde(default)]
+    models: Option<Models>,
+    #[serde(default, rename = "configOptions")]
+    options: Option<Vec<Configurable>>,
 }
 
-/// The entries of a list that are what they should be.
-fn listed(holder: Option<Value>, name: &str) -> Vec<Choice> {
-    let list = holder.and_then(|mut holder| holder.get_mut(name).map(Value::take));
-    let Some(Value::Array(list)) = list else { return Vec::new() };
-    list.into_iter().filter_map(|one| serde_json::from_value(one).ok()).collect()
+#[derive(Deserialize)]
+struct Modes {
+    #[serde(default, rename = "availableModes")]
+    available: Option<Vec<Mode>>,
 }
 
-/// Reads the frame with which a link told of its program.
-pub fn about(frame: &[u8]) -> About {
-    #[derive(Deserialize)]
-    struct Frame<'a> {
-        #[serde(borrow)]
-        payload: Status<'a>,
-    }
-    #[derive(Deserialize)]
-    struct Status<'a> {
-        #[serde(borrow, default, rename = "agentInfo")]
-        info: Option<Info<'a>>,
-        #[serde(default)]
-        capabilities: Option<Value>,
-    }
-    #[derive(Deserialize)]
-    struct Info<'a> {
-        #[serde(borrow, default)]
-        name: Option<Cow<'a, str>>,
-        #[serde(borrow, default)]
-        title: Option<Cow<'a, str>>,
-        #[serde(borrow, default)]
-        version: Option<Cow<'a, str>>,
-    }
-    let Ok(Frame { payload: Status { info, capabilities } }) = serde_json::from_slice(frame) else {
-        return About::default();
+#[derive(Deserialize)]
+struct Mode {
+    id: String,
+}
+
+#[derive(Deserialize)]
+struct Models {
+    #[serde(default, rename = "availableModels")]
+    available: Option<Vec<Model>>,
+}
+
+#[derive(Deserialize)]
+struct Model {
+    #[serde(rename = "modelId")]
+    id: String,
+}
+
+#[derive(Deserialize)]
+struct Configurable {
+    id: String,
+    #[serde(default)]
+    category: Option<String>,
+    #[serde(default)]
+    options: Option<Vec<Value>>,
+}
+
+/// A value, or a group of them.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Value {
+    One { value: String },
+    Group { options: Vec<Single> },
+    Unknown(serde::de::IgnoredAny),
+}
+
+#[derive(Deserialize)]
+struct Single {
+    value: String,
+}
+
+/// What the payload of a frame offers. What cannot be read of it is not known.
+pub fn offered(payload: &str) -> Offered {
+    let Ok(Payload { modes, models, options }) = serde_json::from_str(payload) else { return Offered::default() };
+    let option = |name: &str| {
+        let options = options.as_deref().unwrap_or_default();
+        let found = options.iter().find(|option| option.category.as_deref().unwrap_or(&option.id) == name)?;
+        let ids = found.options.as_ref()?.iter().flat_map(Value::ids).collect();
+        Some(Choices { ids, option: Some(found.id.clone()) })
     };
-    let name = info.and_then(|info| {
-        let name = info.title.or(info.name).filter(|name| !name.is_empty())?;
-        Some(info.version.map_or_else(|| name.to_string(), |version| format!("{name} {version}")))
-    });
-    About { name, capabilities: capabilities.filter(Value::is_object) }
+    let own = |ids: Vec<String>| Choices { ids, option: None };
+    let modes = modes.and_then(|modes| modes.available).map(|all| own(all.into_iter().map(|one| one.id).collect()));
+    let models = models.and_then(|models| models.available).map(|all| own(all.into_iter().map(|one| one.id).collect()));
+    Offered { modes: modes.or_else(|| option("mode")), models: models.or_else(|| option("model")) }
+}
+
+impl Value {
+    fn ids(&self) -> Vec<String> {
+        match self {
+            Self::One { value } => vec![value.clone()],
+            Self::Group { options } => options.iter().map(|one| one.value.clone()).collect(),
+            Self::Unknown(_) => Vec::new(),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
-    fn only_what_a_link_can_pass_on_is_a_choice() {
-        let frame = json!({"type": "session_created", "payload": {"sessionId": "s",
-            "modes": {"currentModeId": "default", "availableModes": [
-                {"id": "default", "name": "Always ask"}, {"id": "architect", "name": "Architect"}, {"id": "plan"}, 7]},
-            "models": {"currentModelId": "a",
-                "availableModels": [{"modelId": "a", "name": "A", "description": "fast"}]},
-            "configOptions": [{"id": "model", "options": [{"value": "b", "name": "B"}]}]}});
-        let Choices { modes, models } = choices(frame.to_string().as_bytes());
-        assert_eq!(modes.iter().map(|mode| mode.id.as_str()).collect::<Vec<_>>(), ["default", "plan"]);
-        assert_eq!(models, [Choice { id: "a".into(), name: Some("A".into()), description: Some("fast".into()) }]);
-        for nothing in [json!({"payload": {"models": null, "modes": []}}), json!({"payload": 7}), json!(null)] {
-            assert_eq!(choices(nothing.to_string().as_bytes()), Choices::default(), "{nothing}");
+    fn what_is_offered_is_read_in_every_form_and_what_cannot_be_read_is_not_known() {
+        let both = r#"{"modes":{"currentModeId":"a","availableModes":[{"id":"a"},{"id":"b"}]},"models":null,
+            "configOptions":[{"id":"mode","category":"mode","options":[{"value":"other"}]},
+                {"id":"model","options":[{"value":"m1"},{"name":"fast","options":[{"value":"m2"}]},{"group":1}]},
+                {"id":"switch","category":"model","type":"boolean"}]}"#;
+        let Offered { modes, models } = offered(both);
+        assert_eq!(modes, Some(Choices { ids: vec!["a".into(), "b".into()], option: None }), "its own word is older");
+        assert_eq!(models, Some(Choices { ids: vec!["m1".into(), "m2".into()], option: Some("model".into()) }));
+        for unknown in ["{}", r#"{"modes":{"currentModeId":"a"}}"#, r#"{"modes":7}"#, r#"{"models":{}}"#, "no JSON"] {
+            assert_eq!(offered(unknown), Offered::default(), "{unknown}");
         }
-    }
-
-    #[test]
-    fn a_program_is_known_by_what_it_called_itself() {
-        let frame = json!({"type": "status", "payload": {"connected": true,
-            "agentInfo": {"name": "qwen-code", "title": "Qwen Code", "version": "0.24.4"},
-            "capabilities": {"loadSession": true}}});
-        let told = about(frame.to_string().as_bytes());
-        assert_eq!(told.name.as_deref(), Some("Qwen Code 0.24.4"));
-        assert_eq!(told.capabilities, Some(json!({"loadSession": true})));
-        assert_eq!(about(b"{\"payload\":{\"connected\":false}}"), About::default());
+        let none = offered(r#"{"models":{"availableModels":[]}}"#);
+        assert_eq!(none.models, Some(Choices::default()), "none is something else than not known");
     }
 }

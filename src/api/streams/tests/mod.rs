@@ -174,7 +174,7 @@ impl Bench {
             throttle,
             settings,
             metrics,
-            outbound: Outbound::new(PrivateTargets::default()),
+            outbound: Outbound::new(PrivateTargets::default(), Vec::new()),
             webhook_keys: Arc::new(webhook_keys),
         });
         Self { house, clock, _directory: directory }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::domain::{
     Actor, Command, EnvironmentId, KeyId, Outcome, SessionId,
-    event::{Abilities, AgentReported, EnvironmentRegistered},
+    event::{Abilities, AgentReported, EnvironmentRegistered, Offer, Offers},
 };
 
 const KEY: Actor = Actor::Key(KeyId::from_uuid(Uuid::from_u128(1)));
@@ -36,7 +36,7 @@ async fn agent(bench: &Bench, told: bool) -> EnvironmentId {
     bench.submit(KEY, Command::RegisterAgent { particulars, session, linked: vec![] }).await;
     bench.submit(KEY, Command::IdentifyAgent { environment, session, linked: vec![] }).await;
     if told {
-        let abilities = Abilities { load: true, resume: false, list: true };
+        let abilities = Abilities { load: true, list: true, ..Abilities::default() };
         let report = AgentReported { environment, connected: true, fresh: true, abilities };
         let status = json!({"type": "status", "payload": {"connected": true,
             "agentInfo": {"name": "qwen", "version": "1"}, "capabilities": {"loadSession": true}}});
@@ -46,9 +46,15 @@ async fn agent(bench: &Bench, told: bool) -> EnvironmentId {
             "modes": {"availableModes": [{"id": "plan", "name": "Plan"}, {"id": "bypassPermissions"}, {"id": "odd"}]},
             "models": {"availableModels": [{"modelId": "small", "name": "Small"}, {"modelId": "large"}]}}});
         let payload = bound.to_string().into();
-        bench.submit(KEY, Command::BindSession { environment, session, foreign: "f1".into(), payload }).await;
+        let offers = Offers { modes: offer(&["plan", "bypassPermissions", "odd"]), models: offer(&["small", "large"]) };
+        let bind = Command::BindSession { environment, session, foreign: "f1".into(), offers, payload };
+        bench.submit(KEY, bind).await;
     }
     environment
+}
+
+fn offer(ids: &[&str]) -> Option<Offer> {
+    Some(Offer { ids: ids.iter().map(|id| (*id).to_owned()).collect(), option: None })
 }
 
 async fn offers(bench: &Bench, key: &str, environment: EnvironmentId) -> Value {

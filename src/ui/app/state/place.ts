@@ -2,12 +2,12 @@
 
 import { signal } from '@preact/signals'
 
-export type Place = { name: 'home' } | { name: 'new'; environment?: string } | { name: 'session'; id: string; at?: number } | { name: 'devices' } | { name: 'login' }
+export type Place = { name: 'home' } | { name: 'new'; environment?: string } | { name: 'session'; id: string; at?: number } | { name: 'replay'; id: string } | { name: 'devices' } | { name: 'login' }
 
 const ROOT = '/code/'
 
 function parse({ pathname, search }: { pathname: string; search: string }): Place {
-  const [first] = pathname.slice(ROOT.length).split('/')
+  const [first, second] = pathname.slice(ROOT.length).split('/')
   const asked = new URLSearchParams(search)
   if (first === 'login') return { name: 'login' }
   if (first === 'devices') return { name: 'devices' }
@@ -16,6 +16,7 @@ function parse({ pathname, search }: { pathname: string; search: string }): Plac
     return { name: 'new', ...(environment && /^env_[0-9a-f]{32}$/.test(environment) ? { environment } : {}) }
   }
   if (first && /^session_[0-9a-f]{32}$/.test(first)) {
+    if (second === 'replay') return { name: 'replay', id: first }
     const at = Number(asked.get('at'))
     return { name: 'session', id: first, ...(Number.isSafeInteger(at) && at > 0 ? { at } : {}) }
   }
@@ -29,6 +30,7 @@ addEventListener('popstate', () => {
 })
 
 export function pathOf(to: Place): string {
+  if (to.name === 'replay') return `${ROOT}${to.id}/replay`
   if (to.name === 'new') return `${ROOT}new${to.environment ? `?at=${to.environment}` : ''}`
   if (to.name === 'session') return `${ROOT}${to.id}${to.at ? `?at=${to.at}` : ''}`
   return ROOT + (to.name === 'home' ? '' : to.name)

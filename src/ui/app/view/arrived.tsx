@@ -2,7 +2,8 @@
 
 import { useSignal, type Signal } from '@preact/signals'
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
-import type { Item } from '../state/fold'
+import { Failure } from '../api'
+import type { Item } from '../state/items'
 import { place } from '../state/place'
 import type { Followed } from '../state/session'
 import { t } from '../words'
@@ -24,15 +25,23 @@ export function useArrival(followed: Followed, leave: () => void): string | null
     if (at === null || followed.state.value === 'loading') return
     leave()
     let isOver = false
-    void followed.reach(at).then(() => {
-      if (!isOver) there.value = at
-    })
+    void followed
+      .goTo(at)
+      .catch((error: unknown) => {
+        // What is here stays here; the button above it goes further back.
+        if (!(error instanceof Failure)) throw error
+      })
+      .then(() => {
+        if (isOver) return
+        leave()
+        there.value = at
+      })
     return () => {
       isOver = true
     }
   }, [at, followed.state.value === 'loading'])
   if (at === null || there.value !== at) return null
-  return keyAt(followed.conversation.value.items.value, at)
+  return keyAt(followed.shown.value.items.value, at)
 }
 
 /** What stands at a sequence: the last item that begins at it or before it. */

@@ -10,7 +10,7 @@ import { change, choices, choose, chosen, draft, failed, obstacle, offered, offe
 import { plain } from '../text/plain'
 import { ago, t } from '../words'
 import type { Choice, Environment, Offers } from '../types'
-import { MODES } from './items'
+import { modeName as modeWord } from './settings'
 
 export function Start() {
   return (
@@ -89,7 +89,7 @@ function About() {
 }
 
 const nameOf = (choice: Choice) => plain(choice.name ?? choice.id)
-const modeName = (choice: Choice) => (choice.name ? plain(choice.name) : choice.id in MODES ? t(`mode.${choice.id as keyof typeof MODES}`) : plain(choice.id))
+const modeName = (choice: Choice) => (choice.name ? plain(choice.name) : modeWord(choice.id))
 
 interface PickProps {
   id: string
