@@ -86,10 +86,18 @@ pub enum Command {
     /// Replace whatever is queued or out for this session by one new item.
     RedispatchSession { environment: EnvironmentId, session: SessionId, work: WorkId },
 
-    /// Begin a conversation, queue it for its environment, and post the first prompt if there is one.
-    CreateSession { particulars: SessionCreated, work: WorkId, prompt: Option<Prompt> },
+    /// Begin a conversation, queue it for its environment, and post the first prompt if there is one, behind the
+    /// changes of course that it shall find in force.
+    CreateSession {
+        particulars: SessionCreated,
+        work: WorkId,
+        course: Vec<(RequestId, Control)>,
+        prompt: Option<Prompt>,
+    },
     /// Change its title.
     RenameSession { session: SessionId, title: String },
+    /// Change what people arrange it by, all of it at once.
+    ArrangeSession { session: SessionId, title: Option<String>, pinned: Option<bool> },
     /// Put it away. Repeating it changes nothing and says so.
     ArchiveSession { session: SessionId },
 

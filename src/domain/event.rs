@@ -115,6 +115,8 @@ pub enum Event {
     },
     /// It got a title.
     SessionRenamed { session: SessionId, title: String },
+    /// People want it before the others; or no longer.
+    SessionPinned { session: SessionId, pinned: bool },
     /// It was put away: no more prompts, but late events of its worker are still kept.
     SessionArchived { session: SessionId },
     /// A worker took the session under a new epoch; whoever holds an older one is superseded.
@@ -275,6 +277,7 @@ impl Event {
             Self::TurnTorn { .. } => "turn_torn",
             Self::TurnRetold { .. } => "turn_retold",
             Self::SessionRenamed { .. } => "session_renamed",
+            Self::SessionPinned { .. } => "session_pinned",
             Self::SessionArchived { .. } => "session_archived",
             Self::WorkerAttached { .. } => "worker_attached",
             Self::WorkerOnline { .. } => "worker_online",

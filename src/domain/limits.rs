@@ -73,6 +73,18 @@ pub const PAGE_ITEMS_MAX: usize = 1_000;
 pub const PAGE_ITEMS_DEFAULT: usize = 100;
 /// Sessions in one bulk request.
 pub const BULK_ITEMS_MAX: usize = 500;
+/// Directories and models that are offered because sessions used them: what fits a list on a phone.
+pub const RECENT_CHOICES_MAX: usize = 12;
+/// What is looked for: a sentence pasted from a conversation.
+pub const SEARCH_QUERY_BYTES_MAX: usize = 512;
+/// Words of one search: each is looked for in every text.
+pub const SEARCH_WORDS_MAX: usize = 12;
+/// Hits on a page of a search.
+pub const SEARCH_HITS_MAX: usize = 100;
+/// Hits on a page when nobody asked for a number: a few screens of a phone.
+pub const SEARCH_HITS_DEFAULT: usize = 20;
+/// Characters of a text that are shown around what was found in it: three lines on a phone.
+pub const SEARCH_SNIPPET_CHARS: usize = 200;
 
 // --- what the world remembers -----------------------------------------------------------------------------------
 
@@ -82,7 +94,8 @@ pub const ENVIRONMENTS_MAX: usize = 100_000;
 pub const SESSIONS_MAX: usize = 1_000_000;
 /// Keys, revoked ones included.
 pub const KEYS_MAX: usize = 10_000;
-/// Sessions that a reader of the overview is told of at the start: those that ask, then those that were active last.
+/// Sessions that a reader of the overview is told of at the start: those that ask, then those that are
+/// pinned, then those that were active last.
 pub const OVERVIEW_SESSIONS_MAX: usize = 1_000;
 /// The overview's readers are told of changes no more often: a list that moves faster cannot be read.
 pub const OVERVIEW_INTERVAL_MS: u64 = 400;
@@ -210,6 +223,25 @@ pub const RING_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub const READ_RECORDS_MAX: usize = 512;
 /// See [`READ_RECORDS_MAX`].
 pub const READ_BYTES_MAX: usize = 1024 * 1024;
+/// How long one page of a search may look before it says how far it got: long enough for 50,000 events, and nobody
+/// who types waits longer.
+pub const SEARCH_MS: u64 = 250;
+/// Payload bytes that one page of a search may look through, however fast they are read.
+pub const SEARCH_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Sessions that one page of a search looks into: bounds what it remembers while it runs. An empty one costs 50 us.
+pub const SEARCH_SESSIONS_MAX: usize = 1_000;
+/// Records of a stream that a search reads at a time, going back.
+pub const SEARCH_BLOCK_RECORDS: u64 = 256;
+/// Records that one text may be in pieces over: an agent that writes word by word needs thousands for one answer. What
+/// is longer is searched in two.
+pub const SEARCH_RUN_RECORDS_MAX: u64 = 8_192;
+/// Payload bytes of one such block; one with more is read in smaller ones.
+pub const SEARCH_BLOCK_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// A session that was active so shortly before a search began may have grown since: a commit that was on its way then
+/// has an earlier time.
+pub const SEARCH_SETTLE_MS: u64 = 60_000;
+/// Searches that one principal may have under way. Somebody who types has two: the one before is not heard any more.
+pub const SEARCHES_PER_PRINCIPAL_MAX: usize = 4;
 /// Streams that may be open at once, of all kinds. 25 KiB each.
 pub const STREAMS_OPEN_MAX: usize = 20_000;
 /// Long polls that one principal may hold open. A runner holds one.
@@ -385,6 +417,9 @@ pub const DISCONNECT_SECONDS_MAX: u64 = 7 * 86_400;
 /// Origins that may be configured.
 pub const ORIGINS_MAX: usize = 256;
 
+const _: () = assert!(SEARCH_HITS_DEFAULT <= SEARCH_HITS_MAX);
+const _: () = assert!(SEARCH_BLOCK_RECORDS <= SEARCH_RUN_RECORDS_MAX);
+const _: () = assert!(SEARCH_BLOCK_BYTES_MAX <= SEARCH_BYTES_MAX);
 const _: () = assert!(READ_BYTES_MAX > WORKER_FRAME_BYTES_MAX);
 const _: () = assert!(FILE_CHUNK_BYTES_MAX < READ_BYTES_MAX);
 const _: () = assert!(BODY_BYTES_MAX < RECORD_BYTES_MAX);

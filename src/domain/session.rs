@@ -8,9 +8,9 @@ use super::{
     command::{Outcome, Prompt, Refusal},
     decide::{Context, Decided},
     envelope::{Draft, Record, Sequence, Timestamp},
-    environment,
-    event::{Event, Offers, Rule, SessionCreated, Status},
-    id::{EnvironmentId, MessageId, OwnerId, SessionId, WorkId},
+    environment::{self, Environment},
+    event::{Control, Event, Offers, Rule, SessionCreated, Status},
+    id::{EnvironmentId, MessageId, OwnerId, RequestId, SessionId, WorkId},
     limits,
     outbox::{Item, Outbox},
     permission::Permissions,
@@ -29,9 +29,12 @@ pub struct Session {
     pub source: String,
     pub created_at: Timestamp,
     pub archived_at: Option<Timestamp>,
+    /// People want it before the others.
+    pub pinned: bool,
     /// What was asked for at creation; see `mode` and `model` for what the worker confirmed.
     pub requested_mode: Option<String>,
     pub requested_model: Option<String>,
+    pub requested_directory: Option<String>,
     pub mode: Option<String>,
     pub model: Option<String>,
     /// What the agent is doing, as far as its worker told. An open question outranks it; see [`Session::status`].
@@ -122,7 +125,11 @@ impl Session {
         }
         match &record.event {
             Event::SessionRenamed { title, .. } => self.title = Some(title.clone()),
-            Event::SessionArchived { .. } => self.archived_at = Some(at),
+            Event::SessionPinned { pinned, .. } => self.pinned = *pinned,
+            Event::SessionArchived { .. } => {
+                self.archived_at = Some(at);
+                self.pinned = false;
+            }
             Event::WorkerAttached { epoch, .. } => self.worker.epoch = *epoch,
             Event::WorkerOnline { .. } => self.turn(true, at),
             Event::WorkerOffline { .. } => self.turn(false, at),
@@ -215,6 +222,7 @@ pub(super) fn create(
     world: &World,
     particulars: SessionCreated,
     work: WorkId,
+    course: Vec<(RequestId, Control)>,
     prompt: Option<Prompt>,
 ) -> Result<Decided, Refusal> {
     if world.sessions.len() >= limits::SESSIONS_MAX {
@@ -224,23 +232,68 @@ pub(super) fn create(
     if world.sessions.contains_key(&session) {
         return Err(Refusal::KeyReused { what: session.to_string() });
     }
-    let mut drafts = Vec::with_capacity(3);
-    if let Some(id) = particulars.environment {
+    let stream = Stream::Session(session);
+    let environment = particulars.environment;
+    let owner = particulars.owner;
+    let mut drafts = vec![Draft::new(stream, Event::SessionCreated(particulars))];
+    if let Some(id) = environment {
         let environment = environment::active(world, id)?;
-        if environment.particulars.owner != particulars.owner {
+        if environment.particulars.owner != owner {
             return Err(Refusal::NoEnvironment(id));
         }
-        if environment.work.items().len() >= limits::WORK_QUEUED_MAX {
-            return Err(Refusal::Full { what: "the environment's queue", max: limits::WORK_QUEUED_MAX });
-        }
-        drafts.push(work::queued(id, work, session));
+        drafts.extend(engage(environment, work, session)?);
     }
-    drafts.insert(0, Draft::new(Stream::Session(session), Event::SessionCreated(particulars)));
+    let asked = |(request, control)| Draft::new(stream, Event::ControlRequested { session, request, control });
+    drafts.extend(course.into_iter().map(asked));
     if let Some(Prompt { message, key, fingerprint, payload }) = prompt {
         let event = Event::MessagePosted { session, message, fingerprint };
-        drafts.push(Draft::new(Stream::Session(session), event).with_key(Some(key)).with_payload(payload));
+        drafts.push(Draft::new(stream, event).with_key(Some(key)).with_payload(payload));
     }
     Ok(Decided { drafts, outcome: Outcome::Session { session } })
+}
+
+/// What makes an environment look at a new session. Whoever holds an agent's line is the worker of all its
+/// conversations and takes no work, but listens for it: an item that is done at once calls it. Nobody calls an agent
+/// that is away: it looks at all that waits when it comes.
+fn engage(environment: &Environment, work: WorkId, session: SessionId) -> Result<Vec<Draft>, Refusal> {
+    let id = environment.particulars.environment;
+    let full = |what, max| Err(Refusal::Full { what, max });
+    match &environment.agent {
+        Some(agent) if agent.sessions.len() >= limits::AGENT_SESSIONS_MAX => {
+            full("the agent's list of sessions", limits::AGENT_SESSIONS_MAX)
+        }
+        Some(_) if environment.online => Ok(vec![
+            Draft::new(Stream::Session(session), Event::WorkerOnline { session }),
+            work::queued(id, work, session),
+            Draft::new(Stream::Environment(id), Event::WorkDone { environment: id, work, wanted: false }),
+        ]),
+        Some(_) => Ok(Vec::new()),
+        None if environment.work.items().len() >= limits::WORK_QUEUED_MAX => {
+            full("the environment's queue", limits::WORK_QUEUED_MAX)
+        }
+        None => Ok(vec![work::queued(id, work, session)]),
+    }
+}
+
+/// The records of a new title and of a pin put in or taken out, without those that would change nothing. What was put
+/// away stands nowhere, so it cannot stand first.
+pub(super) fn arrange(
+    world: &World,
+    session: SessionId,
+    title: Option<String>,
+    pinned: Option<bool>,
+) -> Result<Decided, Refusal> {
+    let found = find(world, session)?;
+    let mut drafts = Vec::new();
+    if let Some(title) = title.filter(|title| found.title.as_ref() != Some(title)) {
+        drafts.push(found.draft(Event::SessionRenamed { session, title }));
+    }
+    if let Some(pinned) = pinned.filter(|pinned| found.pinned != *pinned) {
+        open(world, session)?;
+        drafts.push(found.draft(Event::SessionPinned { session, pinned }));
+    }
+    let outcome = if drafts.is_empty() { Outcome::Unchanged } else { Outcome::Done };
+    Ok(Decided { drafts, outcome })
 }
 
 pub(super) fn rename(world: &World, session: SessionId, title: String) -> Result<Decided, Refusal> {
@@ -369,8 +422,10 @@ pub(super) fn apply_created(world: &mut World, record: &Record) {
         source: created.source.clone(),
         created_at: record.at,
         archived_at: None,
+        pinned: false,
         requested_mode: created.mode.clone(),
         requested_model: created.model.clone(),
+        requested_directory: created.directory.clone(),
         mode: None,
         model: None,
         reported: Status::Idle,

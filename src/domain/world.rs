@@ -158,6 +158,7 @@ pub fn apply(world: &mut World, record: &Record) {
             super::agent::apply(world, record);
         }
         Event::SessionRenamed { .. }
+        | Event::SessionPinned { .. }
         | Event::TurnTorn { .. }
         | Event::TurnRetold { .. }
         | Event::WorkerAttached { .. }

@@ -164,8 +164,14 @@ mod tests {
             source: "test".into(),
             mode: None,
             model: None,
+            directory: None,
         };
-        let command = Command::CreateSession { particulars, work: WorkId::from_uuid(Uuid::nil()), prompt: None };
+        let command = Command::CreateSession {
+            particulars,
+            work: WorkId::from_uuid(Uuid::nil()),
+            course: Vec::new(),
+            prompt: None,
+        };
         relay.submit(Actor::System, command).await.expect("created");
     }
 

@@ -33,6 +33,8 @@ use crate::{
 /// What a link can be told when it begins a conversation by itself.
 #[derive(Serialize)]
 struct Beginning<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cwd: Option<&'a str>,
     #[serde(rename = "permissionMode", skip_serializing_if = "Option::is_none")]
     mode: Option<&'a str>,
 }
@@ -138,11 +140,12 @@ impl Line<'_> {
     }
 
     async fn begin(&mut self, session: SessionId) -> Flow {
-        let mode = {
+        let (cwd, mode) = {
             let world = self.house.relay.world();
-            world.session(session).and_then(beginning_mode)
+            let found = world.session(session);
+            found.map(|found| (found.requested_directory.clone(), beginning_mode(found))).unwrap_or_default()
         };
-        let payload = raw(&Beginning { mode: mode.as_deref() });
+        let payload = raw(&Beginning { cwd: cwd.as_deref(), mode: mode.as_deref() });
         self.send_out(Errand::Open { session }, None, &Told::NewSession(&payload)).await
     }
 

@@ -15,7 +15,12 @@ use crate::{
 };
 
 /// The modes that an agent knows. It would take any text, nonsense included, and confirm it.
-const MODES: [&str; 5] = ["default", "acceptEdits", "plan", "dontAsk", "bypassPermissions"];
+pub(super) const MODES: [&str; 5] = ["default", "acceptEdits", "plan", "dontAsk", "bypassPermissions"];
+
+/// Whether the caller may ask for this mode, if there is such a one.
+pub(super) fn may_use(caller: &Caller<'_>, mode: &str) -> bool {
+    caller.holds(Grant::ControlMode).is_ok() && check_asking(caller, mode).is_ok()
+}
 
 /// Whether the caller may ask for this mode, wherever it stands.
 pub(super) fn check_mode(caller: &Caller<'_>, field: &str, mode: &str) -> Result<(), Failure> {

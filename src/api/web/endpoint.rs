@@ -19,7 +19,8 @@ pub enum Endpoint {
     CreateSession,
     ArchiveSessions,
     ShowSession(SessionId),
-    RenameSession(SessionId),
+    /// Its title, its pin.
+    ArrangeSession(SessionId),
     ArchiveSession(SessionId),
     /// A page of history, or with `Accept: text/event-stream` the history and all that follows.
     ReadEvents(SessionId),
@@ -29,6 +30,9 @@ pub enum Endpoint {
     PostMessage(SessionId),
     ShowMessage(SessionId, MessageId),
     CancelMessage(SessionId, MessageId),
+
+    /// What was said somewhere.
+    Search,
 
     ListPermissions,
     ShowPermission(SessionId, RequestId),
@@ -125,7 +129,7 @@ pub fn parse(method: &Method, segments: &[&str]) -> Result<Endpoint, NoEndpoint>
         ["sessions", "archive"] => on(&[(POST, E::ArchiveSessions)]),
         ["sessions", id] => {
             let id = id.parse()?;
-            on(&[(GET, E::ShowSession(id)), (PATCH, E::RenameSession(id))])
+            on(&[(GET, E::ShowSession(id)), (PATCH, E::ArrangeSession(id))])
         }
         ["sessions", id, "archive"] => on(&[(POST, E::ArchiveSession(id.parse()?))]),
         ["sessions", id, "events"] => on(&[(GET, E::ReadEvents(id.parse()?))]),
@@ -136,6 +140,8 @@ pub fn parse(method: &Method, segments: &[&str]) -> Result<Endpoint, NoEndpoint>
             let (id, message) = (id.parse()?, message.parse()?);
             on(&[(GET, E::ShowMessage(id, message)), (DELETE, E::CancelMessage(id, message))])
         }
+
+        ["search"] => on(&[(GET, E::Search)]),
 
         ["permissions"] => on(&[(GET, E::ListPermissions)]),
         ["sessions", id, "permissions", request] => {
@@ -212,6 +218,7 @@ impl Endpoint {
             // Whose devices, or whose file: asked where they are looked up. A link is worth no more than the
             // credential that asks.
             Self::ListSessions
+            | Self::Search
             | Self::ListPermissions
             | Self::ShowStatus
             | Self::Overview
@@ -231,9 +238,10 @@ impl Endpoint {
 
             // Which sessions, or which environment, stands in the body: asked there for each.
             Self::CreateSession | Self::ArchiveSessions | Self::StoreFile => Need::Own(Grant::SessionWrite),
-            Self::RenameSession(id) | Self::ArchiveSession(id) | Self::PostMessage(id) | Self::CancelMessage(id, _) => {
-                Need::Session(Grant::SessionWrite, id)
-            }
+            Self::ArrangeSession(id)
+            | Self::ArchiveSession(id)
+            | Self::PostMessage(id)
+            | Self::CancelMessage(id, _) => Need::Session(Grant::SessionWrite, id),
 
             Self::DecidePermission(id, _) => Need::Session(Grant::PermissionDecide, id),
             Self::Interrupt(id) => Need::Session(Grant::ControlInterrupt, id),

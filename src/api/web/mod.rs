@@ -41,10 +41,12 @@ mod events;
 mod files;
 mod keys;
 mod messages;
+mod offers;
 mod overview;
 mod page;
 pub mod peer;
 mod permissions;
+mod search;
 mod sessions;
 mod socket;
 mod status;
@@ -180,7 +182,8 @@ async fn dispatch(caller: &Caller<'_>, endpoint: Endpoint) -> Result<Response, F
         Endpoint::CreateSession => sessions::create(caller).await,
         Endpoint::ArchiveSessions => sessions::archive_many(caller).await,
         Endpoint::ShowSession(id) => sessions::show(caller, id),
-        Endpoint::RenameSession(id) => sessions::rename(caller, id).await,
+        Endpoint::ArrangeSession(id) => sessions::arrange(caller, id).await,
+        Endpoint::Search => search::answer(caller).await,
         Endpoint::ArchiveSession(id) => sessions::archive(caller, id).await,
 
         Endpoint::ReadEvents(id) => events::read(caller, id),

@@ -116,7 +116,9 @@ impl View {
                 None => found.archived_at.is_none(),
             })
             .collect();
-        changed.sort_unstable_by_key(|found| std::cmp::Reverse((sessions::is_asking(found), found.active_at)));
+        changed.sort_unstable_by_key(|found| {
+            std::cmp::Reverse((sessions::is_asking(found), found.pinned, found.active_at))
+        });
         if whole {
             changed.truncate(limits::OVERVIEW_SESSIONS_MAX);
         }

@@ -162,6 +162,7 @@ fn first_session(particulars: &EnvironmentRegistered, environment: EnvironmentId
         source: SOURCE.into(),
         mode: None,
         model: None,
+        directory: None,
     };
     Draft::new(Stream::Session(session), Event::SessionCreated(created))
 }

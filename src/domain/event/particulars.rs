@@ -134,6 +134,9 @@ pub struct SessionCreated {
     pub mode: Option<String>,
     /// The model asked for at creation.
     pub model: Option<String>,
+    /// The directory asked for at creation; without one the runner's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<String>,
 }
 
 /// What an agent is doing.

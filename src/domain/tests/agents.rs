@@ -289,3 +289,27 @@ proptest! {
         prop_assert_eq!(&replayed, &bench.world);
     }
 }
+
+#[test]
+fn a_session_begun_at_an_agent_leaves_no_work_behind_and_is_where_its_agent_is() {
+    let mut bench = Bench::default();
+    let (environment, _) = register(&mut bench, ALICE, 0, "node", &[]);
+    let begin = |bench: &mut Bench, n| {
+        let particulars = SessionCreated { environment: Some(environment), ..creation(n, 0, None) };
+        let work = WorkId::from_uuid(Uuid::from_u128(u128::from(n)));
+        let create = Command::CreateSession { particulars, work, course: Vec::new(), prompt: Some(super::prompt(n)) };
+        bench.submit(ALICE, create)
+    };
+    begin(&mut bench, 10).expect("it waits for the agent");
+    assert!(!bench.world.session(session(10)).expect("there").worker.online);
+    identify(&mut bench, ALICE, 0, &[]).expect("its own");
+    assert!(bench.world.session(session(10)).expect("there").worker.online);
+    begin(&mut bench, 11).expect("at once");
+    let found = bench.world.environment(environment).expect("there");
+    assert_eq!(found.work.items().len(), 0, "nobody polls an agent's queue");
+    let called = bench.log.iter().filter(|record| matches!(record.event, Event::WorkQueued { .. })).count();
+    assert_eq!(called, 1, "whoever holds the line hears of it");
+    assert!(bench.world.session(session(11)).expect("there").worker.online);
+    assert_eq!(next_step(&bench.world, environment, false), Some(Step::Start { session: session(10) }));
+    check(&bench);
+}

@@ -86,6 +86,7 @@ fn about_sessions() -> Vec<Event> {
             source: "remote-control".into(),
             mode: None,
             model: Some("opus".into()),
+            directory: None,
         }),
         Event::SessionRenamed { session, title: "Build".into() },
         Event::SessionArchived { session },
@@ -273,6 +274,24 @@ fn about_devices() -> Vec<Event> {
     ]
 }
 
+/// What came with the list of sessions as people arrange it.
+fn about_arrangement() -> Vec<Event> {
+    let session = SessionId::from_uuid(UUID);
+    vec![
+        Event::SessionPinned { session, pinned: true },
+        Event::SessionCreated(SessionCreated {
+            session,
+            owner: owner(),
+            environment: None,
+            title: None,
+            source: "api".into(),
+            mode: None,
+            model: None,
+            directory: Some("/srv/work/böx".into()),
+        }),
+    ]
+}
+
 /// A record of every kind; streams, actors, keys and payloads take turns.
 pub(super) fn records() -> Vec<Record> {
     let streams = [
@@ -300,6 +319,7 @@ pub(super) fn records() -> Vec<Record> {
         about_devices(),
         about_courses(),
         vec![Event::DeviceRenamed { device: DeviceId::from_uuid(UUID), name: "Kitchen tablet".into() }],
+        about_arrangement(),
     ]
     .concat();
     let turn = |index: usize| Record {

@@ -11,6 +11,8 @@ export interface Session {
   created_at: string
   active_at: string
   archived_at: string | null
+  pinned: boolean
+  directory?: string
   mode: string | null
   model: string | null
   worker: { online: boolean; epoch: number; changed_at: string | null }
@@ -32,6 +34,42 @@ export interface Environment {
   changed_at: string
   work_queued: number
   work_parked: number
+}
+
+export interface Choice {
+  id: string
+  name?: string
+  description?: string
+}
+
+export interface Offers {
+  spawn: 'single' | 'several' | 'shared'
+  closed?: 'taken' | 'full' | 'deregistered'
+  free?: number
+  any_directory: boolean
+  directories: string[]
+  modes: Choice[]
+  models: Choice[]
+  any_model: boolean
+  agent?: string
+}
+
+export interface Hit {
+  session_id: string
+  title: string | null
+  archived: boolean
+  sequence: number | null
+  at: string
+  from: 'title' | 'person' | 'agent' | 'tool'
+  snippet: string
+  marks: [number, number][]
+}
+
+export interface HitPage {
+  hits: Hit[]
+  next?: string
+  sessions_left: number
+  back_to?: string
 }
 
 export interface Overview {

@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+pub mod about;
 pub mod answer;
 pub mod link;
 pub mod listing;

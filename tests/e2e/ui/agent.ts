@@ -46,7 +46,12 @@ export class Agent {
     const made = environment
       ? await server.ask('POST', '/v1/sessions', { title, events: [], session_context: { sources: [], outcomes: [] }, environment_id: environment, source: 'remote-control' })
       : (await server.ask('POST', '/v1/code/sessions', { title, bridge: {} })).session
-    const session = made.id.replace('session_', 'cse_')
+    return Agent.take(server, made.id)
+  }
+
+  /** Becomes the worker of a session that is there. */
+  static async take(server: Server, id: string): Promise<Agent> {
+    const session = id.replace('session_', 'cse_')
     const given = await server.ask('POST', `/v1/code/sessions/${session}/bridge`, {})
     const agent = new Agent(server, session, given.worker_jwt, Number(given.worker_epoch))
     await agent.put({ worker_status: 'idle', external_metadata: { permission_mode: 'default', model: 'claude-sonnet-4-6' } })

@@ -10,11 +10,13 @@ import { signedIn } from './steps'
 let server: Server
 const agents: Agent[] = []
 const at: Record<string, string> = {}
+let home = ''
 
 test.beforeAll(async () => {
   server = await Server.start()
   const laptop = await machine(server, 'laptop', '/home/dev/shop', 'fix-total')
   const desk = await machine(server, 'workstation', '/srv/relay', 'main')
+  home = desk
   const make = async (title: string, home?: string) => {
     const agent = await Agent.begin(server, title, home)
     agents.push(agent)
@@ -125,6 +127,50 @@ for (const scheme of ['light', 'dark'] as const) {
     await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' })
     await signedIn(server, page)
     await withHelp(page, camera(page, info.project.name, scheme))
+  })
+}
+
+for (const scheme of ['light', 'dark'] as const) {
+  test(`the list and what begins there, ${scheme}`, async ({ page }, info) => {
+    await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' })
+    const shot = camera(page, info.project.name, scheme)
+    const made = await server.ask('POST', '/api/v1/login-links', {})
+    await page.goto(`${server.url}/code/login#${made.url.split('#')[1]}`)
+    await page.locator('.session-card').first().waitFor()
+    await server.ask('PATCH', `/api/v1/sessions/${at['Speed up the search index']}`, { pinned: true })
+    await page.getByRole('heading', { name: 'Pinned' }).waitFor()
+    await page.getByRole('button', { name: 'More for Speed up the search index' }).click()
+    await shot('30-row-menu')
+    await page.keyboard.press('Escape')
+    await page.getByRole('searchbox').fill('total')
+    await page.locator('.hit').first().waitFor()
+    await shot('31-search')
+    await page.getByRole('searchbox').fill('')
+    await page.getByRole('button', { name: 'Select', exact: true }).click()
+    await page.getByRole('checkbox', { name: /Migrate the blog/ }).click()
+    await page.getByRole('checkbox', { name: /Summarise/ }).click()
+    await shot('32-select')
+    await page.keyboard.press('Escape')
+    await page.getByRole('checkbox', { name: 'Archived' }).click()
+    await page.locator('#group-archived').waitFor()
+    await shot('33-archived')
+    await page.goto(`${server.url}/code/new`)
+    await page.getByRole('radio', { name: /workstation/ }).check()
+    await page.getByLabel('First prompt').fill('Find out why the nightly build takes twice as long since Tuesday.\n\nBegin with the cache; change nothing yet.')
+    await page.getByRole('button', { name: 'Start session' }).waitFor()
+    await page.waitForTimeout(300)
+    await shot('34-new')
+    const begun = await server.ask('POST', '/api/v1/sessions', { environment_id: home, title: 'Find out why the build is slow', prompt: 'Find out why the nightly build takes twice as long.' })
+    await page.goto(`${server.url}/code/${begun.id}`)
+    await page.getByText('Waiting for workstation').waitFor()
+    await shot('35-awaiting')
+    await server.ask('POST', `/api/v1/sessions/${begun.id}/archive`)
+    const fresh = await Server.start()
+    const first = await fresh.ask('POST', '/api/v1/login-links', {})
+    await page.goto(`${fresh.url}/code/login#${first.url.split('#')[1]}`)
+    await page.locator('.empty-code').waitFor()
+    await shot('36-empty')
+    await fresh.end()
   })
 }
 

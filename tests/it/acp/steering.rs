@@ -94,6 +94,28 @@ async fn a_session_that_the_api_begins_reaches_the_agent() {
 }
 
 #[tokio::test]
+async fn a_session_begins_in_the_directory_mode_and_model_that_its_agent_offers() {
+    let server = Server::start();
+    let one = agent();
+    let line = Line::open(&server, ALICE, "lab", &one).await;
+    let alice = Client::new(&server, ALICE);
+    let (_viewer, _) = Viewer::begin(&server, ALICE, &line.environment).await;
+    let shown = alice.get(&format!("/api/v1/environments/{}", line.environment)).await.expect(200);
+    let offers = &shown["offers"];
+    assert_eq!((&offers["spawn"], &offers["any_directory"]), (&json!("shared"), &json!(true)), "{offers:#}");
+    assert_eq!(offers["models"], json!([{"id": "small"}, {"id": "large"}]));
+    let body = json!({"environment_id": line.environment, "directory": "/srv/shop", "permission_mode": "plan",
+        "model": "large", "prompt": "echo there"});
+    let session = alice.post("/api/v1/sessions", body).await.expect(201)["id"].as_str().expect("an id").to_owned();
+    eventually(&alice, &session, |detail| detail["model"] == "large" && detail["queued"] == 0).await;
+    let begun = one.heard("new_session");
+    assert_eq!(begun.last().expect("a beginning")["payload"], json!({"cwd": "/srv/shop", "permissionMode": "plan"}));
+    assert_eq!(one.heard("set_session_model")[0]["payload"], json!({"modelId": "large"}));
+    let shown = alice.get(&format!("/api/v1/environments/{}", line.environment)).await.expect(200);
+    assert_eq!((&shown["work"], &shown["offers"]["directories"]), (&json!([]), &json!(["/srv/shop"])));
+}
+
+#[tokio::test]
 async fn prompts_to_a_busy_agent_wait_their_turn_and_can_be_taken_back() {
     let server = Server::start();
     let one = agent();

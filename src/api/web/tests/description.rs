@@ -122,7 +122,8 @@ async fn every_answer_is_as_described() {
         ("get", "sessions", Value::Null),
         ("post", "sessions", json!({"title": "y"})),
         ("get", "sessions/{session}", Value::Null),
-        ("patch", "sessions/{session}", json!({"title": "z"})),
+        ("patch", "sessions/{session}", json!({"title": "z", "pinned": true})),
+        ("get", "search?q=go", Value::Null),
         ("post", "sessions/{session}/messages", json!({"content": "hi", "message_id": uuid(1)})),
         ("get", "sessions/{session}/messages/{message}", Value::Null),
         ("delete", "sessions/{session}/messages/{message}", Value::Null),
@@ -165,7 +166,7 @@ async fn every_answer_is_as_described() {
         assert!(faults.is_empty(), "{method} {path}: {faults:#?}");
         called += 1;
     }
-    assert_eq!(called, 35);
+    assert_eq!(called, 36);
     let problem = bench.get("/api/v1/sessions?limit=0", ALICE).await.problem(400, "bad-request");
     let mut faults = Vec::new();
     schemas.faults(&json!({"$ref": "#/components/schemas/Problem"}), &problem, "", &mut faults);

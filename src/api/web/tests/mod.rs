@@ -9,10 +9,12 @@ mod description;
 mod devices;
 mod files;
 mod keys;
+mod offers;
 mod operating;
 mod peer;
 mod refusals;
 mod routes;
+mod search;
 mod shapes;
 mod streams;
 

@@ -19,7 +19,7 @@ const SAMPLES: [(&str, &str); 8] = [
 ];
 
 /// Everything that is served, as method and path.
-const ROUTES: [(&str, &str); 43] = [
+const ROUTES: [(&str, &str); 44] = [
     ("GET", "environments"),
     ("GET", "environments/{environment}"),
     ("POST", "environments/{environment}/work/{work}/requeue"),
@@ -34,6 +34,7 @@ const ROUTES: [(&str, &str); 43] = [
     ("POST", "sessions/{session}/messages"),
     ("GET", "sessions/{session}/messages/{message}"),
     ("DELETE", "sessions/{session}/messages/{message}"),
+    ("GET", "search"),
     ("GET", "permissions"),
     ("GET", "sessions/{session}/permissions/{request}"),
     ("POST", "sessions/{session}/permissions/{request}"),
@@ -139,7 +140,8 @@ fn every_endpoint_has_one_way_to_it() {
         | endpoint::Endpoint::CreateSession
         | endpoint::Endpoint::ArchiveSessions
         | endpoint::Endpoint::ShowSession(_)
-        | endpoint::Endpoint::RenameSession(_)
+        | endpoint::Endpoint::ArrangeSession(_)
+        | endpoint::Endpoint::Search
         | endpoint::Endpoint::ArchiveSession(_)
         | endpoint::Endpoint::ReadEvents(_)
         | endpoint::Endpoint::OpenSocket(_)
@@ -174,7 +176,7 @@ fn every_endpoint_has_one_way_to_it() {
         | endpoint::Endpoint::Backup
         | endpoint::Endpoint::ListSubscriptions
         | endpoint::Endpoint::ShowStatus
-        | endpoint::Endpoint::Describe => 43,
+        | endpoint::Endpoint::Describe => 44,
     };
     assert_eq!(counted(&endpoint::Endpoint::Describe), ROUTES.len());
 }

@@ -14,6 +14,7 @@ import { Menu } from './menu'
 import { Dialogs } from './dialog'
 import { Share } from './share'
 import { Shortcuts } from './shortcuts'
+import { Start } from './start'
 import { Talk } from './talk'
 
 const admin = () => import('./admin').then((part) => part.Admin)
@@ -49,7 +50,7 @@ export function App() {
           <Home />
         </aside>
         <main id="content" tabIndex={-1} class="main-pane">
-          {here.name === 'replay' ? <Past key={here.id} id={here.id} /> : here.name === 'session' ? <Talk key={here.id} id={here.id} /> : here.name === 'devices' || here.name === 'admin' ? <Later of={admin} /> : here.name === 'share' ? <Share /> : (
+          {here.name === 'replay' ? <Past key={here.id} id={here.id} /> : here.name === 'session' ? <Talk key={here.id} id={here.id} /> : here.name === 'devices' || here.name === 'admin' ? <Later of={admin} /> : here.name === 'share' ? <Share /> : here.name === 'new' ? <Start /> : (
             <p class="quiet nothing-chosen">{t('home.select')}</p>
           )}
         </main>

@@ -6,6 +6,7 @@ import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
 import { outbox } from '../state/outbox'
 import type { Followed } from '../state/session'
 import { t } from '../words'
+import { Arrived, placeIn, useArrival } from './arrived'
 import { ItemView, LaterView } from './items'
 
 /** So close to the end one reads along. */
@@ -21,12 +22,17 @@ interface Anchor {
 
 export function Log({ followed }: { followed: Followed }) {
   const box = useRef<HTMLDivElement>(null)
-  const atEnd = useSignal(true)
+  const atEnd = useSignal(placeIn(followed.id) === null)
   const items = followed.shown.value.items.value
   const isPast = followed.past.value !== null
   const later = useComputed(() => outbox.value.filter((item) => item.session === followed.id && item.kind === 'message'))
   const anchor = useRef<Anchor | null>(null)
   const last = useRef({ top: 0, height: 0 })
+
+  const arrival = useArrival(followed, () => {
+    atEnd.value = false
+    followed.scrolledUp = true
+  })
 
   const toEnd = (smooth: boolean) => {
     const calm = matchMedia('(prefers-reduced-motion: reduce)').matches
@@ -110,7 +116,11 @@ export function Log({ followed }: { followed: Followed }) {
           {followed.state.value === 'loading' ? <p class="quiet centre">{t('home.loading')}</p> : followed.hasMore.value ? (
             <button class="button centre" onClick={() => void followed.more()} disabled={followed.loadingMore.value}>{followed.loadingMore.value ? t('home.loading') : t('session.earlier')}</button>
           ) : items.length === 0 && later.value.length === 0 ? <p class="quiet centre">{t('session.empty')}</p> : <p class="quiet centre small">{t('session.beginning')}</p>}
-          {items.map((item) => <ItemView key={item.peek().key} item={item} session={followed.id} />)}
+          {items.map((item) => {
+            const { key } = item.peek()
+            const view = <ItemView key={key} item={item} session={followed.id} />
+            return key === arrival ? [<Arrived key={`at ${key}`} />, view] : view
+          })}
           {!isPast && later.value.map((item) => item.kind === 'message' && <LaterView key={item.id} item={item} />)}
         </div>
       </div>

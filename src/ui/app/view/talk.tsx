@@ -13,6 +13,7 @@ import { plain } from '../text/plain'
 import { t } from '../words'
 import { Sheet } from './ask'
 import { dropOn } from './attach'
+import { Awaiting } from './awaiting'
 import { Composer } from './compose'
 import { confirm, prompt } from './dialog'
 import { Dot, stateWords } from './home'
@@ -35,6 +36,7 @@ export function Talk({ id }: { id: string }) {
       <Head id={id} followed={followed} />
       <Tasks tasks={conversation.tasks.value} />
       <Log followed={followed} />
+      <Awaiting id={id} />
       <Sheet session={id} conversation={conversation} canAct={canAct} isAway={session ? !session.worker.online : false} />
       {isArchived ? <p class="archived quiet">{t('session.archived')}</p> : canAct && <Composer session={id} followed={followed} />}
       <Lightbox />

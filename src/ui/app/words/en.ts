@@ -1,10 +1,12 @@
 // English, and the list of everything that is said. `{n}` is filled in; `one|many` is chosen by n.
 
 import { adminEn } from './admin.en'
+import { homeEn } from './home.en'
 import { shellEn } from './shell.en'
 
 export const en = {
   ...adminEn,
+  ...homeEn,
   ...shellEn,
   'app.name': 'RCS',
   'app.skip': 'Skip to content',

@@ -2,11 +2,13 @@
 
 import { adminZh } from './admin.zh'
 import type { Word } from './en'
+import { homeZh } from './home.zh'
 import { shellZh } from './shell.zh'
 
 export const zh: Record<Word, string> = {
   ...adminZh,
   ...shellZh,
+  ...homeZh,
   'app.name': 'RCS',
   'app.skip': '跳到内容',
   'status.waiting': '等待你处理',
