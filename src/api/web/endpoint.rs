@@ -209,7 +209,8 @@ impl Endpoint {
             Self::ShowEnvironment(id) => Need::Environment(Grant::EnvironmentRead, id),
             Self::RequeueWork(id, _) => Need::Environment(Grant::SessionWrite, id),
 
-            // Whose devices, or whose file: asked where they are looked up. A link is worth no more than the credential that asks.
+            // Whose devices, or whose file: asked where they are looked up. A link is worth no more than the
+            // credential that asks.
             Self::ListSessions
             | Self::ListPermissions
             | Self::ShowStatus

@@ -5,6 +5,7 @@ import { expect, test, type Page } from '@playwright/test'
 import { Agent } from './agent'
 import { conversation, EDIT, machine } from './scenes'
 import { Server } from './server'
+import { signedIn } from './steps'
 
 let server: Server
 const agents: Agent[] = []
@@ -68,14 +69,7 @@ test.afterAll(async () => {
 for (const scheme of ['light', 'dark'] as const) {
   test(`every screen, ${scheme}`, async ({ page }, info) => {
     await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' })
-    const shot = async (name: string) => {
-      // Pictures and fonts settle; there is nothing to wait for that says so.
-      await page.waitForTimeout(400)
-      const found = await new AxeBuilder({ page }).analyze()
-      const grave = found.violations.filter((violation) => ['serious', 'critical'].includes(violation.impact ?? ''))
-      expect.soft(grave.map(({ id, nodes }) => `${name} ${id}: ${nodes.map((node) => node.html).join(' ')}`)).toEqual([])
-      await page.screenshot({ path: `../../../target/e2e-ui/shots/${name}-${info.project.name}-${scheme}.png` })
-    }
+    const shot = camera(page, info.project.name, scheme)
     await page.goto(`${server.url}/code/`)
     await page.getByRole('heading').waitFor()
     await shot('1-login')
@@ -103,7 +97,6 @@ for (const scheme of ['light', 'dark'] as const) {
     await session(page, 'Run the tests')
     await page.getByText('More ways to allow').click()
     await shot('12-ways')
-    await withHelp(page, shot)
     await page.goto(`${server.url}/code/devices`)
     await page.locator('.row').first().waitFor()
     await shot('10-devices')
@@ -113,9 +106,38 @@ for (const scheme of ['light', 'dark'] as const) {
   })
 }
 
-async function withHelp(page: Page, shot: (name: string) => Promise<void>): Promise<void> {
+type Shot = (name: string) => Promise<void>
+
+/** Takes a picture of what is there, and holds it against what those need who do not see or point. */
+function camera(page: Page, project: string, scheme: string): Shot {
+  return async (name) => {
+    // Pictures and fonts settle; there is nothing to wait for that says so.
+    await page.waitForTimeout(400)
+    const found = await new AxeBuilder({ page }).analyze()
+    const grave = found.violations.filter((violation) => ['serious', 'critical'].includes(violation.impact ?? ''))
+    expect.soft(grave.map(({ id, nodes }) => `${name} ${id}: ${nodes.map((node) => node.html).join(' ')}`)).toEqual([])
+    await page.screenshot({ path: `../../../target/e2e-ui/shots/${name}-${project}-${scheme}.png` })
+  }
+}
+
+for (const scheme of ['light', 'dark'] as const) {
+  test(`all that goes with a session, ${scheme}`, async ({ page }, info) => {
+    await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' })
+    await signedIn(server, page)
+    await withHelp(page, camera(page, info.project.name, scheme))
+  })
+}
+
+async function withHelp(page: Page, shot: Shot): Promise<void> {
   await session(page, 'Fix the totals, with help')
   await shot('13-sub-agents')
+  await page.locator('.tasks summary').click()
+  await page.getByRole('button', { name: /^Thinking/ }).click()
+  await page.getByRole('button', { name: /^Edit/ }).click()
+  await page.getByRole('log').evaluate((element) => element.scrollTo(0, 0))
+  await shot('23-folds-open')
+  await page.locator('.tasks summary').click()
+  await page.getByRole('log').evaluate((element) => element.scrollTo(0, element.scrollHeight))
   await page.locator('.tool-agent .tool-head').first().click()
   await page.locator('.tool-agent').first().scrollIntoViewIfNeeded()
   await shot('14-sub-agent-open')

@@ -214,11 +214,11 @@ function Buttons({ ask, send }: { ask: Ask; send: (body: Decide) => void }) {
       </div>
     )
   }
-  // What reaches furthest stands furthest from the resting thumb.
+  // Some are asked each time: no rule may answer them. What reaches furthest stands furthest from the resting thumb.
   return (
     <div class="sheet-buttons">
       <div class="ways">
-        <button class="button button-wide" onClick={() => send({ decision: 'allow', scope: 'session' })}>{t('ask.allow.session')}</button>
+        {ask.tool !== 'EnterPlanMode' && <button class="button button-wide" onClick={() => send({ decision: 'allow', scope: 'session' })}>{t('ask.allow.session')}</button>}
         {ways.length > 0 && (
           <details class="more-ways">
             <summary class="small">{t('ask.more')}</summary>

@@ -161,6 +161,7 @@ export const en = {
   'attach.size': 'larger than {size}, which is the most that is taken',
   'attach.count': 'at most {n} files go with one message',
   'attach.empty': 'is empty',
+  'attach.memory': 'is kept only while this page is open: the browser has no room for it',
   'attach.gone': 'what was attached is no longer on this device',
   'attach.unknown': 'This agent has not said that it takes files. Take them out to send.',
   'attach.no.images': 'This agent does not take images.',
