@@ -233,7 +233,8 @@ for (const [look, media] of Object.entries(LOOKS)) {
     await page.emulateMedia({ ...media, reducedMotion: 'reduce' })
     const shot = async (name: string) => {
       await page.waitForTimeout(400)
-      const found = await new AxeBuilder({ page }).analyze()
+      // Where the system chooses the colours, what is read from the styles is not what is seen.
+      const found = await new AxeBuilder({ page }).disableRules(look === 'forced' ? ['color-contrast'] : []).analyze()
       const grave = found.violations.filter((violation) => ['serious', 'critical'].includes(violation.impact ?? ''))
       expect.soft(grave.map(({ id, nodes }) => `${name} ${id}: ${nodes.map((node) => node.html).join(' ')}`)).toEqual([])
       await page.screenshot({ path: `../../../target/e2e-ui/shots/${name}-${info.project.name}-${look}.png` })
