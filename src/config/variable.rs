@@ -37,6 +37,9 @@ variables! {
     RETENTION_EVENTS, "RCS_RETENTION_EVENTS", "--retention-events";
     STREAMS_ANONYMOUS, "RCS_STREAMS_ANONYMOUS", "--streams-anonymous";
     WEBHOOK_PRIVATE_TARGETS, "RCS_WEBHOOK_PRIVATE_TARGETS", "--webhook-private-targets";
+    NOTIFY_URLS, "RCS_NOTIFY_URLS", "--notify-urls";
+    NOTIFY_SECRET, "RCS_NOTIFY_SECRET", "--notify-secret";
+    PUSH_CONTACT, "RCS_PUSH_CONTACT", "--push-contact";
     TRUSTED_PROXIES, "RCS_TRUSTED_PROXIES", "--trusted-proxies";
     LOG, "RCS_LOG", "--log";
     LOG_FORMAT, "RCS_LOG_FORMAT", "--log-format";

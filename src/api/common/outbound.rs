@@ -89,6 +89,8 @@ pub struct Answer {
     pub status: StatusCode,
     /// `None`: there was more than [`limits::WEBHOOK_ANSWER_BYTES_MAX`].
     pub body: Option<Bytes>,
+    /// Seconds that the answer asks to wait before another try.
+    pub retry_after: Option<u64>,
 }
 
 /// The addresses of a name, in the order in which to try them.
@@ -132,6 +134,12 @@ impl Target {
         let port = authority.port_u16().unwrap_or(if secure { 443 } else { 80 });
         let path = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str).to_owned();
         Ok(Self { secure, host, port, authority, path })
+    }
+
+    /// The scheme, the host and the port: what RFC 6454 calls its origin.
+    pub fn origin(&self) -> String {
+        let scheme = if self.secure { "https" } else { "http" };
+        format!("{scheme}://{}", self.authority.as_str().to_ascii_lowercase())
     }
 
     /// Names that lead to private networks by their form, wherever they are looked up.
@@ -247,7 +255,9 @@ async fn exchange(stream: Box<dyn Duplex>, request: Request<Whole>) -> Result<An
     let mut answer = std::pin::pin!(async {
         let response = sender.send_request(request).await?;
         let status = response.status();
-        Ok(Answer { status, body: read(response.into_body()).await? })
+        let wait = response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let retry_after = wait.and_then(|seconds| seconds.trim().parse().ok());
+        Ok(Answer { status, body: read(response.into_body()).await?, retry_after })
     });
     tokio::select! {
         biased;

@@ -7,18 +7,19 @@ use serde_json::Value;
 
 use super::super::{OPENAPI, endpoint, peer};
 
-const SAMPLES: [(&str, &str); 7] = [
+const SAMPLES: [(&str, &str); 8] = [
     ("{environment}", "env_00000000000000000000000000000001"),
     ("{session}", "session_00000000000000000000000000000002"),
     ("{work}", "work_00000000000000000000000000000003"),
     ("{message}", "00000000-0000-4000-8000-000000000004"),
     ("{request}", "ask-5"),
     ("{device}", "device_00000000000000000000000000000007"),
+    ("{target}", "target_00000000000000000000000000000008"),
     ("{key}", "key_00000000000000000000000000000006"),
 ];
 
 /// Everything that is served, as method and path.
-const ROUTES: [(&str, &str); 40] = [
+const ROUTES: [(&str, &str); 47] = [
     ("GET", "environments"),
     ("GET", "environments/{environment}"),
     ("POST", "environments/{environment}/work/{work}/requeue"),
@@ -49,6 +50,13 @@ const ROUTES: [(&str, &str); 40] = [
     ("DELETE", "devices/{device}"),
     ("GET", "me"),
     ("GET", "overview"),
+    ("GET", "notifications/targets"),
+    ("POST", "notifications/targets"),
+    ("PATCH", "notifications/targets/{target}"),
+    ("DELETE", "notifications/targets/{target}"),
+    ("POST", "notifications/targets/{target}/test"),
+    ("GET", "notifications/vapid"),
+    ("POST", "notifications/answer"),
     ("GET", "keys"),
     ("POST", "keys"),
     ("DELETE", "keys/{key}"),
@@ -158,6 +166,13 @@ fn every_endpoint_has_one_way_to_it() {
         | endpoint::Endpoint::SignOutDevice(_)
         | endpoint::Endpoint::ShowMe
         | endpoint::Endpoint::Overview
+        | endpoint::Endpoint::ListTargets
+        | endpoint::Endpoint::AddTarget
+        | endpoint::Endpoint::ChangeTarget(_)
+        | endpoint::Endpoint::RemoveTarget(_)
+        | endpoint::Endpoint::TestTarget(_)
+        | endpoint::Endpoint::ShowVapid
+        | endpoint::Endpoint::AnswerNotification
         | endpoint::Endpoint::ListKeys
         | endpoint::Endpoint::CreateKey
         | endpoint::Endpoint::RevokeKey(_)
@@ -167,7 +182,7 @@ fn every_endpoint_has_one_way_to_it() {
         | endpoint::Endpoint::VerifyAudit
         | endpoint::Endpoint::Backup
         | endpoint::Endpoint::ShowStatus
-        | endpoint::Endpoint::Describe => 40,
+        | endpoint::Endpoint::Describe => 47,
     };
     assert_eq!(counted(&endpoint::Endpoint::Describe), ROUTES.len());
 }
