@@ -4,13 +4,15 @@ import './style/base.css'
 import './style/shell.css'
 import './style/talk.css'
 import './style/ask.css'
+import './style/notify.css'
 import { App } from './view/app'
 import { me, onLeave, whoAmI } from './state/me'
-import { forgetOverview, reach, waitingCount, watchOverview } from './state/overview'
+import { forgetOverview, known, reach, sessions, waitingCount, watchOverview } from './state/overview'
 import { drain, outbox } from './state/outbox'
 import { drafts, theme } from './state/look'
 import { pause } from './api'
-import { place } from './state/place'
+import { goTo, place } from './state/place'
+import { closeSettled, keepSubscription } from './state/push'
 
 effect(() => {
   document.documentElement.dataset.theme = theme.value
@@ -20,6 +22,7 @@ effect(() => {
   if (me.value) {
     watchOverview()
     void drain()
+    void keepSubscription()
   } else if (me.value === null) forgetOverview()
 })
 
@@ -28,6 +31,15 @@ effect(() => {
   document.title = count > 0 ? `(${count}) RCS` : 'RCS'
   const badge = navigator as Navigator & { setAppBadge?: (n: number) => Promise<void> }
   void badge.setAppBadge?.(count).catch(() => undefined)
+})
+
+effect(() => {
+  if (known.value) void closeSettled(sessions.value)
+})
+
+navigator.serviceWorker?.addEventListener('message', (event) => {
+  const { go } = event.data as { go?: string }
+  if (go) goTo(go)
 })
 
 /** The server may be on its way up: the shell is shown from the cache, and asks until somebody answers. */

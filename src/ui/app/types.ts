@@ -130,3 +130,19 @@ export interface Page<T> {
   items: T[]
   next?: string
 }
+
+export interface Target {
+  id: string
+  kind: 'web_push' | 'webhook' | 'ntfy'
+  name: string
+  host: string
+  device_id: string | null
+  current: boolean
+  turns: boolean
+  answers: boolean
+  configured: boolean
+  added_at: string
+  told_at: string | null
+  failing_since: string | null
+  failing: string | null
+}

@@ -37,7 +37,7 @@ async fn a_webhook_hears_what_is_asked_signed_and_under_one_id() {
         (&json!("permission"), &json!("Bash"), &json!("git push"))
     );
     assert_eq!((&body["session_title"], &body["request_id"]), (&json!("Fix the build"), &json!("ask-1")));
-    assert_eq!(body["link"], format!("{}/code/{}", server.url.replace("127.0.0.1", "localhost"), agent.session));
+    assert_eq!(body["link"], format!("{}/code/{}", server.url, agent.session));
     assert!(!String::from_utf8_lossy(&first.body).contains("rcsq_"), "it is told, and cannot answer");
     first.answer("500 Internal Server Error");
     let repeated = service.next().await;

@@ -4,7 +4,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use p256::{PublicKey, SecretKey, ecdh::diffie_hellman};
+use p256::{PublicKey, SecretKey, ecdh::diffie_hellman, elliptic_curve::sec1::ToSec1Point as _};
 use ring::{
     aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey},
     hkdf::{HKDF_SHA256, KeyType, Salt},
@@ -58,7 +58,7 @@ impl Service {
     /// What a browser would say of its subscription here.
     pub(super) fn subscription(&self, name: &str) -> Value {
         let public = SecretKey::from_slice(&bytes(PRIVATE)).expect("a key").public_key();
-        let public = URL_SAFE_NO_PAD.encode(public.to_sec1_bytes_uncompressed());
+        let public = URL_SAFE_NO_PAD.encode(public.to_sec1_point(false).as_bytes());
         json!({"kind": "web_push", "endpoint": self.url(&format!("/push/{name}")), "p256dh": public, "auth": AUTH})
     }
 
@@ -152,8 +152,8 @@ impl Heard {
         let ours = SecretKey::from_slice(&bytes(PRIVATE)).expect("a key");
         let public = PublicKey::from_sec1_bytes(theirs).expect("a point");
         let agreed = diffie_hellman(ours.to_nonzero_scalar(), public.as_affine());
-        let own = ours.public_key().to_sec1_bytes_uncompressed();
-        let info: [&[u8]; 3] = [b"WebPush: info\0", &own, theirs];
+        let own = ours.public_key().to_sec1_point(false);
+        let info: [&[u8]; 3] = [b"WebPush: info\0", own.as_bytes(), theirs];
         let ikm = derived(&bytes(AUTH), agreed.raw_secret_bytes(), &info, 32);
         let key = derived(salt, &ikm, &[b"Content-Encoding: aes128gcm\0"], 16);
         let nonce = derived(salt, &ikm, &[b"Content-Encoding: nonce\0"], 12);

@@ -2,7 +2,7 @@
 
 import { signal } from '@preact/signals'
 
-export type Place = { name: 'home' } | { name: 'session'; id: string } | { name: 'devices' } | { name: 'login' }
+export type Place = { name: 'home' } | { name: 'session'; id: string } | { name: 'devices' } | { name: 'notifications' } | { name: 'login' }
 
 const ROOT = '/code/'
 
@@ -10,6 +10,7 @@ function parse(path: string): Place {
   const [first] = path.slice(ROOT.length).split('/')
   if (first === 'login') return { name: 'login' }
   if (first === 'devices') return { name: 'devices' }
+  if (first === 'notifications') return { name: 'notifications' }
   if (first && /^session_[0-9a-f]{32}$/.test(first)) return { name: 'session', id: first }
   return { name: 'home' }
 }
@@ -29,6 +30,11 @@ export function go(to: Place, replace = false): void {
   if (replace) history.replaceState(null, '', path)
   else if (path !== location.pathname) history.pushState(null, '', path)
   place.value = to
+}
+
+/** Where a notification leads. */
+export function goTo(path: string): void {
+  if (path.startsWith(ROOT)) go(parse(path))
 }
 
 /** For links: real ones, so that they open in tabs, without a load where they need none. */

@@ -11,6 +11,7 @@ import { Home } from './home'
 import { Login } from './login'
 import { Menu } from './menu'
 import { Dialogs } from './dialog'
+import { Notifications } from './notifications'
 import { Talk } from './talk'
 
 export function App() {
@@ -37,7 +38,7 @@ export function App() {
           <Home />
         </aside>
         <main id="content" tabIndex={-1} class="main-pane">
-          {here.name === 'session' ? <Talk key={here.id} id={here.id} /> : here.name === 'devices' ? <Devices /> : (
+          {here.name === 'session' ? <Talk key={here.id} id={here.id} /> : here.name === 'devices' ? <Devices /> : here.name === 'notifications' ? <Notifications /> : (
             <p class="quiet nothing-chosen">{t('home.select')}</p>
           )}
         </main>

@@ -1,4 +1,4 @@
-import { Laptop, LogOut } from 'lucide-preact'
+import { Bell, Laptop, LogOut } from 'lucide-preact'
 import { useEffect, useRef } from 'preact/hooks'
 import { me, signOut } from '../state/me'
 import { theme } from '../state/look'
@@ -36,6 +36,10 @@ export function Menu({ close }: { close: () => void }) {
           {THEMES.map((one) => <option key={one} value={one}>{t(`menu.theme.${one}`)}</option>)}
         </select>
       </label>
+      <button class="menu-row" onClick={() => { go({ name: 'notifications' }); close() }}>
+        <Bell size={18} aria-hidden="true" />
+        {t('notify.title')}
+      </button>
       <button class="menu-row" onClick={() => { go({ name: 'devices' }); close() }}>
         <Laptop size={18} aria-hidden="true" />
         {t('devices.title')}
