@@ -7,6 +7,7 @@ use std::{
     ffi::OsString,
     fmt,
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -34,9 +35,9 @@ use crate::{
 };
 use variable::{
     API_KEYS, BASE_URL, DATA, DISCONNECT_TIMEOUT, HEARTBEAT_INTERVAL, HOST, JWT_EXPIRES_IN, LOG, LOG_FORMAT,
-    NOTIFY_SECRET, NOTIFY_URLS, POLL_TIMEOUT, PORT, PUSH_CONTACT, RETENTION_ARCHIVED_DAYS, RETENTION_DAYS,
-    RETENTION_EVENTS, STREAMS_ANONYMOUS, TRUSTED_PROXIES, VERSION, Values, WEB_CORS_ORIGINS, WEBHOOK_PRIVATE_TARGETS,
-    WS_IDLE_TIMEOUT, WS_KEEPALIVE_INTERVAL,
+    NOTIFY_SECRET, NOTIFY_URLS, OUTBOUND_CA, POLL_TIMEOUT, PORT, PUSH_CONTACT, RETENTION_ARCHIVED_DAYS, RETENTION_DAYS,
+    RETENTION_EVENTS, RETENTION_STREAMS_DAYS, STREAMS_ANONYMOUS, TRUSTED_PROXIES, VERSION, Values, WEB_CORS_ORIGINS,
+    WEBHOOK_PRIVATE_TARGETS, WS_IDLE_TIMEOUT, WS_KEEPALIVE_INTERVAL,
 };
 
 /// The port that clients try when nobody told them another.
@@ -79,6 +80,8 @@ pub struct Config {
     pub notify: Vec<Configured>,
     /// Whom push services may write to.
     pub push_contact: Option<String>,
+    /// Authorities that are trusted besides the public ones, where the server calls others.
+    pub outbound_ca: Option<PathBuf>,
     pub log_filter: LogFilter,
     pub log_format: LogFormat,
 }
@@ -92,6 +95,8 @@ pub struct Kept {
     pub age: Option<Duration>,
     /// So many events of each session.
     pub events: Option<u64>,
+    /// What was appended to streams of users, after that.
+    pub streams: Option<Duration>,
 }
 
 impl Config {
@@ -148,6 +153,7 @@ impl Config {
                 values.text(NOTIFY_SECRET, options.notify_secret.as_ref().map(Secret::expose))?,
             )?,
             push_contact: contact(values.text(PUSH_CONTACT, options.push_contact.as_deref())?)?,
+            outbound_ca: values.text(OUTBOUND_CA, options.outbound_ca.as_deref())?.map(PathBuf::from),
             log_filter: values.parsed(LOG, options.log.as_deref(), LogFilter::default())?,
             log_format: values.parsed(LOG_FORMAT, options.log_format.as_deref(), LogFormat::default())?,
         })
@@ -289,6 +295,7 @@ fn kept<E: Fn(&str) -> Option<OsString>>(options: &Options, values: &Values<E>) 
         archived: days(RETENTION_ARCHIVED_DAYS, &options.retention_archived_days, 0)?,
         age: days(RETENTION_DAYS, &options.retention_days, 1)?,
         events: values.count(RETENTION_EVENTS, options.retention_events.as_deref(), "events", events)?,
+        streams: days(RETENTION_STREAMS_DAYS, &options.retention_streams_days, 1)?,
     })
 }
 
@@ -323,6 +330,7 @@ impl fmt::Display for Config {
                 RETENTION_ARCHIVED_DAYS => shown_days(self.retention.archived),
                 RETENTION_DAYS => shown_days(self.retention.age),
                 RETENTION_EVENTS => self.retention.events.map_or("(all)".to_owned(), |events| events.to_string()),
+                RETENTION_STREAMS_DAYS => shown_days(self.retention.streams),
                 STREAMS_ANONYMOUS => self.streams_anonymous.to_string(),
                 WEBHOOK_PRIVATE_TARGETS => self.webhook_private_targets.to_string(),
                 NOTIFY_URLS => shown_targets(&self.notify),
@@ -332,6 +340,7 @@ impl fmt::Display for Config {
                     if self.notify.iter().any(is_set) { "(set)" } else { "(none)" }.to_owned()
                 }
                 PUSH_CONTACT => self.push_contact.clone().unwrap_or_else(|| "(the base URL)".to_owned()),
+                OUTBOUND_CA => self.outbound_ca.as_ref().map_or("(none)".to_owned(), |file| file.display().to_string()),
                 TRUSTED_PROXIES => shown_list(self.trusted_proxies.networks()),
                 LOG => self.log_filter.to_string(),
                 LOG_FORMAT => self.log_format.to_string(),

@@ -84,6 +84,10 @@ pub struct Options {
     #[arg(long, value_name = "EVENTS")]
     pub retention_events: Option<String>,
 
+    /// Forget appends to streams of users after so many days [env: RCS_RETENTION_STREAMS_DAYS] [default: never]
+    #[arg(long, value_name = "DAYS")]
+    pub retention_streams_days: Option<String>,
+
     /// What is logged, as `level` or `target=level,...` [env: RCS_LOG] [default: info]
     #[arg(long, value_name = "FILTER")]
     pub log: Option<String>,
@@ -115,6 +119,10 @@ pub struct Options {
     /// Whom push services may write to, as mailto: or https: [env: RCS_PUSH_CONTACT] [default: the base URL]
     #[arg(long, value_name = "URL")]
     pub push_contact: Option<String>,
+    /// Certificates in PEM of authorities that are trusted, besides the public ones, where the server calls others
+    /// [env: RCS_OUTBOUND_CA] [default: none]
+    #[arg(long, value_name = "FILE")]
+    pub outbound_ca: Option<String>,
 
     /// Print the effective configuration, secrets masked, and exit
     #[arg(long)]

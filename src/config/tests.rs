@@ -42,11 +42,13 @@ fn with_nothing_set_it_listens_on_loopback() {
     RCS_RETENTION_ARCHIVED_DAYS (for ever)
     RCS_RETENTION_DAYS          (for ever)
     RCS_RETENTION_EVENTS        (all)
+    RCS_RETENTION_STREAMS_DAYS  (for ever)
     RCS_STREAMS_ANONYMOUS       (none)
     RCS_WEBHOOK_PRIVATE_TARGETS (none)
     RCS_NOTIFY_URLS             (none)
     RCS_NOTIFY_SECRET           (none)
     RCS_PUSH_CONTACT            (the base URL)
+    RCS_OUTBOUND_CA             (none)
     RCS_TRUSTED_PROXIES         (none)
     RCS_LOG                     info
     RCS_LOG_FORMAT              text
@@ -66,6 +68,7 @@ fn the_effective_configuration_is_printed_without_secrets() {
         ("RCS_RETENTION_ARCHIVED_DAYS", "0"),
         ("RCS_RETENTION_DAYS", "365"),
         ("RCS_RETENTION_EVENTS", "100000"),
+        ("RCS_RETENTION_STREAMS_DAYS", "30"),
         ("RCS_DATA", "/var/lib/rcs"),
         ("RCS_LOG", "info,rcs::relay=debug"),
         ("RCS_LOG_FORMAT", "json"),
@@ -94,11 +97,13 @@ fn the_effective_configuration_is_printed_without_secrets() {
     RCS_RETENTION_ARCHIVED_DAYS 0 d
     RCS_RETENTION_DAYS          365 d
     RCS_RETENTION_EVENTS        100000
+    RCS_RETENTION_STREAMS_DAYS  30 d
     RCS_STREAMS_ANONYMOUS       (none)
     RCS_WEBHOOK_PRIVATE_TARGETS (none)
     RCS_NOTIFY_URLS             ntfy.sh/***,hooks.example.com/***
     RCS_NOTIFY_SECRET           (set)
     RCS_PUSH_CONTACT            mailto:op@example.com
+    RCS_OUTBOUND_CA             (none)
     RCS_TRUSTED_PROXIES         10.0.0.0/8,127.0.0.1
     RCS_LOG                     info,rcs::relay=debug
     RCS_LOG_FORMAT              json
@@ -160,6 +165,7 @@ fn a_bad_value_is_one_line_that_names_the_variable() {
         ("RCS_RETENTION_DAYS", "0"),
         ("RCS_RETENTION_DAYS", "40000"),
         ("RCS_RETENTION_EVENTS", "99"),
+        ("RCS_RETENTION_STREAMS_DAYS", "0"),
         ("RCS_WS_IDLE_TIMEOUT", ""),
         ("RCS_WS_KEEPALIVE_INTERVAL", "1.5"),
         ("RCS_WEB_CORS_ORIGINS", "*"),

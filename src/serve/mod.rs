@@ -12,6 +12,7 @@ use std::{
 };
 
 use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_rustls::rustls::pki_types::CertificateDer;
 
 use crate::{
     api::{
@@ -56,6 +57,8 @@ pub struct Start {
     pub notify: Vec<Configured>,
     /// Whom push services may write to.
     pub push_contact: Option<String>,
+    /// Authorities that are trusted besides the public ones, where the server calls others: a file in PEM.
+    pub outbound_ca: Option<PathBuf>,
     pub observer: Observer,
     /// The recorder of this process; `None` where a server runs inside another program.
     pub metrics: Option<Metrics>,
@@ -82,6 +85,8 @@ pub enum StartError {
     PrivateFile(#[from] PrivateFileError),
     #[error(transparent)]
     Randomness(#[from] NoRandomness),
+    #[error("{} holds no usable certificates: {problem}; see --outbound-ca or RCS_OUTBOUND_CA", path.display())]
+    Authorities { path: PathBuf, problem: String },
     #[error("the keys could not be set up: {0}")]
     Keys(RelayError),
     #[error("the notification targets could not be set up: {0}")]
@@ -109,6 +114,7 @@ impl Server {
     /// Starts a server. Returns when it accepts requests.
     pub async fn start(start: Start) -> Result<Self, StartError> {
         prepare_data(start.data.path())?;
+        let authorities = start.outbound_ca.as_deref().map(authorities).transpose()?.unwrap_or_default();
         let listening = |source| StartError::Listen { address: start.listen, source };
         let listener = TcpListener::bind(start.listen).await.map_err(listening)?;
         let address = listener.local_addr().map_err(listening)?;
@@ -137,7 +143,7 @@ impl Server {
             settings,
             metrics,
             names,
-            outbound: Outbound::new(start.webhook_private_targets),
+            outbound: Outbound::new(start.webhook_private_targets, authorities),
             webhook_keys,
             notify,
         });
@@ -203,6 +209,10 @@ async fn retire_keys(house: Arc<House>) {
         Ok(Ok(count)) => tracing::info!(count, "earlier signing keys were retired: tokens they signed are refused"),
         Ok(Err(error)) => tracing::error!(%error, "earlier signing keys could not be retired"),
     }
+}
+
+fn authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, StartError> {
+    Outbound::authorities(path).map_err(|problem| StartError::Authorities { path: path.to_owned(), problem })
 }
 
 /// Makes the data directory, for its owner only.

@@ -2,6 +2,7 @@
 
 pub mod call;
 pub mod credential;
+pub mod download;
 pub mod front;
 pub mod house;
 pub mod identity;

@@ -88,7 +88,7 @@ pub(crate) mod tests {
             settings,
             metrics: Arc::new(String::new),
             names: RequestNames::since(relay.now()),
-            outbound: Outbound::new(PrivateTargets::default()),
+            outbound: Outbound::new(PrivateTargets::default(), Vec::new()),
             webhook_keys: Arc::new(WebhookKeys::open(&at("webhook.key")).expect("keys")),
             notify: Notify::for_tests(directory.path()),
             relay,

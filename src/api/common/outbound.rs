@@ -7,6 +7,7 @@
 use std::{
     fmt, io,
     net::{IpAddr, SocketAddr},
+    path::Path,
     pin::Pin,
     sync::Arc,
     time::Duration,
@@ -26,7 +27,11 @@ use tokio::{
 };
 use tokio_rustls::{
     TlsConnector,
-    rustls::{ClientConfig, RootCertStore, crypto::ring::default_provider, pki_types::ServerName},
+    rustls::{
+        ClientConfig, RootCertStore,
+        crypto::ring::default_provider,
+        pki_types::{CertificateDer, ServerName, pem::PemObject as _},
+    },
 };
 
 use crate::{domain::limits, security::PrivateTargets};
@@ -151,12 +156,26 @@ impl Target {
 }
 
 impl Outbound {
-    /// Out to the world, and to these private networks.
-    pub fn new(private: PrivateTargets) -> Self {
+    /// Out to the world, and to these private networks. These authorities are trusted besides the public ones.
+    pub fn new(private: PrivateTargets, authorities: Vec<CertificateDer<'static>>) -> Self {
         let system: Lookup = Arc::new(|host, port| {
             Box::pin(async move { Ok(tokio::net::lookup_host((host.as_str(), port)).await?.collect()) })
         });
-        Self::with_lookup(private, system)
+        Self::with_lookup(private, authorities, system)
+    }
+
+    /// The certificates of a file in PEM, at least one. Says in words what is wrong with it.
+    pub fn authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+        let mut store = RootCertStore::empty();
+        let certificates = CertificateDer::pem_file_iter(path).map_err(|error| error.to_string())?;
+        let certificates = certificates.collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
+        if certificates.is_empty() {
+            return Err("there is none in it".into());
+        }
+        for certificate in &certificates {
+            store.add(certificate.clone()).map_err(|error| error.to_string())?;
+        }
+        Ok(certificates)
     }
 
     /// The same with another way to look names up.
@@ -164,8 +183,10 @@ impl Outbound {
     /// # Panics
     ///
     /// If the TLS library has no cipher suites for its own versions.
-    pub fn with_lookup(private: PrivateTargets, lookup: Lookup) -> Self {
-        let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    pub fn with_lookup(private: PrivateTargets, authorities: Vec<CertificateDer<'static>>, lookup: Lookup) -> Self {
+        let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        // What cannot be used was refused when the file was read.
+        roots.add_parsable_certificates(authorities);
         let tls = ClientConfig::builder_with_provider(Arc::new(default_provider()))
             .with_safe_default_protocol_versions()
             .expect("the provider has suites for the default versions")
@@ -320,7 +341,7 @@ mod tests {
             let found = found.map(|addresses| addresses.iter().map(parse).collect());
             Box::pin(async move { found.ok_or_else(|| io::Error::other("no such name")) })
         });
-        Outbound::with_lookup(private.parse().expect("networks"), lookup)
+        Outbound::with_lookup(private.parse().expect("networks"), Vec::new(), lookup)
     }
 
     const NAMES: &[(&str, &[&str])] = &[
@@ -465,5 +486,19 @@ mod tests {
         assert!(matches!(post("loopback", &format!("https://{address}/")).await, Err(Unsent::Tls(_))));
         let heard = heard.await.expect("heard");
         assert!(!heard.windows(5).any(|part| part == b"hello"), "it never heard the body");
+    }
+
+    #[test]
+    fn a_file_without_certificates_is_refused_and_not_taken_for_none() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        for (text, problem) in [
+            ("", "there is none in it"),
+            ("not PEM", "there is none in it"),
+            ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "invalid peer certificate: BadEncoding"),
+        ] {
+            std::fs::write(file.path(), text).expect("written");
+            assert_eq!(Outbound::authorities(file.path()), Err(problem.to_owned()), "{text}");
+        }
+        assert!(Outbound::authorities(Path::new("/nowhere")).is_err());
     }
 }

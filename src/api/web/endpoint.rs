@@ -3,7 +3,7 @@
 use http::Method;
 
 use crate::{
-    domain::{DeviceId, EnvironmentId, InvalidId, KeyId, MessageId, RequestId, SessionId, TargetId, WorkId},
+    domain::{DeviceId, EnvironmentId, FileId, InvalidId, KeyId, MessageId, RequestId, SessionId, TargetId, WorkId},
     security::Grant,
 };
 
@@ -40,6 +40,8 @@ pub enum Endpoint {
     SetThinking(SessionId),
 
     StoreFile,
+    /// A stored file's bytes.
+    ReadFile(FileId),
 
     /// Let a browser in: a login link or a key against a cookie.
     SignIn,
@@ -155,6 +157,7 @@ pub fn parse(method: &Method, segments: &[&str]) -> Result<Endpoint, NoEndpoint>
         ["sessions", id, "thinking"] => on(&[(POST, E::SetThinking(id.parse()?))]),
 
         ["files"] => on(&[(POST, E::StoreFile)]),
+        ["files", id] => on(&[(GET, E::ReadFile(id.parse()?))]),
 
         ["login"] => on(&[(POST, E::SignIn)]),
         ["logout"] => on(&[(POST, E::SignOut)]),
@@ -219,13 +222,14 @@ impl Endpoint {
             Self::ShowEnvironment(id) => Need::Environment(Grant::EnvironmentRead, id),
             Self::RequeueWork(id, _) => Need::Environment(Grant::SessionWrite, id),
 
-            // Whose devices and targets: asked where they are looked up. A link is worth no more than the credential
-            // that asks, and whoever reads may be told; what leaves the house needs more, which is asked there.
+            // Whose devices, files and targets: asked where they are looked up. A link is worth no more than the
+            // credential that asks, and whoever reads may be told; what leaves the house needs more, asked there.
             Self::ListSessions
             | Self::ListPermissions
             | Self::ShowStatus
             | Self::Overview
             | Self::ShowMe
+            | Self::ReadFile(_)
             | Self::CreateLoginLink
             | Self::ListDevices
             | Self::SignOut

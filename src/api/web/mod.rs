@@ -203,6 +203,7 @@ async fn dispatch(caller: &Caller<'_>, endpoint: Endpoint) -> Result<Response, F
         Endpoint::SetThinking(id) => control::set_thinking(caller, id).await,
 
         Endpoint::StoreFile => files::store(caller).await,
+        Endpoint::ReadFile(id) => files::read(caller, id),
 
         // Answered before anybody is known.
         Endpoint::SignIn => devices::sign_in(caller.house, caller.call).await,

@@ -57,7 +57,7 @@ export async function call<T>(
   throw await failureOf(response, options.quiet)
 }
 
-async function failureOf(response: Response, quiet = false): Promise<Failure> {
+export async function failureOf(response: Response, quiet = false): Promise<Failure> {
   const problem = (await response.json().catch(() => null)) as Problem | null
   if (response.status === 401 && !quiet) lost.forEach((tell) => tell())
   return new Failure(problem, response.status, problem?.detail ?? response.statusText)

@@ -5,10 +5,12 @@ import './style/shell.css'
 import './style/talk.css'
 import './style/ask.css'
 import './style/notify.css'
+import './style/attach.css'
+import './style/replay.css'
 import { App } from './view/app'
 import { me, onLeave, whoAmI } from './state/me'
 import { forgetOverview, known, reach, sessions, waitingCount, watchOverview } from './state/overview'
-import { drain, outbox } from './state/outbox'
+import { drain, forgetOutbox } from './state/outbox'
 import { drafts, theme } from './state/look'
 import { pause } from './api'
 import { goTo, place } from './state/place'
@@ -61,7 +63,7 @@ async function begin(): Promise<void> {
 }
 
 onLeave(() => {
-  outbox.value = []
+  forgetOutbox()
   drafts.value = {}
 })
 

@@ -38,9 +38,27 @@ test.beforeAll(async () => {
   await edits.ask('Edit', EDIT)
   const choice = await make('Choose a storage engine', desk)
   await choice.ask('AskUserQuestion', { questions: [{ question: 'Which database should the service use?', header: 'Storage', multiSelect: false, options: [{ label: 'SQLite', description: 'One file, no server, one writer' }, { label: 'Postgres', description: 'A server to run, many writers' }] }] })
+  const ways = await make('Run the tests', laptop)
+  await ways.ask('Bash', { command: 'npm test -- --coverage', description: 'Run all tests' }, { decision_reason: 'This command requires approval', permission_suggestions: [{ type: 'addRules', rules: [{ toolName: 'Bash', ruleContent: 'npm test:*' }], behavior: 'allow', destination: 'localSettings' }, { type: 'setMode', mode: 'acceptEdits', destination: 'session' }] })
+  await rich(await make('Fix the totals, with help', laptop))
   const plan = await make('Plan the import', desk)
   await plan.ask('ExitPlanMode', { plan: '# Import in three steps\n\n1. **Read** the export in pieces of 10 MB\n2. **Check** each row against the schema; bad rows go to `rejects.csv`\n3. **Write** in batches of 500 within one transaction\n\nNothing is deleted before step 3 is through.' })
 })
+
+/** A session with everything that may go with one. */
+async function rich(agent: Agent): Promise<void> {
+  await agent.introduce(['compact', 'context', 'init', 'pr-comments', 'review', 'security-review', 'release-notes', 'summary'])
+  await conversation(agent)
+  await agent.delegate('Find who calls total()', 'Look through the repository for callers of `total()` and say which of them are not tests.', async (within) => {
+    await within.tool('Grep', { pattern: 'total\\(' }, 'src/invoice.ts:4\nsrc/cart.ts:19')
+    await within.tool('Read', { file_path: '/home/dev/shop/src/invoice.ts' }, 'import { total } from "./checkout/total"')
+    await within.say('Two places call it: `invoice.ts` and `cart.ts`.')
+  }, 'invoice.ts and cart.ts call it.')
+  await agent.delegate('Check the invoices', 'Read the last ten invoices.', async (within) => {
+    await within.tool('Bash', { command: 'ls invoices | tail -10' }, '2026-10.json')
+    await within.tool('Read', { file_path: '/home/dev/shop/invoices/2026-10.json' }, '{}')
+  }, null)
+}
 
 test.afterAll(async () => {
   agents.forEach((agent) => agent.end())
@@ -82,6 +100,10 @@ for (const scheme of ['light', 'dark'] as const) {
     await shot('8-question')
     await session(page, 'Plan the import')
     await shot('9-plan')
+    await session(page, 'Run the tests')
+    await page.getByText('More ways to allow').click()
+    await shot('12-ways')
+    await withHelp(page, shot)
     await page.goto(`${server.url}/code/devices`)
     await page.locator('.row').first().waitFor()
     await shot('10-devices')
@@ -89,6 +111,45 @@ for (const scheme of ['light', 'dark'] as const) {
     await shot('11-menu')
     await page.keyboard.press('Escape')
   })
+}
+
+async function withHelp(page: Page, shot: (name: string) => Promise<void>): Promise<void> {
+  await session(page, 'Fix the totals, with help')
+  await shot('13-sub-agents')
+  await page.locator('.tool-agent .tool-head').first().click()
+  await page.locator('.tool-agent').first().scrollIntoViewIfNeeded()
+  await shot('14-sub-agent-open')
+  const box = page.getByLabel('Message to the agent')
+  await box.fill('/re')
+  await shot('15-commands')
+  await box.fill('Compare @')
+  await shot('16-files')
+  await box.fill('Is this the total that you see?')
+  const picture = await page.screenshot({ clip: { x: 0, y: 0, width: 360, height: 240 } })
+  await page.locator('[data-pick=files]').setInputFiles([{ name: 'screenshot.png', mimeType: 'image/png', buffer: picture }, { name: 'checkout log of last night.txt', mimeType: 'text/plain', buffer: Buffer.from('x'.repeat(5_300)) }])
+  await page.locator('.attached .thumb').first().waitFor()
+  await shot('17-attached')
+  await box.press('Enter')
+  await page.locator('.mine .file').last().waitFor()
+  await shot('18-attachments')
+  await page.locator('.mine .picture').last().click()
+  await shot('19-lightbox')
+  await page.keyboard.press('Escape')
+  await page.context().setOffline(true)
+  await page.locator('[data-pick=files]').setInputFiles([{ name: 'screenshot.png', mimeType: 'image/png', buffer: picture }])
+  await box.fill('And this one from the tunnel')
+  await box.press('Enter')
+  await page.locator('.is-later .thumb').waitFor()
+  await shot('20-offline')
+  await page.context().setOffline(false)
+  await page.locator('.is-later').waitFor({ state: 'detached' })
+  await page.goto(`${page.url()}/replay`)
+  await page.locator('.scrubber').waitFor()
+  await shot('21-replay')
+  await page.getByRole('button', { name: 'Previous message' }).click()
+  await page.getByRole('button', { name: 'Previous message' }).click()
+  await page.getByRole('button', { name: 'Previous message' }).click()
+  await shot('22-replay-beginning')
 }
 
 async function session(page: Page, title: string): Promise<void> {

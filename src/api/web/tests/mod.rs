@@ -7,6 +7,7 @@ pub(super) mod bench;
 mod decisions;
 mod description;
 mod devices;
+mod files;
 mod keys;
 mod peer;
 mod refusals;

@@ -7,19 +7,20 @@ use serde_json::Value;
 
 use super::super::{OPENAPI, endpoint, peer};
 
-const SAMPLES: [(&str, &str); 8] = [
+const SAMPLES: [(&str, &str); 9] = [
     ("{environment}", "env_00000000000000000000000000000001"),
     ("{session}", "session_00000000000000000000000000000002"),
     ("{work}", "work_00000000000000000000000000000003"),
     ("{message}", "00000000-0000-4000-8000-000000000004"),
     ("{request}", "ask-5"),
+    ("{file}", "file_00000000000000000000000000000009"),
     ("{device}", "device_00000000000000000000000000000007"),
     ("{target}", "target_00000000000000000000000000000008"),
     ("{key}", "key_00000000000000000000000000000006"),
 ];
 
 /// Everything that is served, as method and path.
-const ROUTES: [(&str, &str); 47] = [
+const ROUTES: [(&str, &str); 48] = [
     ("GET", "environments"),
     ("GET", "environments/{environment}"),
     ("POST", "environments/{environment}/work/{work}/requeue"),
@@ -42,6 +43,7 @@ const ROUTES: [(&str, &str); 47] = [
     ("POST", "sessions/{session}/model"),
     ("POST", "sessions/{session}/thinking"),
     ("POST", "files"),
+    ("GET", "files/{file}"),
     ("POST", "login"),
     ("POST", "logout"),
     ("POST", "login-links"),
@@ -158,6 +160,7 @@ fn every_endpoint_has_one_way_to_it() {
         | endpoint::Endpoint::SetModel(_)
         | endpoint::Endpoint::SetThinking(_)
         | endpoint::Endpoint::StoreFile
+        | endpoint::Endpoint::ReadFile(_)
         | endpoint::Endpoint::SignIn
         | endpoint::Endpoint::SignOut
         | endpoint::Endpoint::CreateLoginLink
@@ -182,7 +185,7 @@ fn every_endpoint_has_one_way_to_it() {
         | endpoint::Endpoint::VerifyAudit
         | endpoint::Endpoint::Backup
         | endpoint::Endpoint::ShowStatus
-        | endpoint::Endpoint::Describe => 47,
+        | endpoint::Endpoint::Describe => 48,
     };
     assert_eq!(counted(&endpoint::Endpoint::Describe), ROUTES.len());
 }

@@ -93,3 +93,10 @@ export function nameOf(by: Author): string {
   }
   return t(by.type === 'device' ? 'by.device' : 'by.somebody')
 }
+
+/** The same with the name of the device, also where it is this one: for those who look up who did what. */
+export function deviceOf(by: Author): string {
+  if (by.type === 'worker') return t('by.agent')
+  const device = by.type === 'device' ? devices.value.find((one) => one.id === by.id) : undefined
+  return device?.current ? t('by.you.on', { device: device.name }) : nameOf(by)
+}

@@ -2,16 +2,16 @@
 
 import { signal } from '@preact/signals'
 
-export type Place = { name: 'home' } | { name: 'session'; id: string } | { name: 'devices' } | { name: 'notifications' } | { name: 'login' }
+export type Place = { name: 'home' } | { name: 'session'; id: string } | { name: 'replay'; id: string } | { name: 'devices' } | { name: 'notifications' } | { name: 'login' }
 
 const ROOT = '/code/'
 
 function parse(path: string): Place {
-  const [first] = path.slice(ROOT.length).split('/')
+  const [first, second] = path.slice(ROOT.length).split('/')
   if (first === 'login') return { name: 'login' }
   if (first === 'devices') return { name: 'devices' }
   if (first === 'notifications') return { name: 'notifications' }
-  if (first && /^session_[0-9a-f]{32}$/.test(first)) return { name: 'session', id: first }
+  if (first && /^session_[0-9a-f]{32}$/.test(first)) return { name: second === 'replay' ? 'replay' : 'session', id: first }
   return { name: 'home' }
 }
 
@@ -22,6 +22,7 @@ addEventListener('popstate', () => {
 })
 
 export function pathOf(to: Place): string {
+  if (to.name === 'replay') return `${ROOT}${to.id}/replay`
   return ROOT + (to.name === 'session' ? to.id : to.name === 'home' ? '' : to.name)
 }
 

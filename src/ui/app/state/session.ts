@@ -5,11 +5,14 @@ import { Failure, call, pause, readStream } from '../api'
 import type { EventPage, Gap, LogEvent, Permission } from '../types'
 import { Conversation } from './fold'
 import { arrived, settled } from './outbox'
+import { sessions } from './overview'
 
 /** What is read at first: a few screens, so that they are there at once. */
 const FIRST = 120
 /** What is read per page of history. */
 const PAGE = 300
+/** Events at the beginning of a log among which an agent announces itself. */
+const ANNOUNCED = 80
 /** Events that are held; beyond that the oldest go, and come back when somebody scrolls up to them. */
 const HELD_MAX = 6_000
 /** How long a page that nobody looks at keeps its stream. */
@@ -139,21 +142,29 @@ export class Followed {
     })
   }
 
-  /** The last page, and what still waits for an answer although it may have been asked long before. */
+  /**
+   * The last page, and what still waits for an answer although it may have been asked long before. Where home knows how
+   * long the log is, the page is asked for at once: over a slow way every answer that another one waits for is felt.
+   */
   private async begin(): Promise<void> {
-    const tail = await call<EventPage>('GET', `/sessions/${this.id}/events?after=latest&limit=1`)
-    this.epoch = tail.epoch
-    this.earliest = tail.earliest
-    const from = Math.max(tail.earliest - 1, tail.latest - FIRST)
-    const events: LogEvent[] = []
-    for (let after = from; after < tail.latest; ) {
-      const page = await this.page(after, PAGE)
-      events.push(...page.events)
-      if (page.next === after) break
-      after = page.next
+    const known = sessions.peek().get(this.id)
+    const guess = Math.max(0, (known?.latest ?? 0) - FIRST)
+    const asking = known && known.permissions_open === 0 ? [] : this.openNow()
+    let page = await this.first(known ? guess : null)
+    // Kept from when nobody looked, or from a server that begins anew: too little of it was asked for.
+    if (page.latest - page.next > PAGE || page.events.length === 0) page = await this.first(null)
+    this.epoch = page.epoch
+    this.earliest = page.earliest
+    const events = [...page.events]
+    for (let after = page.next; after < page.latest; ) {
+      const next = await this.page(after, PAGE)
+      events.push(...next.events)
+      if (next.next === after) break
+      after = next.next
     }
-    this.after = events.at(-1)?.sequence ?? tail.latest
-    const asked = await this.askedBefore(from)
+    this.after = events.at(-1)?.sequence ?? page.latest
+    const from = (events[0]?.sequence ?? page.latest + 1) - 1
+    const asked = (await asking).filter((permission) => permission.sequence <= from)
     this.take(events, asked)
     // Where every word is an event, a page of them is one paragraph.
     for (let pages = 0; pages < 8 && this.hasMore.value && this.conversation.value.items.value.length < 20; pages++) {
@@ -161,10 +172,23 @@ export class Followed {
     }
   }
 
-  private async askedBefore(from: number): Promise<LogEvent[]> {
+  /** The first page from where it was guessed to begin, or where nothing is known, from near the end. */
+  private async first(guess: number | null): Promise<EventPage> {
+    try {
+      if (guess !== null) return await this.page(guess, PAGE)
+    } catch (error) {
+      if (!(error instanceof Failure) || error.kind !== 'gap') throw error
+    }
+    const tail = await call<EventPage>('GET', `/sessions/${this.id}/events?after=latest&limit=1`)
+    this.epoch = tail.epoch
+    const from = Math.max(tail.earliest - 1, tail.latest - FIRST)
+    return from >= tail.latest ? tail : this.page(from, PAGE)
+  }
+
+  private async openNow(): Promise<LogEvent[]> {
     const open = await call<{ items: Permission[] }>('GET', `/permissions?limit=1000`)
     return open.items
-      .filter((permission) => permission.session_id === this.id && permission.state === 'open' && permission.sequence <= from)
+      .filter((permission) => permission.session_id === this.id && permission.state === 'open')
       .map((permission) => ({
         sequence: permission.sequence,
         at: permission.asked_at,
@@ -181,6 +205,7 @@ export class Followed {
     this.asked = asked
     this.held = events
     const fresh = new Conversation()
+    this.announced.forEach((event) => fresh.offers.note(event))
     fresh.add([...asked, ...events])
     this.note(events)
     this.conversation.value = fresh
@@ -258,6 +283,26 @@ export class Followed {
       this.conversation.value.notice('gap', `${this.after + 1} – ${gap.earliest - 1}`)
     }
     this.after = gap.earliest - 1
+  }
+
+  /** What the agent announced before the part that is here. */
+  private announced: LogEvent[] = []
+  private hasLookedBack = false
+
+  /** Agents say what they offer when they begin: the beginning of the log is read for it, once and when it is needed. */
+  async lookBack(): Promise<void> {
+    if (this.hasLookedBack || this.state.value !== 'live') return
+    this.hasLookedBack = true
+    try {
+      const page = await this.page(this.earliest - 1, ANNOUNCED)
+      const first = this.held[0]?.sequence ?? this.after + 1
+      this.announced = page.events.filter((event) => event.sequence < first && (event.kind === 'session_bound' || event.data.kind === 'system'))
+      const { offers } = this.conversation.value
+      if (offers.commands.peek() === null) this.announced.forEach((event) => offers.note(event))
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error
+      this.hasLookedBack = false
+    }
   }
 
   /** One page further back. */

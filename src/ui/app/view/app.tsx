@@ -1,7 +1,7 @@
 // The frame of every screen: who is in, where they are, what waits for them.
 
 import { Inbox, Menu as MenuIcon, WifiOff } from 'lucide-preact'
-import { useSignal } from '@preact/signals'
+import { signal, useSignal } from '@preact/signals'
 import { me } from '../state/me'
 import { reach, waiting, waitingCount } from '../state/overview'
 import { follow, go, place } from '../state/place'
@@ -38,7 +38,7 @@ export function App() {
           <Home />
         </aside>
         <main id="content" tabIndex={-1} class="main-pane">
-          {here.name === 'session' ? <Talk key={here.id} id={here.id} /> : here.name === 'devices' ? <Devices /> : here.name === 'notifications' ? <Notifications /> : (
+          {here.name === 'replay' ? <Past key={here.id} id={here.id} /> : here.name === 'session' ? <Talk key={here.id} id={here.id} /> : here.name === 'devices' ? <Devices /> : here.name === 'notifications' ? <Notifications /> : (
             <p class="quiet nothing-chosen">{t('home.select')}</p>
           )}
         </main>
@@ -46,6 +46,17 @@ export function App() {
       <Dialogs />
     </>
   )
+}
+
+const replay = signal<typeof import('./replay') | null>(null)
+
+/** Fetched when somebody looks back: most never do. */
+function Past({ id }: { id: string }) {
+  if (!replay.value) {
+    void import('./replay').then((module) => (replay.value = module))
+    return <p class="quiet nothing-chosen">{t('home.loading')}</p>
+  }
+  return <replay.value.ReplayView id={id} />
 }
 
 function Top() {
@@ -61,7 +72,8 @@ function Top() {
       {reach.value === 'lost' && (
         <span class="cut" role="status">
           <WifiOff size={16} aria-hidden="true" />
-          <span>{t('reach.lost')}</span>
+          <span class="cut-long">{t('reach.lost')}</span>
+          <span class="cut-short">{t('reach.lost.short')}</span>
         </span>
       )}
       <button class="icon-button" aria-label={t('menu.open')} aria-expanded={open.value} onClick={() => (open.value = !open.value)}>

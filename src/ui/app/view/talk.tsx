@@ -1,6 +1,6 @@
 // One session: its conversation, what it asks, and what one says to it.
 
-import { ArrowDown, ArrowLeft, Archive, Ellipsis, Pencil } from 'lucide-preact'
+import { ArrowDown, ArrowLeft, Archive, Ellipsis, History, Pencil } from 'lucide-preact'
 import { useComputed, useSignal, useSignalEffect } from '@preact/signals'
 import { useEffect, useLayoutEffect, useMemo, useRef } from 'preact/hooks'
 import { call, Failure } from '../api'
@@ -13,10 +13,12 @@ import { Followed } from '../state/session'
 import { plain } from '../text/plain'
 import { t } from '../words'
 import { Sheet } from './ask'
+import { dropOn } from './attach'
 import { Composer } from './compose'
 import { confirm, prompt } from './dialog'
 import { Dot, stateWords } from './home'
 import { ItemView, LaterView } from './items'
+import { Lightbox } from './picture'
 import { Todos } from './tool'
 
 /** So close to the end one reads along. */
@@ -33,12 +35,13 @@ export function Talk({ id }: { id: string }) {
   const canAct = me.value?.role === 'member' || me.value?.role === 'admin'
   const isArchived = conversation.archived.value
   return (
-    <div class="talk">
+    <div class="talk" {...(canAct && !isArchived ? dropOn(id) : {})}>
       <Head id={id} followed={followed} />
       <Tasks tasks={conversation.tasks.value} />
       <Log followed={followed} />
       <Sheet session={id} conversation={conversation} canAct={canAct} isAway={session ? !session.worker.online : false} />
-      {isArchived ? <p class="archived quiet">{t('session.archived')}</p> : canAct && <Composer session={id} conversation={conversation} />}
+      {isArchived ? <p class="archived quiet">{t('session.archived')}</p> : canAct && <Composer session={id} followed={followed} />}
+      <Lightbox />
     </div>
   )
 }
@@ -111,6 +114,7 @@ function Head({ id, followed }: { id: string; followed: Followed }) {
               const given = await prompt(t('session.rename.label'), title)
               if (given?.trim()) await call('PATCH', `/sessions/${id}`, { title: given.trim() })
             })}><Pencil size={18} aria-hidden="true" />{t('session.rename')}</button>
+            <a class="menu-row" {...follow({ name: 'replay', id })}><History size={18} aria-hidden="true" />{t('replay.open.menu')}</a>
             <button class="menu-row" onClick={() => void attempt(async () => {
               if (!(await confirm(t('session.archive.sure')))) return
               await call('POST', `/sessions/${id}/archive`)
@@ -149,6 +153,17 @@ function Log({ followed }: { followed: Followed }) {
     } else if (!atEnd.value) unread.value += Math.max(0, items.length - shown.current)
     shown.current = items.length
   }, [items])
+
+  // Who says something wants to see it there, wherever they read before.
+  const saying = later.value.length
+  const said = useRef(saying)
+  useLayoutEffect(() => {
+    if (saying > said.current) {
+      atEnd.value = true
+      toEnd(false)
+    }
+    said.current = saying
+  }, [saying])
 
   // Whatever grows (a word that streams in, a picture, a row that opens) is followed while one reads at the end.
   useEffect(() => {

@@ -50,3 +50,8 @@ export function ago(at: string, now: number): string {
 export function clock(at: string): string {
   return new Intl.DateTimeFormat(document.documentElement.lang, { timeStyle: 'short' }).format(Date.parse(at))
 }
+
+/** To the second, with the day: for those who look something up. */
+export function moment(at: string): string {
+  return new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: 'medium', timeStyle: 'medium' }).format(Date.parse(at))
+}
