@@ -61,14 +61,14 @@ async function workerOf(context: BrowserContext): Promise<Worker> {
 /** What the push service would bring. */
 async function deliver(page: Page, told: object): Promise<void> {
   const cdp: CDPSession = await page.context().newCDPSession(page)
-  await cdp.send('ServiceWorker.enable')
-  const registrationId = await new Promise<string>((resolve) => {
+  const found = new Promise<string>((resolve) => {
     cdp.on('ServiceWorker.workerRegistrationUpdated', ({ registrations }) => {
       const own = registrations.find((one) => one.scopeURL.endsWith('/code/') && !one.isDeleted)
       if (own) resolve(own.registrationId)
     })
-    void cdp.send('ServiceWorker.disable').then(() => cdp.send('ServiceWorker.enable'))
   })
+  await cdp.send('ServiceWorker.enable')
+  const registrationId = await found
   await cdp.send('ServiceWorker.deliverPushMessage', { origin: server.url, registrationId, data: JSON.stringify(told) })
   await cdp.detach()
 }
@@ -170,13 +170,13 @@ test('a topic and a webhook are added, tried and removed', async ({ page }) => {
   await signedIn(server, page)
   await page.goto(`${server.url}/code/notifications`)
   await page.getByLabel('Address').fill(`${address()}/hush`)
-  await page.getByLabel('Name').fill('Pager')
+  await page.getByLabel('Name (optional)').fill('Pager')
   await page.getByRole('button', { name: 'Add', exact: true }).click()
   await expect(page.getByRole('status')).toContainText('Added Pager')
   const row = page.getByRole('listitem').filter({ hasText: 'Pager' })
   await row.getByRole('button', { name: 'Send a test' }).click()
   await expect(page.getByRole('status')).toContainText('Sent to Pager')
-  await page.getByLabel('Webhook').check()
+  await page.getByRole('radio', { name: 'Webhook' }).check()
   await page.getByLabel('Address').fill(`${address()}/hook`)
   await page.getByRole('button', { name: 'Add', exact: true }).click()
   await expect(page.getByText(/^whsec_/)).toBeVisible()
@@ -222,11 +222,17 @@ test('what is too long cannot be allowed there, and what was answered elsewhere 
   await deliver(page, { kind: 'permission', tag, path, session_title: 'Fix the build', tool: 'Edit', text: 'a\u2026', token: 'rcsq_x', may_allow: false, waiting: 3 })
   await expect.poll(() => shown(worker)).toMatchObject([{ title: 'Edit? Fix the build', actions: ['open', 'deny'] }])
   expect((await shown(worker))[0]!.body).toContain('Open it to see all of it.')
+  const settled = { kind: 'settled', tag, path, session_title: 'Fix the build', verdict: 'deny', by: 'Safari, iPhone', waiting: 2 }
+  // With nobody at the screen: the debugging protocol needs a page of ours, so the worker hears it from the test.
   await page.goto('about:blank')
-  await page.goto(`${server.url}/code/sw.js`)
-  await deliver(page, { kind: 'settled', tag, path, session_title: 'Fix the build', verdict: 'deny', by: 'Safari, iPhone', waiting: 2 })
-  await expect.poll(async () => (await shown(worker)).map(({ body }) => body)).not.toContain('a\u2026\nOpen it to see all of it.')
-  await tap(worker, tag, '').catch(() => undefined)
+  await worker.evaluate((told) => {
+    dispatchEvent(new (self as unknown as { PushEvent: typeof PushEvent }).PushEvent('push', { data: JSON.stringify(told) }))
+  }, settled)
+  await expect.poll(() => shown(worker)).toEqual([{ title: 'Fix the build', body: 'Denied by Safari, iPhone', tag, actions: [] }])
+  // With somebody there, it just goes.
+  await page.goto(`${server.url}/code/`)
+  await deliver(page, settled)
+  await expect.poll(() => shown(worker)).toEqual([])
 })
 
 test('in Chinese, the worker speaks it as well', async ({ page }) => {

@@ -114,10 +114,9 @@ function Row({ target, attempt, said, problem, mayAdd }: RowProps) {
           <label class="notify-turns small">
             <input type="checkbox" checked={target.turns} onChange={(event) => {
               const turns = event.currentTarget.checked
-              void attempt(async () => {
-                await call('PATCH', `/notifications/targets/${id}`, { turns })
-                await loadTargets()
-              })
+              // Shown at once: a box that jumps back under the finger looks broken.
+              targets.value = targets.value.map((one) => (one.id === id ? { ...one, turns } : one))
+              void attempt(() => call<void>('PATCH', `/notifications/targets/${id}`, { turns }).finally(loadTargets))
             }} />
             <span>{t('notify.turns')}</span>
           </label>
