@@ -4,7 +4,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ring::hmac;
 
 use super::{ALICE, Agent, Server, Service, Value, json};
-use crate::harness::{Client, rcsctl};
+use crate::harness::{Client, rcsctl, text};
 
 fn with(more: &[(&str, &str)]) -> Server {
     let environment = [&[("RCS_WEBHOOK_PRIVATE_TARGETS", "loopback")], more].concat();
@@ -116,9 +116,10 @@ async fn the_end_of_a_turn_is_told_to_those_who_want_to_hear_it() {
 
 #[tokio::test]
 async fn rcsctl_adds_tries_lists_and_removes_and_addresses_are_seen_nowhere() {
-    let server = with(&[]);
+    let mut server = with(&[]);
     let mut service = Service::open().await;
-    let at = Some((server.url.as_str(), ALICE));
+    let url = server.url.clone();
+    let at = Some((url.as_str(), ALICE));
     let hook = service.url("/hush-hook");
     let adding = tokio::task::spawn_blocking({
         let (url, hook) = (server.url.clone(), hook.clone());
@@ -150,6 +151,12 @@ async fn rcsctl_adds_tries_lists_and_removes_and_addresses_are_seen_nowhere() {
     let admin = Client::new(&server, &server.admin_key());
     let audit = admin.get("/api/v1/audit?limit=1000").await.expect(200).to_string();
     assert!(audit.contains("target_added") && !audit.contains("hush") && !audit.contains("sealed"), "{audit}");
+    assert!(server.stop().success());
+    let (code, exported, complaint) = rcsctl(&["audit", "export", "--file", text(&server.journal())], None);
+    assert_eq!(code, Some(0), "{complaint}");
+    for hidden in ["hush", "sealed", "fingerprint"] {
+        assert!(exported.contains("target_added") && !exported.contains(hidden), "{hidden}");
+    }
     let journal = std::fs::read(server.journal()).expect("a journal");
     for secret in [&b"hush"[..], secret.trim().as_bytes()] {
         assert!(!journal.windows(secret.len()).any(|part| part == secret), "an address lies in the journal");

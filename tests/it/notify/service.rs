@@ -1,5 +1,5 @@
-//! A push service of the test's own, or any other receiver: it hears requests one by one and answers what the test says.
-//! What a browser would decrypt it decrypts with another library than the server's.
+//! A push service of the test's own, or any other receiver: it hears requests one by one and answers what the test
+//! says. What a browser would decrypt it decrypts with another library than the server's.
 
 use std::{net::SocketAddr, time::Duration};
 

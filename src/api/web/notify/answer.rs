@@ -9,7 +9,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::StatusCode;
 
-use super::super::{allow, caller::Caller, endpoint::Need, error::Failure, json, permissions::winner};
+use super::super::{
+    allow, caller::Caller, devices::note_use, endpoint::Need, error::Failure, json, permissions::winner,
+};
 use crate::{
     api::common::{
         Call, House, Response,
@@ -36,6 +38,8 @@ pub(in super::super) async fn answer(house: &Arc<House>, call: &Call) -> Result<
     })?;
     let (key, device) = told(house, claims)?;
     let principal = house.stand_in(key, device)?;
+    // A phone that answers from its lock screen alone is in use as well.
+    note_use(house, &principal);
     let caller = Caller { house, call, principal };
     allow(&caller, Need::Session(Grant::PermissionDecide, claims.session))?;
     let request = asked(house, claims)?;

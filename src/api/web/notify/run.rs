@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use super::{
     deliver::{Undelivered, deliver},
@@ -70,16 +70,18 @@ pub async fn run(house: Arc<House>) {
             _ = closing.wait_for(|closing| *closing) => return,
             _ = notable.changed() => {}
             _ = presence.changed() => {}
-            Some(ended) = tasks.join_next() => {
-                if let Ok((Some(job), ended)) = ended {
-                    settle(&house, &mut tries, job, ended);
-                }
-            }
+            Some(ended) = tasks.join_next() => settle(&house, &mut tries, ended),
             Ok(session) = turns.recv() => tell_turn(&house, session, &mut tasks),
             () = wait(&house, plan.next) => {}
         }
         let rest = Duration::from_millis(limits::NOTIFY_LOOK_MS).saturating_sub(looked.elapsed());
         tokio::time::sleep(rest).await;
+        while let Some(ended) = tasks.try_join_next() {
+            settle(&house, &mut tries, ended);
+        }
+        while let Ok(session) = turns.try_recv() {
+            tell_turn(&house, session, &mut tasks);
+        }
     }
 }
 
@@ -123,7 +125,8 @@ fn start(house: &Arc<House>, plan: &mut Plan, tries: &mut HashMap<Job, Tries>, t
 }
 
 /// Notes how an attempt ended. What was given up is left alone until the next start, or until it is settled.
-fn settle(house: &House, tries: &mut HashMap<Job, Tries>, job: Job, ended: Ended) {
+fn settle(house: &House, tries: &mut HashMap<Job, Tries>, ended: Result<(Option<Job>, Ended), JoinError>) {
+    let Ok((Some(job), ended)) = ended else { return };
     let Some(tried) = tries.get_mut(&job) else { return };
     tried.under_way = false;
     let Ended::Failed(why) = ended else { return };

@@ -9,6 +9,7 @@ mod description;
 mod devices;
 mod files;
 mod keys;
+mod notify;
 mod peer;
 mod refusals;
 mod routes;
