@@ -165,7 +165,7 @@ metrics! {
     PERMISSIONS_OPEN, "rcs_permissions_open", MetricKind::Gauge;
     /// Webhook deliveries attempted, by outcome (ok, failed).
     WEBHOOK_DELIVERIES, "rcs_webhook_deliveries_total", MetricKind::Counter;
-    /// Notifications attempted, by kind of target (web_push, webhook, ntfy) and outcome (ok, failed).
+    /// Notifications attempted, by the kind of target and the outcome (ok, failed).
     NOTIFICATIONS, "rcs_notifications_total", MetricKind::Counter;
 }
 

@@ -150,7 +150,7 @@ impl Config {
             )?,
             notify: notify(
                 values.text(NOTIFY_URLS, options.notify_urls.as_ref().map(Secret::expose))?.as_deref(),
-                values.text(NOTIFY_SECRET, options.notify_secret.as_ref().map(Secret::expose))?,
+                values.text(NOTIFY_SECRET, options.notify_secret.as_ref().map(Secret::expose))?.as_deref(),
             )?,
             push_contact: contact(values.text(PUSH_CONTACT, options.push_contact.as_deref())?)?,
             outbound_ca: values.text(OUTBOUND_CA, options.outbound_ca.as_deref())?.map(PathBuf::from),
@@ -215,14 +215,14 @@ fn anonymous(rights: AnonymousRights, host: IpAddr) -> Result<AnonymousRights, C
 }
 
 /// What is refused is not quoted: an address is a secret.
-fn notify(urls: Option<&str>, secret: Option<String>) -> Result<Vec<Configured>, ConfigError> {
+fn notify(urls: Option<&str>, secret: Option<&str>) -> Result<Vec<Configured>, ConfigError> {
     let mut found: Vec<Configured> = Vec::new();
     let urls = urls.unwrap_or_default().split([',', ' ', '\t', '\n']).filter(|url| !url.is_empty());
     for (index, url) in urls.enumerate() {
         let bad = |error: InvalidRecipient| NOTIFY_URLS.bad(format!("URL {}: {error}", index + 1));
         let mut wanted: Configured = url.parse().map_err(bad)?;
-        if let (Recipient::Webhook { url, .. }, Some(secret)) = (&wanted.recipient, &secret) {
-            wanted.recipient = Recipient::webhook(url.clone(), Some(secret.clone()))
+        if let (Recipient::Webhook { url, .. }, Some(secret)) = (&wanted.recipient, secret) {
+            wanted.recipient = Recipient::webhook(url.clone(), Some(secret.to_owned()))
                 .map_err(|_| NOTIFY_SECRET.bad("must have 1 to 512 visible characters"))?;
         }
         if !found.contains(&wanted) {

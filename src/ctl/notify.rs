@@ -43,7 +43,8 @@ pub(crate) struct Webhook {
 /// `add ntfy`.
 #[derive(Debug, Args)]
 pub(crate) struct Ntfy {
-    /// The topic, as https://server/topic or ntfy://server/topic
+    // Not a doc comment: rustdoc would take it for a link.
+    #[arg(help = "The topic, as https://server/topic or ntfy://server/topic")]
     url: String,
     /// An access token of the server, or name:password; better given in the variable
     #[arg(long, value_name = "TOKEN", env = "RCS_NTFY_TOKEN", hide_env_values = true)]

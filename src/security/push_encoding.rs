@@ -27,7 +27,7 @@ const RECORD_BYTES: u32 = 4_096;
 /// The delimiter of the last record.
 const LAST: u8 = 2;
 
-const _: () = assert!(PUSH_BYTES_MAX + TAG_BYTES + 1 <= RECORD_BYTES as usize);
+const _: () = assert!(PUSH_BYTES_MAX + TAG_BYTES < RECORD_BYTES as usize);
 // Push services take 4,096 bytes in all.
 const _: () = assert!(SALT_BYTES + 4 + 1 + PUBLIC_KEY_BYTES + PUSH_BYTES_MAX + 1 + TAG_BYTES <= 4_096);
 
@@ -101,7 +101,9 @@ fn derived<const N: usize>(salt: &[u8], ikm: &[u8], info: &[&[u8]]) -> [u8; N] {
     const { assert!(N <= 32) };
     let extracted = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, salt), ikm);
     let mut block = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, extracted.as_ref()));
-    info.iter().for_each(|part| block.update(part));
+    for part in info {
+        block.update(part);
+    }
     block.update(&[1]);
     let mut out = [0; N];
     out.copy_from_slice(&block.sign().as_ref()[..N]);

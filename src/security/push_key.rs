@@ -45,6 +45,18 @@ struct Claims<'a> {
     sub: &'a str,
 }
 
+impl Claims<'_> {
+    fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("a struct of strings and numbers always becomes JSON")
+    }
+}
+
+fn save(path: &Path, pkcs8: &[u8]) -> Result<(), SigningError> {
+    let stored = Stored { version: VERSION, p256_pkcs8: URL_SAFE_NO_PAD.encode(pkcs8) };
+    let text = serde_json::to_string_pretty(&stored).expect("a number and a string always become JSON");
+    Ok(private_file::write(path, &(text + "\n"))?)
+}
+
 impl PushKey {
     /// Reads the file, or makes it with a fresh key if there is none. Call it while holding the journal, so that two
     /// first starts cannot make two different keys.
@@ -60,9 +72,7 @@ impl PushKey {
         } else {
             let fresh = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new());
             let fresh = fresh.map_err(|_| NoRandomness)?;
-            let stored = Stored { version: VERSION, p256_pkcs8: URL_SAFE_NO_PAD.encode(fresh.as_ref()) };
-            let text = serde_json::to_string_pretty(&stored).expect("a number and a string always become JSON");
-            private_file::write(path, &(text + "\n"))?;
+            save(path, fresh.as_ref())?;
             fresh.as_ref().to_vec()
         };
         let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &document, &SystemRandom::new());
@@ -78,8 +88,7 @@ impl PushKey {
 
     /// The value of `Authorization` for a push service of this origin. `subject` is whom it may write to.
     pub fn authorization(&self, origin: &str, subject: &str, now: Timestamp) -> Result<String, NoRandomness> {
-        let claims = Claims { aud: origin, exp: now.0 / 1_000 + VAPID_TOKEN_SECONDS, sub: subject };
-        let claims = serde_json::to_vec(&claims).expect("a struct of strings and numbers always becomes JSON");
+        let claims = Claims { aud: origin, exp: now.0 / 1_000 + VAPID_TOKEN_SECONDS, sub: subject }.to_json();
         let head = URL_SAFE_NO_PAD.encode(br#"{"typ":"JWT","alg":"ES256"}"#);
         let signed = format!("{head}.{}", URL_SAFE_NO_PAD.encode(claims));
         let signature = self.pair.sign(&SystemRandom::new(), signed.as_bytes()).map_err(|_| NoRandomness)?;

@@ -64,9 +64,7 @@ impl Vault {
             bytes.ok_or_else(|| damaged("its key is not 32 bytes of base64url"))?
         } else {
             let root = random::bytes()?;
-            let stored = Stored { version: VERSION, root: URL_SAFE_NO_PAD.encode(root) };
-            let text = serde_json::to_string_pretty(&stored).expect("a number and a string always become JSON");
-            private_file::write(path, &(text + "\n"))?;
+            save(path, &root)?;
             root
         };
         Self::of(&root).ok_or_else(|| damaged("its key is none of AES-256"))
@@ -113,6 +111,12 @@ impl Vault {
         bytes.copy_from_slice(&tag.as_ref()[..16]);
         Fingerprint(bytes)
     }
+}
+
+fn save(path: &Path, root: &[u8; 32]) -> Result<(), SigningError> {
+    let stored = Stored { version: VERSION, root: URL_SAFE_NO_PAD.encode(root) };
+    let text = serde_json::to_string_pretty(&stored).expect("a number and a string always become JSON");
+    Ok(private_file::write(path, &(text + "\n"))?)
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ pub enum TargetKind {
 
 /// Somewhere to tell somebody. Its address is shown to nobody again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a member of its own to those who read it")]
 pub struct Target {
     pub id: TargetId,
     pub kind: TargetKind,

@@ -69,7 +69,7 @@ pub(super) fn plan(house: &House) -> Plan {
             Some((_, scope)) => hearing.push((target, scope)),
             // A key that may not read may be given more some day; one that is gone is gone.
             None if !target.is_backed(&world, now) => {
-                plan.jobs.push(Job { target: id, task: Task::Drop(TargetEnd::Revoked) })
+                plan.jobs.push(Job { target: id, task: Task::Drop(TargetEnd::Revoked) });
             }
             None => {}
         }
