@@ -10,7 +10,7 @@ use super::{
     envelope::{DedupeKey, Sequence, Timestamp},
     event::{
         AgentReported, Control, DeviceSignedIn, EnvironmentRegistered, Fingerprint, KeyCreated, LoginLinkCreated,
-        MessageKind, PermissionRequested, Rule, SecretDigest, SessionCreated, Status, Verdict,
+        MessageKind, Offers, PermissionRequested, Rule, SecretDigest, SessionCreated, Status, Verdict,
     },
     id::{
         DeviceId, EnvironmentId, FileId, KeyId, MessageId, OwnerId, RequestId, SessionId, SubscriptionId,
@@ -42,6 +42,8 @@ pub enum Command {
     SignOut { devices: Vec<DeviceId> },
     /// Note that a device was used.
     NoteDeviceUse { device: DeviceId },
+    /// Call a device something else.
+    RenameDevice { device: DeviceId, name: String },
 
     /// Register a runner. With `reattach`, under that old id if it is the same owner's; else under the new id in
     /// `particulars`.
@@ -56,7 +58,7 @@ pub enum Command {
     /// Its link is about to be told to turn to another conversation.
     SwitchAgent { environment: EnvironmentId },
     /// It has this conversation open, and is in it. `session` is used if its id is not known yet.
-    BindSession { environment: EnvironmentId, session: SessionId, foreign: String, payload: Bytes },
+    BindSession { environment: EnvironmentId, session: SessionId, foreign: String, offers: Offers, payload: Bytes },
     /// Hand it this prompt, if nobody's turn is under way.
     BeginTurn { environment: EnvironmentId, session: SessionId, prompt: Sequence },
     /// The agent's line was cut and is back, and the turn goes on; the payload says so.
@@ -363,6 +365,8 @@ pub enum Refusal {
     NoSession(SessionId),
     #[error("there is no key {0}")]
     NoKey(KeyId),
+    #[error("there is no device {0}")]
+    NoDevice(DeviceId),
     #[error("this login link was used, is too old or never was: make another with `rcsctl login-link`")]
     NoLoginLink,
     #[error("environment {environment} has no work item {work}")]
@@ -383,6 +387,13 @@ pub enum Refusal {
     AlreadyDelivered { message: MessageId },
     #[error("the worker of session {0} is offline: there is nothing to interrupt")]
     WorkerOffline(SessionId),
+    #[error("the agent of this session offers no {what} {id:?}; it offers {}", listed(offered))]
+    NotOffered { what: &'static str, id: String, offered: Vec<String> },
+    #[error(
+        "the link of this session's agent has no word for switching the {what} of a conversation that has begun: it \
+         stays as it is"
+    )]
+    NoWord { what: &'static str },
     #[error("{what} is already used for something else")]
     KeyReused { what: String },
     #[error("there is no notification target {0}")]
@@ -405,4 +416,8 @@ pub enum Refusal {
     Full { what: &'static str, max: usize },
     #[error(transparent)]
     Stream(#[from] StreamRefusal),
+}
+
+fn listed(ids: &[String]) -> String {
+    if ids.is_empty() { "none".to_owned() } else { ids.join(", ") }
 }

@@ -106,6 +106,7 @@ fn consider(world: &World, context: &Context<'_>, command: Command) -> Result<De
         Command::CreateLoginLink(created) => device::create_link(world, context, created),
         Command::SignIn(signed_in) => device::sign_in(world, context, signed_in),
         Command::SignOut { devices } => Ok(device::sign_out(world, &devices)),
+        Command::RenameDevice { device, name } => device::rename(world, device, name),
         Command::NoteDeviceUse { device } => Ok(device::note_use(world, context, device)),
         Command::RegisterEnvironment { particulars, reattach } => environment::register(world, particulars, reattach),
         Command::RegisterAgent { particulars, session, linked } => {
@@ -116,8 +117,8 @@ fn consider(world: &World, context: &Context<'_>, command: Command) -> Result<De
         }
         Command::ReportAgent { report, payload, notice } => agent::report(world, report, payload, &notice),
         Command::SwitchAgent { environment } => agent::switch(world, environment),
-        Command::BindSession { environment, session, foreign, payload } => {
-            agent::bind(world, environment, session, foreign, payload)
+        Command::BindSession { environment, session, foreign, offers, payload } => {
+            agent::bind(world, environment, session, foreign, offers, payload)
         }
         Command::BeginTurn { environment, session, prompt } => agent::begin_turn(world, environment, session, prompt),
         Command::TearTurn { session, payload } => agent::tear_turn(world, session, payload),

@@ -16,9 +16,11 @@ use super::{
     subscription::{Acked, Linked, StreamPath, SubscriptionCreated, WakeEnd},
 };
 
+mod offers;
 mod particulars;
 mod streams;
 
+pub use self::offers::{Offer, Offers};
 pub use self::particulars::{
     Abilities, AgentReported, Control, DeviceSignedIn, EnvironmentRegistered, FileStored, Fingerprint, KeyCreated,
     LoginLinkCreated, MessageKind, PermissionDecided, PermissionRequested, Role, Rule, SecretDigest, SessionCreated,
@@ -45,6 +47,8 @@ pub enum Event {
     DeviceUsed { device: DeviceId },
     /// It lost its power for good.
     DeviceSignedOut { device: DeviceId },
+    /// Its people call it something else now.
+    DeviceRenamed { device: DeviceId, name: String },
 
     // --- ledger ---
     /// A command with an idempotency key was carried out; the same key gets this outcome again.
@@ -91,13 +95,26 @@ pub enum Event {
     /// A conversation began.
     SessionCreated(SessionCreated),
     /// The agent has the conversation open under this id of its own; the payload is what it said of it.
-    SessionBound { session: SessionId, foreign: String },
+    SessionBound {
+        session: SessionId,
+        foreign: String,
+        /// What can be chosen in it.
+        #[serde(default, skip_serializing_if = "Offers::is_unknown")]
+        offers: Offers,
+    },
     /// The line to its agent was cut in the middle of a turn: what the agent said meanwhile is not here. The payload
     /// says so.
     TurnTorn { session: SessionId },
     /// The agent told that turn again: what follows stands for the pieces of this range. Zeros, if there was nothing
     /// to tell.
-    TurnRetold { session: SessionId, from: Sequence, through: Sequence },
+    TurnRetold {
+        session: SessionId,
+        from: Sequence,
+        through: Sequence,
+        /// How many records right behind this one are the account; 0 where an earlier release did not say.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        pieces: u64,
+    },
     /// It got a title.
     SessionRenamed { session: SessionId, title: String },
     /// It was put away: no more prompts, but late events of its worker are still kept.
@@ -253,6 +270,7 @@ impl Event {
             Self::DeviceSignedIn(_) => "device_signed_in",
             Self::DeviceUsed { .. } => "device_used",
             Self::DeviceSignedOut { .. } => "device_signed_out",
+            Self::DeviceRenamed { .. } => "device_renamed",
             Self::CommandDone { .. } => "command_done",
             Self::EnvironmentRegistered(_) => "environment_registered",
             Self::EnvironmentReattached(_) => "environment_reattached",
@@ -330,4 +348,9 @@ impl Event {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over references")]
 const fn is_false(flag: &bool) -> bool {
     !*flag
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over references")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
 }

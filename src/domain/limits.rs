@@ -10,6 +10,14 @@ pub const BODY_BYTES_MAX: usize = 10 * 1024 * 1024;
 pub const REFUSED_BODY_BYTES_MAX: usize = 4 * BODY_BYTES_MAX;
 /// How long that may take.
 pub const REFUSED_BODY_MS: u64 = 5_000;
+/// A connection that we ended is listened to for so long, because what still comes would make the system reset it,
+/// and a reset takes away the last words that its peer has not read: why it ended. Nobody sends the rest of a frame
+/// for longer.
+pub const LINGER_MS: u64 = 5_000;
+/// Bytes of such a connection that are read away at most: several times the largest message that is taken.
+pub const LINGER_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Connections that linger at once; more are cut. Each costs a buffer and a place among the open files.
+pub const LINGERING_MAX: usize = 256;
 /// A WebSocket message from a client; larger ones close the socket with 1009. Same as a body, so that what can be
 /// posted can be sent.
 pub const SOCKET_MESSAGE_BYTES_MAX: usize = BODY_BYTES_MAX;
@@ -84,6 +92,8 @@ pub const LOGIN_LINKS_MAX: usize = 256;
 pub const LOGIN_LINK_MS: u64 = 600_000;
 /// Browsers that are signed in for one owner.
 pub const DEVICES_PER_OWNER_MAX: usize = 100;
+/// What people call a device: a line of a list.
+pub const DEVICE_NAME_BYTES_MAX: usize = 256;
 /// Devices whose names are remembered, signed-out ones included: history shows who decided.
 pub const DEVICES_KEPT_MAX: usize = 10_000;
 /// A browser that was not used for so long has to sign in again: 90 days, as people are used to.
@@ -102,6 +112,9 @@ pub const AGENT_ALIASES_MAX: usize = 16;
 pub const AGENTS_AWAY_MAX: usize = 8;
 /// An agent that registered and did not come within this time never will: its client connects at once.
 pub const AGENT_IDENTIFY_MS: u64 = 60_000;
+/// Modes, and models, that an agent offers in one conversation, kept to check what is asked for. Some list a few
+/// hundred models of many makers; each is a short name, in memory once for each conversation.
+pub const AGENT_OFFERS_MAX: usize = 512;
 /// An agent's own id of a conversation. UUIDs in practice.
 pub const AGENT_SESSION_ID_BYTES_MAX: usize = 512;
 /// Decided questions of one session that still answer a late or repeated decision with the winner.
@@ -179,6 +192,14 @@ pub const BACKUP_PIECE_BYTES: usize = 256 * 1024;
 pub const BACKUP_STALL_MS: u64 = 60_000;
 /// Who wants a backup while another one is on its way is told to wait so long.
 pub const BACKUP_RETRY_SECONDS: u64 = 10;
+/// Commits whose times are remembered, for the operator's eyes: a minute of a busy server, 16 KiB.
+pub const COMMITS_REMEMBERED: usize = 1_024;
+/// Records read at once on the way back through an audit: a page of the list, and no more payload in memory than one.
+pub const AUDIT_WINDOW_RECORDS: u64 = 256;
+/// Records looked at for one page of an audit that asks for some of them only; the page then says where to go on.
+pub const AUDIT_SCAN_RECORDS_MAX: u64 = 10_000;
+/// The progress of a walk over the whole chain is told this often.
+pub const AUDIT_PROGRESS_MS: u64 = 250;
 /// Commits checked through one read transaction of `verify`, so that it pins no pages for long.
 pub const AUDIT_COMMITS_MAX: usize = 256;
 /// Records kept in memory for the live readers of one stream. A reader that falls behind reads the journal.
@@ -243,8 +264,6 @@ pub const AGENT_FRAMES_MAX: usize = 64;
 pub const AGENT_HISTORY_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Viewers of one agent at once. Each is a socket and a cursor.
 pub const AGENT_VIEWERS_MAX: usize = 256;
-/// How often a group's event stream looks for what is new: its readers are programs that poll otherwise.
-pub const GROUP_EVENTS_MS: u64 = 200;
 /// Streams that the timers look at in one tick of half a second, to see whether their time is over.
 pub const EXPIRY_CHECKS_MAX: usize = 1_024;
 /// Deleted streams that the timers strike off in one tick: each is a commit or two.

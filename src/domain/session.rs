@@ -9,7 +9,7 @@ use super::{
     decide::{Context, Decided},
     envelope::{Draft, Record, Sequence, Timestamp},
     environment,
-    event::{Event, Rule, SessionCreated, Status},
+    event::{Event, Offers, Rule, SessionCreated, Status},
     id::{EnvironmentId, MessageId, OwnerId, SessionId, WorkId},
     limits,
     outbox::{Item, Outbox},
@@ -39,6 +39,8 @@ pub struct Session {
     pub worker: Worker,
     /// Under which id of its own the agent has it, once it said so.
     pub bound: Option<Bound>,
+    /// What the agent lets people choose from in it.
+    pub offers: Offers,
     /// Where its last prompt was handed over: there its last turn began.
     pub handed_over: Sequence,
     /// Its agent's line was cut in the middle of that turn.
@@ -64,6 +66,8 @@ pub struct Bound {
     pub foreign: String,
     /// Where the record stands that holds what the agent said of it.
     pub sequence: Sequence,
+    /// Where the one stands in which it said most: some links say less when they come back to a conversation.
+    pub described: Sequence,
 }
 
 /// The process that runs the agent.
@@ -146,8 +150,12 @@ impl Session {
                 }
                 self.retold.extend((*through > Sequence::ZERO).then_some((*from, *through)));
             }
-            Event::SessionBound { foreign, .. } => {
-                self.bound = Some(Bound { foreign: foreign.clone(), sequence: record.sequence });
+            Event::SessionBound { foreign, offers, .. } => {
+                let before = self.bound.as_ref().filter(|before| before.foreign == *foreign);
+                let says_less = offers.modes.is_none() && self.offers.modes.is_some();
+                let described = before.filter(|_| says_less).map_or(record.sequence, |before| before.described);
+                self.bound = Some(Bound { foreign: foreign.clone(), sequence: record.sequence, described });
+                self.offers.learn(offers);
             }
             _ => {
                 self.outbox.apply(record);
@@ -368,6 +376,7 @@ pub(super) fn apply_created(world: &mut World, record: &Record) {
         reported: Status::Idle,
         worker: Worker::default(),
         bound: None,
+        offers: Offers::default(),
         handed_over: Sequence::ZERO,
         torn: false,
         retold: VecDeque::new(),

@@ -23,6 +23,7 @@ use tokio::{
 };
 use warp::filters::BoxedFilter;
 
+use super::linger::Lingering;
 use crate::{
     api::common::{Response, front::Peer},
     domain::limits,
@@ -49,6 +50,7 @@ pub(super) async fn serve(
     let door = Arc::new(door);
     let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(limits::CONNECTIONS_MAX));
+    let lingering = Arc::new(Semaphore::new(limits::LINGERING_MAX));
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -63,7 +65,7 @@ pub(super) async fn serve(
         };
         // Beyond the limit the connection is dropped: the client sees a reset and backs off.
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
-        let connection = connection(stream, address, &door, filter.clone());
+        let connection = connection(stream, address, &door, &lingering, filter.clone());
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -95,6 +97,7 @@ fn connection(
     stream: TcpStream,
     address: SocketAddr,
     door: &Arc<Door>,
+    lingering: &Arc<Semaphore>,
     filter: BoxedFilter<(Response,)>,
 ) -> impl hyper_util::server::graceful::GracefulConnection<Error = ConnectionError> + Send + 'static {
     // Frames are small and somebody waits for each. A socket that refuses is about to fail anyway.
@@ -115,6 +118,7 @@ fn connection(
         .header_read_timeout(Duration::from_millis(limits::HEADER_READ_MS))
         .max_buf_size(limits::HEADER_BYTES_MAX)
         .pipeline_flush(true);
+    let stream = Lingering::new(stream, Arc::clone(lingering));
     builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned()
 }
 

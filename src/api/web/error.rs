@@ -232,10 +232,16 @@ impl From<RelayError> for Failure {
 
 impl Failure {
     fn refused(refusal: &Refusal) -> Self {
+        if let Refusal::NotOffered { what, .. } = refusal {
+            return Problem::new(ProblemKind::BadRequest, refusal.to_string()).with_field(*what).into();
+        }
         let kind = match refusal {
+            Refusal::NotOffered { .. } => ProblemKind::BadRequest,
+            Refusal::NoWord { .. } => ProblemKind::NotSupported,
             Refusal::NoEnvironment(_)
             | Refusal::NoSession(_)
             | Refusal::NoKey(_)
+            | Refusal::NoDevice(_)
             | Refusal::NoWork { .. }
             | Refusal::NoPermission { .. }
             | Refusal::NoMessage { .. }

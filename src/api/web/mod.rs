@@ -49,6 +49,8 @@ mod permissions;
 mod sessions;
 mod socket;
 mod status;
+mod subscriptions;
+mod verify;
 
 #[cfg(test)]
 mod tests;
@@ -212,6 +214,7 @@ async fn dispatch(caller: &Caller<'_>, endpoint: Endpoint) -> Result<Response, F
         Endpoint::CreateLoginLink => devices::create_link(caller).await,
         Endpoint::ListDevices => Ok(devices::list(caller)),
         Endpoint::SignOutDevice(id) => devices::sign_out_one(caller, id).await,
+        Endpoint::RenameDevice(id) => devices::rename(caller, id).await,
         Endpoint::SignOutEverywhere => devices::sign_out_everywhere(caller).await,
         Endpoint::ShowMe => Ok(devices::me(caller)),
         Endpoint::Overview => Ok(overview::follow(caller)),
@@ -230,9 +233,11 @@ async fn dispatch(caller: &Caller<'_>, endpoint: Endpoint) -> Result<Response, F
 
         Endpoint::ReadAudit => audit::read(caller),
         Endpoint::ListCommits => audit::commits(caller),
-        Endpoint::VerifyAudit => audit::verify(caller).await,
+        Endpoint::VerifyAudit => verify::verify(caller).await,
 
         Endpoint::Backup => backup::download(caller).await,
+
+        Endpoint::ListSubscriptions => subscriptions::list(caller),
 
         Endpoint::ShowStatus => Ok(status::show(caller)),
         Endpoint::Describe => Ok(describe()),

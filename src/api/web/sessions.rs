@@ -228,6 +228,8 @@ fn detail(caller: &Caller<'_>, id: SessionId) -> Result<SessionDetail, Failure> 
         session: summary(found),
         requested_mode: found.requested_mode.clone(),
         requested_model: found.requested_model.clone(),
+        modes: found.offers.modes.as_ref().map(|offer| offer.ids.clone()),
+        models: found.offers.models.as_ref().map(|offer| offer.ids.clone()),
         metadata: found.metadata.clone(),
         rules: found.rules.iter().map(rule).collect(),
         queue: found.outbox.items().map(|(sequence, item)| queued(sequence.0, item)).collect(),

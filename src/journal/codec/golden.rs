@@ -15,8 +15,9 @@ use crate::domain::{
     command::{Outcome, WorkGrant},
     event::{
         Abilities, AgentReported, Control, DeviceSignedIn, EnvironmentRegistered, FileStored, Fingerprint, ForkPoint,
-        KeyCreated, Lifetime, LoginLinkCreated, MessageKind, PermissionDecided, PermissionRequested, ProducerStamp,
-        Role, Rule, SecretDigest, SessionCreated, Status, UserAppended, UserStreamClosed, UserStreamCreated, Verdict,
+        KeyCreated, Lifetime, LoginLinkCreated, MessageKind, Offer, Offers, PermissionDecided, PermissionRequested,
+        ProducerStamp, Role, Rule, SecretDigest, SessionCreated, Status, UserAppended, UserStreamClosed,
+        UserStreamCreated, Verdict,
     },
     notify::{Sealed, TargetAdded, TargetEnd, TargetKind},
     subscription::{Acked, Delivery, Linked, StreamPath, SubscriptionCreated, WakeEnd},
@@ -111,7 +112,7 @@ fn about_sessions() -> Vec<Event> {
 /// What came with agents behind links. Behind the others: a line that is there never moves.
 fn about_agents() -> Vec<Event> {
     let (environment, session) = (EnvironmentId::from_uuid(UUID), SessionId::from_uuid(UUID));
-    let abilities = Abilities { load: true, resume: false, list: true };
+    let abilities = Abilities { load: true, resume: false, list: true, ..Abilities::default() };
     let registered = EnvironmentRegistered {
         environment,
         owner: owner(),
@@ -128,9 +129,23 @@ fn about_agents() -> Vec<Event> {
         Event::EnvironmentSucceeded { environment, by: environment },
         Event::AgentReported(AgentReported { environment, connected: true, fresh: true, abilities }),
         Event::AgentSwitching { environment },
-        Event::SessionBound { session, foreign: "f2ebf6f0".into() },
+        Event::SessionBound { session, foreign: "f2ebf6f0".into(), offers: Offers::default() },
         Event::TurnTorn { session },
-        Event::TurnRetold { session, from: Sequence(4), through: Sequence(9) },
+        Event::TurnRetold { session, from: Sequence(4), through: Sequence(9), pieces: 0 },
+    ]
+}
+
+/// What came when links could say by which words their agents are steered.
+fn about_courses() -> Vec<Event> {
+    let (environment, session) = (EnvironmentId::from_uuid(UUID), SessionId::from_uuid(UUID));
+    let abilities = Abilities { set_mode: true, set_option: true, ..Abilities::default() };
+    let modes = Offer { ids: vec!["ask".into(), "code".into()], option: None };
+    let models = Offer { ids: vec!["small".into()], option: Some("model".into()) };
+    let offers = Offers { modes: Some(modes), models: Some(models) };
+    vec![
+        Event::AgentReported(AgentReported { environment, connected: true, fresh: false, abilities }),
+        Event::SessionBound { session, foreign: "f2ebf6f0".into(), offers },
+        Event::TurnRetold { session, from: Sequence(4), through: Sequence(9), pieces: 3 },
     ]
 }
 
@@ -316,6 +331,8 @@ pub(super) fn records() -> Vec<Record> {
         about_subscriptions(),
         about_agents(),
         about_devices(),
+        about_courses(),
+        vec![Event::DeviceRenamed { device: DeviceId::from_uuid(UUID), name: "Kitchen tablet".into() }],
         about_targets(),
     ]
     .concat();

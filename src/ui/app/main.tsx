@@ -11,14 +11,12 @@ import { App } from './view/app'
 import { me, onLeave, whoAmI } from './state/me'
 import { forgetOverview, known, reach, sessions, waitingCount, watchOverview } from './state/overview'
 import { drain, forgetOutbox } from './state/outbox'
-import { drafts, theme } from './state/look'
+import { drafts } from './state/look'
+import './state/shortcuts'
 import { pause } from './api'
 import { goTo, place } from './state/place'
 import { closeSettled, keepSubscription } from './state/push'
-
-effect(() => {
-  document.documentElement.dataset.theme = theme.value
-})
+import { beInstalled } from './state/installed'
 
 effect(() => {
   if (me.value) {
@@ -70,6 +68,4 @@ onLeave(() => {
 void begin()
 render(<App />, document.getElementById('app')!)
 
-if ('serviceWorker' in navigator && import.meta.env.PROD) {
-  addEventListener('load', () => void navigator.serviceWorker.register('/code/sw.js', { scope: '/code/' }).catch(() => undefined))
-}
+beInstalled()

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 pub mod answer;
 pub mod link;
 pub mod listing;
+pub mod offers;
 pub mod viewer;
 
 /// The one error body of these clients.

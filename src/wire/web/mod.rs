@@ -18,10 +18,11 @@ pub mod permission;
 pub mod problem;
 pub mod session;
 pub mod status;
+pub mod subscription;
 
-pub use audit::{AuditCommit, AuditCommits, AuditPage, AuditRecord, Fault, Verification};
+pub use audit::{AuditCommit, AuditCommits, AuditPage, AuditRecord, Fault, Verification, VerificationProgress};
 pub use control::{ControlRequested, SetMode, SetModel, SetThinking};
-pub use device::{Device, LoginLink, Me, SignIn};
+pub use device::{Device, LoginLink, Me, RenameDevice, SignIn};
 pub use environment::{Environment, EnvironmentDetail, EnvironmentStatus, Requeued, WorkItem, WorkStage};
 pub use event::{Author, Event, EventPage, Gap, GapTag};
 pub use key::{CreateKey, CreatedKey, Key, KeyOwner, Role, RotateSigning, SigningRotated};
@@ -36,7 +37,8 @@ pub use session::{
     Archive, ArchiveMany, ArchiveResult, ArchivedMany, CreateSession, QueuedItem, QueuedKind, RenameSession, Rule,
     Session, SessionDetail, SessionStatus, Worker,
 };
-pub use status::{Counts, Overview, ServerStatus};
+pub use status::{CommitTimes, Copied, Counts, Kept, Overview, ServerStatus, Storage};
+pub use subscription::{Delivery, Subscription, WakeState};
 
 /// The header under which a client names a command, so that repeating it does it once.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";

@@ -77,6 +77,12 @@ pub struct SessionDetail {
     pub requested_mode: Option<String>,
     /// The model asked for at creation.
     pub requested_model: Option<String>,
+    /// The modes that its agent offers, as far as it said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub modes: Option<Vec<String>>,
+    /// The models.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub models: Option<Vec<String>>,
     /// What the worker says of itself, merged.
     pub metadata: Map<String, Value>,
     /// What is allowed without asking.

@@ -158,6 +158,92 @@ async function withHelp(page: Page, shot: (name: string) => Promise<void>): Prom
   await shot('22-replay-beginning')
 }
 
+const LOOKS = {
+  light: { colorScheme: 'light' },
+  dark: { colorScheme: 'dark' },
+  contrast: { colorScheme: 'light', contrast: 'more' },
+  'contrast-dark': { colorScheme: 'dark', contrast: 'more' },
+  forced: { colorScheme: 'dark', forcedColors: 'active' },
+} as const
+
+for (const [look, media] of Object.entries(LOOKS)) {
+  test(`looking after a server, ${look}`, async ({ page }, info) => {
+    await page.emulateMedia({ ...media, reducedMotion: 'reduce' })
+    const shot = async (name: string) => {
+      await page.waitForTimeout(400)
+      const found = await new AxeBuilder({ page }).analyze()
+      const grave = found.violations.filter((violation) => ['serious', 'critical'].includes(violation.impact ?? ''))
+      expect.soft(grave.map(({ id, nodes }) => `${name} ${id}: ${nodes.map((node) => node.html).join(' ')}`)).toEqual([])
+      await page.screenshot({ path: `../../../target/e2e-ui/shots/${name}-${info.project.name}-${look}.png` })
+    }
+    const used = await server.ask('POST', '/api/v1/login-links', {})
+    const made = await server.ask('POST', '/api/v1/login-links', {})
+    const secret = (url: string) => `${server.url}/code/login#${url.split('#')[1]}`
+    await page.goto(secret(used.url))
+    await page.locator('.session-card').first().waitFor()
+    if (look.startsWith('contrast') || look === 'forced') {
+      await shot('30-home')
+      await session(page, 'Deploy the fix to staging')
+      await shot('31-approve')
+    }
+    await page.context().clearCookies()
+    await page.goto('about:blank')
+    await page.goto(secret(used.url))
+    await page.getByRole('alert').waitFor()
+    await shot('32-link-expired')
+    await page.goto('about:blank')
+    await page.goto(secret(made.url))
+    await page.locator('.session-card').first().waitFor()
+    const tab = async (name: string) => {
+      await page.goto(`${server.url}/code/admin/${name}`)
+      await page.locator('.tabs').waitFor()
+    }
+    await tab('keys')
+    await page.locator('.admin .row').first().waitFor()
+    await shot('33-keys')
+    await page.getByRole('button', { name: 'New key' }).click()
+    await page.getByLabel('Name').fill('Build machine')
+    await shot('34-new-key')
+    await page.getByRole('button', { name: 'Make the key' }).click()
+    await page.getByText('For ccb').click()
+    await page.getByRole('button', { name: 'Let a phone in' }).click()
+    await page.getByRole('img', { name: 'QR' }).waitFor()
+    await shot('35-secret')
+    await page.getByRole('button', { name: 'I have kept it' }).click()
+    await page.getByRole('button', { name: 'Revoke: Build machine' }).click()
+    await shot('36-revoke')
+    await page.getByRole('dialog').getByRole('button', { name: 'Revoke' }).click()
+    await tab('devices')
+    await page.getByRole('button', { name: 'Add a device' }).click()
+    await page.getByRole('img', { name: 'QR' }).waitFor()
+    await shot('37-devices')
+    await tab('machines')
+    await page.locator('.machine summary').first().click()
+    await shot('38-machines')
+    await tab('streams')
+    await shot('39-streams')
+    await tab('storage')
+    await page.getByRole('button', { name: 'Verify now' }).click()
+    await page.getByText('Clean:').waitFor()
+    await shot('40-storage')
+    await page.locator('.commits').scrollIntoViewIfNeeded()
+    await page.locator('.admin').evaluate((element) => element.scrollTo(0, 1e6))
+    await shot('41-storage-end')
+    await tab('audit')
+    await page.locator('.audit summary').nth(1).click()
+    await shot('42-audit')
+    await page.goto(`${server.url}/code/share?title=Stack%20trace&text=TypeError%3A%20total%20is%20not%20a%20function&url=https%3A%2F%2Fci.test%2Fruns%2F812`)
+    await page.locator('.row-button').first().waitFor()
+    await shot('43-share')
+    await page.goto(`${server.url}/code/`)
+    await page.locator('.session-card').first().waitFor()
+    await page.keyboard.press('?')
+    await shot('44-shortcuts')
+    await page.keyboard.press('Escape')
+    await page.getByRole('button', { name: 'Menu' }).click()
+    await shot('45-menu')
+  })}
+
 async function session(page: Page, title: string): Promise<void> {
   await page.goto(`${server.url}/code/${at[title]}`)
   await page.getByRole('log').waitFor()

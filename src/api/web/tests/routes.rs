@@ -20,7 +20,7 @@ const SAMPLES: [(&str, &str); 9] = [
 ];
 
 /// Everything that is served, as method and path.
-const ROUTES: [(&str, &str); 48] = [
+const ROUTES: [(&str, &str); 50] = [
     ("GET", "environments"),
     ("GET", "environments/{environment}"),
     ("POST", "environments/{environment}/work/{work}/requeue"),
@@ -49,6 +49,7 @@ const ROUTES: [(&str, &str); 48] = [
     ("POST", "login-links"),
     ("GET", "devices"),
     ("DELETE", "devices"),
+    ("PATCH", "devices/{device}"),
     ("DELETE", "devices/{device}"),
     ("GET", "me"),
     ("GET", "overview"),
@@ -67,6 +68,7 @@ const ROUTES: [(&str, &str); 48] = [
     ("GET", "audit/commits"),
     ("POST", "audit/verify"),
     ("GET", "backup"),
+    ("GET", "subscriptions"),
     ("GET", "status"),
     ("GET", "openapi.json"),
 ];
@@ -167,6 +169,7 @@ fn every_endpoint_has_one_way_to_it() {
         | endpoint::Endpoint::ListDevices
         | endpoint::Endpoint::SignOutEverywhere
         | endpoint::Endpoint::SignOutDevice(_)
+        | endpoint::Endpoint::RenameDevice(_)
         | endpoint::Endpoint::ShowMe
         | endpoint::Endpoint::Overview
         | endpoint::Endpoint::ListTargets
@@ -184,8 +187,9 @@ fn every_endpoint_has_one_way_to_it() {
         | endpoint::Endpoint::ListCommits
         | endpoint::Endpoint::VerifyAudit
         | endpoint::Endpoint::Backup
+        | endpoint::Endpoint::ListSubscriptions
         | endpoint::Endpoint::ShowStatus
-        | endpoint::Endpoint::Describe => 48,
+        | endpoint::Endpoint::Describe => 50,
     };
     assert_eq!(counted(&endpoint::Endpoint::Describe), ROUTES.len());
 }

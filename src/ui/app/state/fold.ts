@@ -34,6 +34,8 @@ export class Conversation {
   /** The tool whose sub-agent speaks; none for the conversation itself. */
   private branch = ''
   private wasOffline = false
+  /** Pieces of a turn that is told again which are still to come: nothing else says where it ends. */
+  private telling = 0
 
   /** Folds events that come next. */
   add(events: readonly LogEvent[]): void {
@@ -171,6 +173,8 @@ export class Conversation {
         }))
       case 'permission_cancelled':
         return this.change(`a${text(data.request)}`, 'ask', (item) => ({ ...item, state: 'cancelled' }))
+      case 'turn_retold':
+        return this.retold(Number(data.from), Number(data.through), Number(data.pieces ?? 0))
       case 'rule_added':
         return this.notice('rule', text(record(data.rule).name), event)
       case 'mode_confirmed':
@@ -201,6 +205,26 @@ export class Conversation {
     }
   }
 
+  /** The agent tells a turn again: what follows stands for what it said in this range. */
+  private retold(from: number, through: number, pieces: number): void {
+    this.telling = pieces
+    const said = new Set<Item['kind']>(['words', 'thinking', 'tool'])
+    const stays = (held: Signal<Item>) => {
+      const { kind, sequence } = held.peek()
+      return !said.has(kind) || sequence < from || sequence > through
+    }
+    for (const [key, item] of this.byKey) if (!stays(item)) this.byKey.delete(key)
+    // Branches go with their tools.
+    this.fresh?.set('', (this.fresh.get('') ?? []).filter(stays))
+    this.items.value = this.items.peek().filter(stays)
+  }
+
+  /** What was said last is whole. */
+  private quiet(): void {
+    const last = this.last()
+    if (last && (last.value.kind === 'words' || last.value.kind === 'thinking')) last.value = { ...last.value, streaming: false }
+  }
+
   /** Nothing streams any more. */
   private settle(): void {
     for (const key of this.live.values()) {
@@ -216,9 +240,12 @@ export class Conversation {
     if (isTheirs(payload)) {
       this.offers.isLink.value = true
       const step = stepOf(payload)
-      if (!step) return
-      this.enter(step.step === 'end' ? '' : (step.parent ?? ''), event)
-      return this.step(event, step)
+      if (step) {
+        this.enter(step.step === 'end' ? '' : (step.parent ?? ''), event)
+        this.step(event, step)
+      }
+      if (this.telling > 0 && --this.telling === 0) this.quiet()
+      return
     }
     this.enter(text(payload.parent_tool_use_id), event)
     const message = record(payload.message)

@@ -2,12 +2,27 @@
 
 import { signal } from '@preact/signals'
 
-export type Place = { name: 'home' } | { name: 'session'; id: string } | { name: 'replay'; id: string } | { name: 'devices' } | { name: 'notifications' } | { name: 'login' }
+export const ADMIN_TABS = ['keys', 'machines', 'streams', 'storage', 'audit'] as const
+export type AdminTab = (typeof ADMIN_TABS)[number]
+
+export type Place =
+  | { name: 'admin'; tab: AdminTab }
+  | { name: 'share' }
+  | { name: 'waiting' }
+  | { name: 'home' }
+  | { name: 'session'; id: string }
+  | { name: 'replay'; id: string }
+  | { name: 'devices' }
+  | { name: 'notifications' }
+  | { name: 'login' }
 
 const ROOT = '/code/'
 
 function parse(path: string): Place {
   const [first, second] = path.slice(ROOT.length).split('/')
+  if (first === 'admin' && second === 'devices') return { name: 'devices' }
+  if (first === 'admin') return { name: 'admin', tab: ADMIN_TABS.find((tab) => tab === second) ?? 'keys' }
+  if (first === 'share' || first === 'waiting') return { name: first }
   if (first === 'login') return { name: 'login' }
   if (first === 'devices') return { name: 'devices' }
   if (first === 'notifications') return { name: 'notifications' }
@@ -22,6 +37,7 @@ addEventListener('popstate', () => {
 })
 
 export function pathOf(to: Place): string {
+  if (to.name === 'admin') return `${ROOT}admin/${to.tab}`
   if (to.name === 'replay') return `${ROOT}${to.id}/replay`
   return ROOT + (to.name === 'session' ? to.id : to.name === 'home' ? '' : to.name)
 }

@@ -1,25 +1,31 @@
 // One session that is followed: its conversation, where in the log we are, and what is between us and the rest.
 
-import { signal, type Signal } from '@preact/signals'
+import { batch, computed, signal, type Signal } from '@preact/signals'
 import { Failure, call, pause, readStream } from '../api'
 import type { EventPage, Gap, LogEvent, Permission } from '../types'
 import { Conversation } from './fold'
 import { arrived, settled } from './outbox'
 import { sessions } from './overview'
+import { HELD_MAX, PAGE, Past } from './past'
 
 /** What is read at first: a few screens, so that they are there at once. */
 const FIRST = 120
-/** What is read per page of history. */
-const PAGE = 300
 /** Events at the beginning of a log among which an agent announces itself. */
 const ANNOUNCED = 80
-/** Events that are held; beyond that the oldest go, and come back when somebody scrolls up to them. */
-const HELD_MAX = 6_000
+/** Events that stay when too many are held: the oldest go, and come back when somebody scrolls up to them. */
+const KEPT = PAGE * 4
 /** How long a page that nobody looks at keeps its stream. */
 const UNSEEN_MS = 30_000
 
 export class Followed {
+  /** The end of the log, and what is said now. */
   readonly conversation: Signal<Conversation> = signal(new Conversation())
+  /** Where somebody reads so far up that it is no longer held together with the end. */
+  readonly past = signal<Past | null>(null)
+  /** What is read. */
+  readonly shown = computed(() => this.past.value?.conversation.value ?? this.conversation.value)
+  /** What was said below while somebody read further up, in items. */
+  readonly unread = signal(0)
   readonly state = signal<'loading' | 'live' | 'lost' | 'missing'>('loading')
   readonly hasMore = signal(false)
   readonly loadingMore = signal(false)
@@ -134,7 +140,7 @@ export class Followed {
     })
   }
 
-  private page(after: number, limit: number): Promise<EventPage> {
+  private readonly page = (after: number, limit: number): Promise<EventPage> => {
     const epoch = this.epoch ? `&epoch=${this.epoch}` : ''
     const { signal } = this.ended
     return call<EventPage>('GET', `/sessions/${this.id}/events?after=${after}&limit=${limit}${epoch}`, undefined, {
@@ -209,7 +215,8 @@ export class Followed {
     fresh.add([...asked, ...events])
     this.note(events)
     this.conversation.value = fresh
-    this.hasMore.value = (events[0]?.sequence ?? this.after + 1) > this.earliest
+    const first = this.past.peek()?.first ?? events[0]?.sequence ?? this.after + 1
+    this.hasMore.value = first > this.earliest
   }
 
   /** What was missed, in pages and then told in one line, instead of dribbling in. */
@@ -247,16 +254,63 @@ export class Followed {
     if (!last) return
     this.after = last.sequence
     this.held.push(...fresh)
-    this.conversation.value.add(fresh)
+    const conversation = this.conversation.peek()
+    const before = conversation.items.peek().length
+    conversation.add(fresh)
+    if (this.scrolledUp) this.unread.value += conversation.items.peek().length - before
     this.note(fresh)
-    if (this.held.length > HELD_MAX) {
-      const { scrolledUp } = this
-      if (!scrolledUp) this.take(this.held.slice(-PAGE * 4), this.asked)
-    }
+    if (this.held.length > HELD_MAX) this.leave()
+  }
+
+  /** Too much is held: the end goes on with less. Who reads further up keeps what they read, as the past that it is. */
+  private leave(): void {
+    batch(() => {
+      if (this.scrolledUp && !this.past.peek()) this.past.value = new Past(this.page, this.shift, this.held, this.conversation.peek())
+      this.take(this.held.slice(-KEPT), this.asked)
+    })
   }
 
   /** Set by the view: while somebody reads further up, nothing is taken away from under them. */
   scrolledUp = false
+
+  /** Set by the view, which has to find its place again when something is put above what is read. */
+  shifting: () => void = () => {}
+  private readonly shift = () => this.shifting()
+
+  /** Back to what is said now. */
+  toNow(): void {
+    this.scrolledUp = false
+    this.unread.value = 0
+    if (!this.past.peek()) return
+    this.past.value = null
+    this.hasMore.value = (this.held[0]?.sequence ?? this.after + 1) > this.earliest
+  }
+
+  /** Shows the log around a place. */
+  async goTo(sequence: number): Promise<void> {
+    if (sequence >= (this.held[0]?.sequence ?? this.after + 1)) return this.toNow()
+    this.scrolledUp = true
+    this.past.value = await Past.around(this.page, this.shift, sequence, this.earliest)
+    this.hasMore.value = this.past.value.first > this.earliest
+  }
+
+  /** One page further down. Where it meets the end, both are one again. */
+  async later(): Promise<void> {
+    const past = this.past.peek()
+    if (!past || this.loadingMore.value) return
+    await this.loadMore(async () => {
+      await past.later()
+      if (this.past.peek() !== past) return
+      this.flush()
+      this.hasMore.value = past.first > this.earliest
+      if (past.last + 1 < (this.held[0]?.sequence ?? this.after + 1)) return
+      this.shift()
+      batch(() => {
+        this.past.value = null
+        this.take([...past.tail(KEPT), ...this.held.filter((event) => event.sequence > past.last)], this.asked)
+      })
+    })
+  }
 
   private note(events: readonly LogEvent[]): void {
     for (const event of events) {
@@ -276,6 +330,7 @@ export class Followed {
     this.earliest = gap.earliest
     if (isAnew) {
       this.held = []
+      this.past.value = null
       const fresh = new Conversation()
       fresh.notice('anew', gap.detail)
       this.conversation.value = fresh
@@ -307,18 +362,33 @@ export class Followed {
 
   /** One page further back. */
   async more(): Promise<void> {
-    const first = this.held[0]?.sequence ?? this.after + 1
-    if (this.loadingMore.value || first <= this.earliest) return
+    if (this.loadingMore.value || !this.hasMore.value) return
+    await this.loadMore(async () => {
+      const first = this.held[0]?.sequence ?? this.after + 1
+      const past = this.past.peek()
+      if (past) await past.earlier(this.earliest)
+      else {
+        const from = Math.max(this.earliest - 1, first - 1 - PAGE)
+        const page = await this.page(from, first - 1 - from)
+        const older = page.events.filter((event) => event.sequence < first)
+        this.flush()
+        this.shift()
+        this.take([...older, ...this.held], this.asked.filter((event) => event.sequence <= from))
+        if (this.held.length > HELD_MAX) this.leave()
+      }
+      const top = this.past.peek()
+      if (top) this.hasMore.value = top.first > this.earliest
+    })
+  }
+
+  private async loadMore(load: () => Promise<void>): Promise<void> {
     this.loadingMore.value = true
     try {
-      const from = Math.max(this.earliest - 1, first - 1 - PAGE)
-      const page = await this.page(from, first - 1 - from)
-      const older = page.events.filter((event) => event.sequence < first)
-      this.flush()
-      this.take([...older, ...this.held], this.asked.filter((event) => event.sequence <= from))
+      await load()
     } catch (error) {
       if (!(error instanceof Failure)) throw error
       if (error.kind === 'gap') {
+        const first = this.past.peek()?.first ?? this.held[0]?.sequence ?? this.after + 1
         this.earliest = error.problem?.earliest ?? first
         this.hasMore.value = first > this.earliest
       }

@@ -208,8 +208,8 @@ function Buttons({ ask, send }: { ask: Ask; send: (body: Decide) => void }) {
       <div class="sheet-buttons">
         <button class="button button-wide" onClick={() => send(mode('acceptEdits'))}>{t('ask.plan.edits')}</button>
         <div class="button-row">
-          <button class="button" onClick={() => (denying.value = true)}>{t('ask.plan.keep')}</button>
-          <button class="button button-main" onClick={() => send(mode('default'))}>{t('ask.plan.ask')}</button>
+          <button data-key="deny" class="button" onClick={() => (denying.value = true)}>{t('ask.plan.keep')}</button>
+          <button data-key="allow" class="button button-main" onClick={() => send(mode('default'))}>{t('ask.plan.ask')}</button>
         </div>
       </div>
     )
@@ -232,8 +232,8 @@ function Buttons({ ask, send }: { ask: Ask; send: (body: Decide) => void }) {
         )}
       </div>
       <div class="button-row">
-        <button class="button" onClick={() => (denying.value = true)}>{t('ask.deny')}</button>
-        <button class="button button-main" onClick={() => send({ decision: 'allow', scope: 'once' })}>{t('ask.allow')}</button>
+        <button data-key="deny" class="button" onClick={() => (denying.value = true)}>{t('ask.deny')}</button>
+        <button data-key="allow" class="button button-main" onClick={() => send({ decision: 'allow', scope: 'once' })}>{t('ask.allow')}</button>
       </div>
     </div>
   )

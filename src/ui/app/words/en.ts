@@ -1,6 +1,11 @@
 // English, and the list of everything that is said. `{n}` is filled in; `one|many` is chosen by n.
 
+import { adminEn } from './admin.en'
+import { shellEn } from './shell.en'
+
 export const en = {
+  ...adminEn,
+  ...shellEn,
   'app.name': 'RCS',
   'app.skip': 'Skip to content',
   'status.waiting': 'Waiting for you',

@@ -1,8 +1,12 @@
 // 中文
 
+import { adminZh } from './admin.zh'
 import type { Word } from './en'
+import { shellZh } from './shell.zh'
 
 export const zh: Record<Word, string> = {
+  ...adminZh,
+  ...shellZh,
   'app.name': 'RCS',
   'app.skip': '跳到内容',
   'status.waiting': '等待你处理',
