@@ -24,6 +24,7 @@ mod login_link;
 mod man;
 mod markdown;
 mod message;
+mod notify;
 #[cfg(test)]
 mod offline_tests;
 mod origin;
@@ -81,6 +82,7 @@ fn dispatch(cli: Cli, out: Out<'_>) -> Result<(), CtlError> {
         Command::Permission(command) => command.run(context),
         Command::Key(command) => command.run(context),
         Command::Device(command) => command.run(context),
+        Command::Notify(command) => command.run(context),
         Command::LoginLink(command) => command.run(context),
         Command::Audit(command) => command.run(context),
         Command::Db(command) => command.run(context),

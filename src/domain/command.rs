@@ -14,8 +14,9 @@ use super::{
     },
     id::{
         DeviceId, EnvironmentId, FileId, KeyId, MessageId, OwnerId, RequestId, SessionId, SubscriptionId,
-        SubscriptionName, UserStreamId, WorkId,
+        SubscriptionName, TargetId, UserStreamId, WorkId,
     },
+    notify::{TargetAdded, TargetEnd, TargetNews},
     subscription::{Acked, StreamPath, SubscriptionCreated},
     user_stream::{Appended, NewUserStream, StreamRefusal, UserAppend},
 };
@@ -168,6 +169,17 @@ pub enum Command {
     NoteDelivery { subscription: SubscriptionId, generation: u64, failed: Option<(Timestamp, String)> },
     /// The wait after failures is over: wake it again if there is news.
     RetryWake { subscription: SubscriptionId },
+
+    /// Tell somebody there from now on. The same address of the same device again is the same target.
+    AddTarget(TargetAdded),
+    /// Tell it of the end of turns as well, or no longer.
+    ChangeTarget { target: TargetId, turns: bool },
+    /// Tell it nothing any more. Repeating it changes nothing.
+    RemoveTarget { target: TargetId, end: TargetEnd },
+    /// Make the configured targets exactly these.
+    ConfigureTargets(Vec<TargetAdded>),
+    /// Note what became of telling it.
+    NoteTarget { target: TargetId, news: TargetNews },
 }
 
 /// A key from the configuration.
@@ -307,6 +319,8 @@ pub enum Outcome {
     Key { key: KeyId },
     /// The device is signed in.
     Device { device: DeviceId },
+    /// The target is told from now on; `created`: it was not before.
+    Target { target: TargetId, created: bool },
     /// The environment is registered under this id.
     Environment { environment: EnvironmentId, reattached: bool },
     /// The agent goes by this id, and this is its conversation.
@@ -390,6 +404,8 @@ pub enum Refusal {
     NoWord { what: &'static str },
     #[error("{what} is already used for something else")]
     KeyReused { what: String },
+    #[error("there is no notification target {0}")]
+    NoTarget(TargetId),
     #[error("there is no subscription {0}")]
     NoSubscription(SubscriptionId),
     #[error("subscription {name} exists with another configuration: delete it first, or take another name")]

@@ -9,7 +9,7 @@ use super::{
     envelope::{Actor, DedupeKey, Draft, Sequence, Timestamp},
     environment,
     event::{Event, FileStored},
-    key, permission, session,
+    key, notify, permission, session,
     stream::Stream,
     subscription, user_stream, work,
     world::World,
@@ -194,5 +194,10 @@ fn consider(world: &World, context: &Context<'_>, command: Command) -> Result<De
             Ok(subscription::note_delivery(world, subscription, generation, failed))
         }
         Command::RetryWake { subscription } => Ok(subscription::retry(world, context, subscription)),
+        Command::AddTarget(added) => notify::add(world, context, added),
+        Command::ChangeTarget { target, turns } => notify::change(world, target, turns),
+        Command::RemoveTarget { target, end } => notify::remove(world, target, end),
+        Command::ConfigureTargets(wanted) => Ok(notify::configure(world, &wanted)),
+        Command::NoteTarget { target, news } => Ok(notify::note(world, target, news)),
     }
 }

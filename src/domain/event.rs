@@ -9,8 +9,10 @@ use super::{
     command::Outcome,
     envelope::{Sequence, Timestamp},
     id::{
-        DeviceId, EnvironmentId, FileId, KeyId, MessageId, RequestId, SessionId, SubscriptionId, UserStreamId, WorkId,
+        DeviceId, EnvironmentId, FileId, KeyId, MessageId, RequestId, SessionId, SubscriptionId, TargetId,
+        UserStreamId, WorkId,
     },
+    notify::{TargetAdded, TargetEnd},
     subscription::{Acked, Linked, StreamPath, SubscriptionCreated, WakeEnd},
 };
 
@@ -225,6 +227,20 @@ pub enum Event {
     /// Nobody has it any more. `again_at`: the next wake waits for then.
     WakeEnded { subscription: SubscriptionId, generation: u64, end: WakeEnd, again_at: Option<Timestamp> },
 
+    // --- notification target ---
+    /// Somebody wants to be told there when an agent waits for them.
+    TargetAdded(TargetAdded),
+    /// It is told of the end of turns as well, or no longer.
+    TargetChanged { target: TargetId, turns: bool },
+    /// It is told nothing any more.
+    TargetRemoved { target: TargetId, end: TargetEnd },
+    /// It was told of this question, which stands there in its session.
+    TargetTold { target: TargetId, session: SessionId, asked: Sequence },
+    /// What it was told of was settled, and it was told that too, or cannot be.
+    TargetWithdrawn { target: TargetId, session: SessionId, asked: Sequence },
+    /// It did not take what it was told, for the first time after it did. In a few words, for the operator.
+    TargetFailed { target: TargetId, reason: String },
+
     // --- any stream ---
     /// The records up to and including this sequence were forgotten.
     Trimmed { through: Sequence },
@@ -320,6 +336,12 @@ impl Event {
             Self::WakeClaimed { .. } => "wake_claimed",
             Self::CursorsAcked { .. } => "cursors_acked",
             Self::WakeEnded { .. } => "wake_ended",
+            Self::TargetAdded(_) => "target_added",
+            Self::TargetChanged { .. } => "target_changed",
+            Self::TargetRemoved { .. } => "target_removed",
+            Self::TargetTold { .. } => "target_told",
+            Self::TargetWithdrawn { .. } => "target_withdrawn",
+            Self::TargetFailed { .. } => "target_failed",
             Self::Trimmed { .. } => "trimmed",
             Self::Superseded { .. } => "superseded",
         }

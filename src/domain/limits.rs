@@ -361,6 +361,48 @@ pub const WEBHOOK_KEY_RETIRED_MS: u64 = 3_600_000;
 /// Networks that webhooks may reach although they are private.
 pub const PRIVATE_TARGETS_MAX: usize = 256;
 
+// --- notifications ----------------------------------------------------------------------------------------------
+
+/// A question that was answered within this time is told to nobody: somebody is looking, or a rule was quicker. Also
+/// how long somebody who just left counts as looking, which is what a reload of the page takes.
+pub const NOTIFY_GRACE_MS: u64 = 2_000;
+/// What is open is looked over at most this often, so that an agent that asks a hundred times a second and is answered
+/// by a rule costs ten looks.
+pub const NOTIFY_LOOK_MS: u64 = 100;
+/// Targets of one owner: a browser on each of their devices, and some services.
+pub const TARGETS_PER_OWNER_MAX: usize = 64;
+/// Targets of all owners. About 1 KiB each; all of them are looked at when a question is open.
+pub const TARGETS_MAX: usize = 10_000;
+/// Open questions that one target remembers to have been told of. Beyond, the oldest are told once more.
+pub const TARGET_TOLD_MAX: usize = 1_024;
+/// An address with its secrets as it is sealed: a URL and two keys.
+pub const TARGET_SEALED_BYTES_MAX: usize = 4 * 1_024;
+/// A secret of a webhook or a token of an ntfy server.
+pub const TARGET_SECRET_BYTES_MAX: usize = 512;
+/// What is pushed, before it is encrypted: push services take 4,096 bytes with all that encryption adds (RFC 8291).
+pub const PUSH_BYTES_MAX: usize = 3 * 1_024;
+/// What is asked, as a notification shows it. Opened up, phones show about five lines of fifty.
+pub const NOTICE_TEXT_CHARS_MAX: usize = 240;
+/// See [`NOTICE_TEXT_CHARS_MAX`]. What has more can only be allowed where it is seen whole.
+pub const NOTICE_TEXT_LINES_MAX: usize = 5;
+/// A title of a session in a notification, which shows one line of it.
+pub const NOTICE_TITLE_CHARS_MAX: usize = 80;
+/// How long a notification can be answered straight away, and how long a push service keeps it for a phone that is off.
+/// After a night it is better to look first.
+pub const NOTICE_TOKEN_MS: u64 = 12 * 3_600_000;
+/// A VAPID token's life. RFC 8292 allows a day.
+pub const VAPID_TOKEN_SECONDS: u64 = 12 * 3_600;
+/// Notifications on their way at once. Each holds a socket and a few KiB.
+pub const NOTIFY_DELIVERIES_MAX: usize = 64;
+/// Of one target: one that hangs must not take the places of all.
+pub const NOTIFY_DELIVERIES_PER_TARGET_MAX: usize = 4;
+/// Attempts before one notification is given up: an hour of them at one a minute.
+pub const NOTIFY_ATTEMPTS_MAX: u32 = 64;
+/// The longest wait that a `Retry-After` is granted: who asks for more has given up on us.
+pub const NOTIFY_RETRY_AFTER_MS_MAX: u64 = 3_600_000;
+/// Ends of turns that wait to be told. They are news of the moment: what is beyond is not told.
+pub const TURNS_ENDED_MAX: usize = 256;
+
 // --- credentials and throttles ----------------------------------------------------------------------------------
 
 /// An API key, ours (47) or an operator's own. Longer ones are pasted by mistake.
@@ -436,4 +478,6 @@ const _: () = assert!(WAKE_LEASE_MS_MAX < WAKE_TOKEN_MS);
 const _: () = assert!(WEBHOOK_CONNECT_MS < WEBHOOK_DELIVERY_MS);
 const _: () = assert!(LINKS_PER_RECORD_MAX * (STREAM_NAME_BYTES_MAX + 256) < FACTS_ROW_BYTES_MAX);
 const _: () = assert!(WEBHOOK_DELIVERIES_PER_OWNER_MAX <= WEBHOOK_DELIVERIES_MAX);
+const _: () = assert!(NOTICE_TEXT_CHARS_MAX * 4 + NOTICE_TITLE_CHARS_MAX * 4 < PUSH_BYTES_MAX / 2);
+const _: () = assert!(VAPID_TOKEN_SECONDS <= 86_400);
 const _: () = assert!(REGISTRATIONS_PER_SECOND > 0 && LOGINS_PER_MINUTE > 0 && MESSAGES_PER_SECOND > 0);

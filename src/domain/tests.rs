@@ -3,6 +3,7 @@
 
 mod agents;
 mod stories;
+mod targets;
 mod turns;
 
 use std::collections::{BTreeMap, HashMap};

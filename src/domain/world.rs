@@ -12,6 +12,7 @@ use super::{
     event::{Event, FileStored, SecretDigest},
     id::{EnvironmentId, FileId, KeyId, OwnerId, SessionId},
     key::Key,
+    notify::Targets,
     session::Session,
     stream::Stream,
     subscription::Subscriptions,
@@ -33,6 +34,7 @@ pub struct World {
     pub(super) asking: BTreeSet<SessionId>,
     pub(super) user_streams: UserStreams,
     subscriptions: Subscriptions,
+    pub(super) targets: Targets,
 }
 
 impl World {
@@ -103,6 +105,11 @@ impl World {
 
     pub(super) const fn subscriptions_mut(&mut self) -> &mut Subscriptions {
         &mut self.subscriptions
+    }
+
+    /// Where people are told that an agent waits for them.
+    pub const fn targets(&self) -> &Targets {
+        &self.targets
     }
 
     /// The streams that users made.
@@ -201,6 +208,12 @@ pub fn apply(world: &mut World, record: &Record) {
         | Event::WakeClaimed { .. }
         | Event::CursorsAcked { .. }
         | Event::WakeEnded { .. } => super::subscription::apply(world, record),
+        Event::TargetAdded(_)
+        | Event::TargetChanged { .. }
+        | Event::TargetRemoved { .. }
+        | Event::TargetTold { .. }
+        | Event::TargetWithdrawn { .. }
+        | Event::TargetFailed { .. } => world.targets.apply(record),
         Event::MessageReceived { .. }
         | Event::TranscriptAppended { .. }
         | Event::FileChunk { .. }

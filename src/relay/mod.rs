@@ -15,12 +15,12 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{Semaphore, broadcast, oneshot, watch};
 
 use crate::{
     domain::{
-        Actor, Command, DedupeKey, Epoch, Outcome, OwnerId, Position, Record, Refusal, Sequence, Stream, Timestamp,
-        World, event::Fingerprint, limits,
+        Actor, Command, DedupeKey, Epoch, Outcome, OwnerId, Position, Record, Refusal, Sequence, SessionId, Stream,
+        Timestamp, World, event::Fingerprint, limits,
     },
     journal::{Journal, StreamTail},
 };
@@ -167,6 +167,10 @@ struct Shared {
     /// Changes with each commit that changes a subscription.
     subscriptions: watch::Sender<Position>,
     committed: watch::Sender<Position>,
+    /// Changes with each commit that somebody may have to be told of.
+    notable: watch::Sender<Position>,
+    /// Sessions whose turn just ended.
+    turns_ended: broadcast::Sender<SessionId>,
 }
 
 /// Waits for the writer to end.
@@ -206,6 +210,8 @@ impl Relay {
             closing: watch::Sender::new(false),
             subscriptions: watch::Sender::new(Position::ZERO),
             committed: watch::Sender::new(Position::ZERO),
+            notable: watch::Sender::new(Position::ZERO),
+            turns_ended: broadcast::Sender::new(limits::TURNS_ENDED_MAX),
             reader,
         });
         let committer = committer::Committer::new(journal, Arc::clone(&shared), options.observer);
@@ -334,6 +340,16 @@ impl Relay {
     /// Changes with every commit: for views of many streams, which look at the world again.
     pub fn committed(&self) -> watch::Receiver<Position> {
         self.shared.committed.subscribe()
+    }
+
+    /// Changes when a commit held something that somebody may have to be told of.
+    pub fn notable(&self) -> watch::Receiver<Position> {
+        self.shared.notable.subscribe()
+    }
+
+    /// Sessions whose turn ends from now on. A signal: who is slow misses some.
+    pub fn turns_ended(&self) -> broadcast::Receiver<SessionId> {
+        self.shared.turns_ended.subscribe()
     }
 
     /// Returns when everybody who watched for the end has let go: all streams, sockets and polls are closed.

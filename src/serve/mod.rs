@@ -17,7 +17,7 @@ use tokio_rustls::rustls::pki_types::CertificateDer;
 use crate::{
     api::{
         self,
-        common::{House, Outbound, RequestNames, Settings},
+        common::{House, Notify, Outbound, RequestNames, Settings},
         web::{NoLink, make_link},
     },
     domain::{Actor, KeyId, limits},
@@ -26,7 +26,7 @@ use crate::{
     relay::{Observer, Options, Relay, RelayError, Retention, Terms, WriterHandle},
     security::{
         ApiKey, NoRandomness, PrivateTargets, SigningKeys, Throttle, ThrottleConfig, TrustedProxies, WebhookKeys,
-        private_file::PrivateFileError, signing::SigningError,
+        private_file::PrivateFileError, recipient::Configured, signing::SigningError,
     },
     telemetry::Metrics,
     ui,
@@ -38,6 +38,7 @@ mod keys;
 mod linger;
 mod listen;
 pub mod program;
+mod targets;
 
 pub use listen::Door;
 
@@ -53,6 +54,10 @@ pub struct Start {
     pub retention: Retention,
     pub trusted_proxies: TrustedProxies,
     pub webhook_private_targets: PrivateTargets,
+    /// Notification targets from the configuration.
+    pub notify: Vec<Configured>,
+    /// Whom push services may write to.
+    pub push_contact: Option<String>,
     /// Authorities that are trusted besides the public ones, where the server calls others: a file in PEM.
     pub outbound_ca: Option<PathBuf>,
     pub observer: Observer,
@@ -85,6 +90,8 @@ pub enum StartError {
     Authorities { path: PathBuf, problem: String },
     #[error("the keys could not be set up: {0}")]
     Keys(RelayError),
+    #[error("the notification targets could not be set up: {0}")]
+    Targets(RelayError),
     #[error("the journal could not be replayed: {0}")]
     Replay(RelayError),
 }
@@ -129,6 +136,9 @@ impl Server {
             settings.base_url = format!("http://{address}");
         }
         let base_url = settings.base_url.clone();
+        let (vault, push) = (start.data.vault_key(), start.data.push_key());
+        let notify = Notify::open(&vault, &push, start.push_contact.as_deref(), &base_url)?;
+        targets::configure(&relay, &notify, admin, &start.notify).await?;
         let throttle = Throttle::new(start.throttle);
         let metrics = gauges::render(relay.clone(), throttle.refusals(), start.metrics.clone());
         let names = RequestNames::since(relay.now());
@@ -141,6 +151,7 @@ impl Server {
             names,
             outbound: Outbound::new(start.webhook_private_targets, authorities),
             webhook_keys,
+            notify,
         });
         let door = Door { trusted_proxies: start.trusted_proxies };
         let serving = listen::serve(listener, door, api::corridor(Arc::clone(&house), ui::answer), relay.closing());
@@ -150,6 +161,7 @@ impl Server {
             tokio::spawn(async move { timers.run_timers().await }),
             tokio::spawn(async move { forgetting.run_retention().await }),
             tokio::spawn(api::streams::subscriptions::deliver(Arc::clone(&house))),
+            tokio::spawn(api::web::notify::run(Arc::clone(&house))),
             tokio::spawn(prune(house, start.metrics)),
         ];
         Ok(Self { address, admin_key, admin, base_url, relay, writer, tasks })

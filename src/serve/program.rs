@@ -108,6 +108,8 @@ fn start(config: Config, metrics: Metrics) -> Start {
         },
         trusted_proxies: config.trusted_proxies,
         webhook_private_targets: config.webhook_private_targets,
+        notify: config.notify,
+        push_contact: config.push_contact,
         outbound_ca: config.outbound_ca,
         observer: Arc::new(observe),
         metrics: Some(metrics),

@@ -7,8 +7,10 @@ pub mod front;
 pub mod house;
 pub mod identity;
 pub mod json;
+pub mod notify;
 pub mod origin;
 pub mod outbound;
+pub mod presence;
 pub mod render;
 pub mod reply;
 pub mod socket;
@@ -16,5 +18,6 @@ pub mod stream;
 
 pub use call::{BadRequest, Call};
 pub use house::{House, RequestNames, Settings};
+pub use notify::Notify;
 pub use outbound::Outbound;
 pub use reply::Response;

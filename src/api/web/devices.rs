@@ -55,7 +55,7 @@ pub(super) fn identify(house: &Arc<House>, call: &Call, origin: &Origin, how: Co
 }
 
 /// Counts the device's time anew, at most once an hour. Nobody waits for it.
-fn note_use(house: &Arc<House>, principal: &Principal) {
+pub(super) fn note_use(house: &Arc<House>, principal: &Principal) {
     let Principal::Key { device: Some(id), .. } = *principal else { return };
     let used_at = house.relay.world().devices().get(id).map(|device| device.used_at);
     if used_at.is_some_and(|at| house.relay.now().since_ms(at) >= limits::KEY_USE_INTERVAL_MS) {

@@ -3,7 +3,7 @@
 use http::Method;
 
 use crate::{
-    domain::{DeviceId, EnvironmentId, FileId, InvalidId, KeyId, MessageId, RequestId, SessionId, WorkId},
+    domain::{DeviceId, EnvironmentId, FileId, InvalidId, KeyId, MessageId, RequestId, SessionId, TargetId, WorkId},
     security::Grant,
 };
 
@@ -61,6 +61,18 @@ pub enum Endpoint {
     ShowMe,
     /// All sessions and runners as they are, and every change.
     Overview,
+
+    /// Where the caller is told that an agent waits.
+    ListTargets,
+    AddTarget,
+    ChangeTarget(TargetId),
+    RemoveTarget(TargetId),
+    /// Tell something there, to see whether it arrives.
+    TestTarget(TargetId),
+    /// The key that browsers tie their subscriptions to.
+    ShowVapid,
+    /// Answer straight from a notification, with what came in it.
+    AnswerNotification,
 
     ListKeys,
     CreateKey,
@@ -168,6 +180,15 @@ pub fn parse(method: &Method, segments: &[&str]) -> Result<Endpoint, NoEndpoint>
         ["me"] => on(&[(GET, E::ShowMe)]),
         ["overview"] => on(&[(GET, E::Overview)]),
 
+        ["notifications", "targets"] => on(&[(GET, E::ListTargets), (POST, E::AddTarget)]),
+        ["notifications", "targets", id] => {
+            let id = id.parse()?;
+            on(&[(PATCH, E::ChangeTarget(id)), (DELETE, E::RemoveTarget(id))])
+        }
+        ["notifications", "targets", id, "test"] => on(&[(POST, E::TestTarget(id.parse()?))]),
+        ["notifications", "vapid"] => on(&[(GET, E::ShowVapid)]),
+        ["notifications", "answer"] => on(&[(POST, E::AnswerNotification)]),
+
         ["keys"] => on(&[(GET, E::ListKeys), (POST, E::CreateKey)]),
         ["keys", id] => on(&[(DELETE, E::RevokeKey(id.parse()?))]),
 
@@ -210,13 +231,14 @@ impl Endpoint {
     /// The permission table.
     pub fn needs(&self) -> Need {
         match *self {
-            Self::Describe | Self::SignIn => Need::Nothing,
+            // An answer carries what it needs in its body.
+            Self::Describe | Self::SignIn | Self::AnswerNotification => Need::Nothing,
             Self::ListEnvironments => Need::Own(Grant::EnvironmentRead),
             Self::ShowEnvironment(id) => Need::Environment(Grant::EnvironmentRead, id),
             Self::RequeueWork(id, _) => Need::Environment(Grant::SessionWrite, id),
 
-            // Whose devices, or whose file: asked where they are looked up. A link is worth no more than the
-            // credential that asks.
+            // Whose devices, files and targets: asked where they are looked up. A link is worth no more than the
+            // credential that asks, and whoever reads may be told; what leaves the house needs more, asked there.
             Self::ListSessions
             | Self::Search
             | Self::ListPermissions
@@ -229,7 +251,13 @@ impl Endpoint {
             | Self::SignOut
             | Self::SignOutDevice(_)
             | Self::RenameDevice(_)
-            | Self::SignOutEverywhere => Need::Own(Grant::SessionRead),
+            | Self::SignOutEverywhere
+            | Self::ListTargets
+            | Self::AddTarget
+            | Self::ChangeTarget(_)
+            | Self::RemoveTarget(_)
+            | Self::TestTarget(_)
+            | Self::ShowVapid => Need::Own(Grant::SessionRead),
             Self::ShowSession(id)
             | Self::ReadEvents(id)
             | Self::OpenSocket(id)

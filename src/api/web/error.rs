@@ -39,6 +39,12 @@ impl Failure {
         Problem::new(ProblemKind::BadRequest, format!("{field} {reason}")).with_field(field).into()
     }
 
+    /// The same, naming the field at fault.
+    pub(super) fn at(mut self, field: &str) -> Self {
+        self.problem.field = Some(field.to_owned());
+        self
+    }
+
     /// Something that is not there, or not the caller's: the same words for both.
     pub(super) fn absent(what: impl std::fmt::Display) -> Self {
         Self::new(ProblemKind::NotFound, format!("there is no {what}"))
@@ -239,6 +245,7 @@ impl Failure {
             | Refusal::NoWork { .. }
             | Refusal::NoPermission { .. }
             | Refusal::NoMessage { .. }
+            | Refusal::NoTarget(_)
             | Refusal::NoSubscription(_) => ProblemKind::NotFound,
             Refusal::NoLoginLink => ProblemKind::Unauthenticated,
             Refusal::Archived(_) => ProblemKind::Archived,

@@ -41,6 +41,7 @@ mod events;
 mod files;
 mod keys;
 mod messages;
+pub mod notify;
 mod offers;
 mod overview;
 mod page;
@@ -110,9 +111,10 @@ fn upgrade(house: &Arc<House>, call: &Call, ws: warp::ws::Ws, path: &[&str]) -> 
     let caller = Caller { house, call, principal };
     allow(&caller, endpoint.needs())?;
     let subscription = events::subscribe(&caller, session)?;
+    let looking = overview::looking(&caller).and_then(|()| house.looks(&caller.principal, Some(session)));
     let (house, principal) = (Arc::clone(house), caller.principal.clone());
-    let mut response =
-        ws.on_upgrade(move |open| socket::follow(house, principal, session, subscription, open)).into_response();
+    let reader = events::Reader { house, principal, session, _looking: looking };
+    let mut response = ws.on_upgrade(move |open| socket::follow(reader, subscription, open)).into_response();
     if let Some(credential) = credential {
         credential.echo(&mut response);
     }
@@ -150,6 +152,9 @@ async fn respond(house: &Arc<House>, call: &Call, origin: &Origin, path: &[&str]
     }
     if endpoint == Endpoint::SignIn {
         return devices::sign_in(house, call).await;
+    }
+    if endpoint == Endpoint::AnswerNotification {
+        return notify::answer(house, call).await;
     }
     let principal = identify(house, call, origin, &endpoint)?;
     let caller = Caller { house, call, principal };
@@ -207,6 +212,7 @@ async fn dispatch(caller: &Caller<'_>, endpoint: Endpoint) -> Result<Response, F
 
         // Answered before anybody is known.
         Endpoint::SignIn => devices::sign_in(caller.house, caller.call).await,
+        Endpoint::AnswerNotification => notify::answer(caller.house, caller.call).await,
         Endpoint::SignOut => devices::sign_out(caller).await,
         Endpoint::CreateLoginLink => devices::create_link(caller).await,
         Endpoint::ListDevices => Ok(devices::list(caller)),
@@ -215,6 +221,13 @@ async fn dispatch(caller: &Caller<'_>, endpoint: Endpoint) -> Result<Response, F
         Endpoint::SignOutEverywhere => devices::sign_out_everywhere(caller).await,
         Endpoint::ShowMe => Ok(devices::me(caller)),
         Endpoint::Overview => Ok(overview::follow(caller)),
+
+        Endpoint::ListTargets => notify::list(caller),
+        Endpoint::AddTarget => notify::add(caller).await,
+        Endpoint::ChangeTarget(id) => notify::change(caller, id).await,
+        Endpoint::RemoveTarget(id) => notify::remove(caller, id).await,
+        Endpoint::TestTarget(id) => notify::test(caller, id).await,
+        Endpoint::ShowVapid => Ok(notify::vapid(caller)),
 
         Endpoint::ListKeys => keys::list(caller),
         Endpoint::CreateKey => keys::create(caller).await,

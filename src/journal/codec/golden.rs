@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::*;
 use crate::domain::{
-    DeviceId, EnvironmentId, FileId, KeyId, MessageId, OwnerId, RequestId, SessionId, SubscriptionId, UserStreamId,
-    WorkId,
+    DeviceId, EnvironmentId, FileId, KeyId, MessageId, OwnerId, RequestId, SessionId, SubscriptionId, TargetId,
+    UserStreamId, WorkId,
     command::{Outcome, WorkGrant},
     event::{
         Abilities, AgentReported, Control, DeviceSignedIn, EnvironmentRegistered, FileStored, Fingerprint, ForkPoint,
@@ -19,6 +19,7 @@ use crate::domain::{
         ProducerStamp, Role, Rule, SecretDigest, SessionCreated, Status, UserAppended, UserStreamClosed,
         UserStreamCreated, Verdict,
     },
+    notify::{Sealed, TargetAdded, TargetEnd, TargetKind},
     subscription::{Acked, Delivery, Linked, StreamPath, SubscriptionCreated, WakeEnd},
 };
 
@@ -292,6 +293,38 @@ fn about_arrangement() -> Vec<Event> {
     ]
 }
 
+fn about_targets() -> Vec<Event> {
+    let (target, session, asked) = (TargetId::from_uuid(UUID), SessionId::from_uuid(UUID), Sequence(70_000));
+    let added = |kind, device, settings| {
+        Event::TargetAdded(TargetAdded {
+            target,
+            owner: owner(),
+            key: KeyId::from_uuid(UUID),
+            device,
+            kind,
+            name: "phone".into(),
+            host: "push.example".into(),
+            sealed: Sealed(vec![0xf0; 40].into()),
+            fingerprint: Fingerprint([9; 16]),
+            turns: settings,
+            answers: settings,
+            configured: settings,
+        })
+    };
+    let ends = [TargetEnd::Removed, TargetEnd::Replaced, TargetEnd::Gone, TargetEnd::Revoked, TargetEnd::Unconfigured];
+    let mut events = vec![
+        added(TargetKind::WebPush, Some(DeviceId::from_uuid(UUID)), false),
+        added(TargetKind::Webhook, None, true),
+        added(TargetKind::Ntfy, None, true),
+        Event::TargetChanged { target, turns: true },
+        Event::TargetTold { target, session, asked },
+        Event::TargetWithdrawn { target, session, asked },
+        Event::TargetFailed { target, reason: "status 500".into() },
+    ];
+    events.extend(ends.map(|end| Event::TargetRemoved { target, end }));
+    events
+}
+
 /// A record of every kind; streams, actors, keys and payloads take turns.
 pub(super) fn records() -> Vec<Record> {
     let streams = [
@@ -320,6 +353,7 @@ pub(super) fn records() -> Vec<Record> {
         about_courses(),
         vec![Event::DeviceRenamed { device: DeviceId::from_uuid(UUID), name: "Kitchen tablet".into() }],
         about_arrangement(),
+        about_targets(),
     ]
     .concat();
     let turn = |index: usize| Record {

@@ -265,3 +265,19 @@ export interface Subscription {
   failures: number
   retry_at: string | null
 }
+
+export interface Target {
+  id: string
+  kind: 'web_push' | 'webhook' | 'ntfy'
+  name: string
+  host: string
+  device_id: string | null
+  current: boolean
+  turns: boolean
+  answers: boolean
+  configured: boolean
+  added_at: string
+  told_at: string | null
+  failing_since: string | null
+  failing: string | null
+}

@@ -12,6 +12,7 @@ pub mod environment;
 pub mod event;
 pub mod key;
 pub mod message;
+pub mod notification;
 pub mod peer;
 pub mod permission;
 pub mod problem;
@@ -29,6 +30,10 @@ pub use environment::{
 pub use event::{Author, Event, EventPage, Gap, GapTag};
 pub use key::{CreateKey, CreatedKey, Key, KeyOwner, Role, RotateSigning, SigningRotated};
 pub use message::{FileAttachment, MessageAccepted, MessageReceipt, MessageState, PostMessage, StoredFile};
+pub use notification::{
+    AddTarget, AnswerNotification, ChangeTarget, Pushed, PushedKind, Target, TargetKind, TargetMade, Tested, Vapid,
+    WebhookNotice,
+};
 pub use permission::{DecidePermission, DecidedPermission, Decision, Permission, PermissionState, Scope, Winner};
 pub use problem::{Problem, ProblemKind};
 pub use search::{SearchHit, SearchPage, SearchSource};

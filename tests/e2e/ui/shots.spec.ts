@@ -14,6 +14,9 @@ let home = ''
 
 test.beforeAll(async () => {
   server = await Server.start()
+  const topic = { kind: 'ntfy', url: 'https://ntfy.sh/hush', name: 'Pager', answers: true }
+  await server.ask('POST', '/api/v1/notifications/targets', topic)
+  await server.ask('POST', '/api/v1/notifications/targets', { kind: 'webhook', url: 'https://hooks.shop.test/agents', turns: true })
   const laptop = await machine(server, 'laptop', '/home/dev/shop', 'fix-total')
   const desk = await machine(server, 'workstation', '/srv/relay', 'main')
   home = desk
@@ -102,6 +105,9 @@ for (const scheme of ['light', 'dark'] as const) {
     await page.goto(`${server.url}/code/devices`)
     await page.locator('.row').first().waitFor()
     await shot('10-devices')
+    await page.goto(`${server.url}/code/notifications`)
+    await page.getByText('Pager').waitFor()
+    await shot('16-notifications')
     await page.getByRole('button', { name: 'Menu' }).click()
     await shot('11-menu')
     await page.keyboard.press('Escape')

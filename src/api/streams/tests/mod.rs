@@ -176,6 +176,7 @@ impl Bench {
             metrics,
             outbound: Outbound::new(PrivateTargets::default(), Vec::new()),
             webhook_keys: Arc::new(webhook_keys),
+            notify: crate::api::common::Notify::for_tests(directory.path()),
         });
         Self { house, clock, _directory: directory }
     }

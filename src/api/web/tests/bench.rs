@@ -137,6 +137,7 @@ impl Bench {
             names,
             outbound: Outbound::new(PrivateTargets::default(), Vec::new()),
             webhook_keys: Arc::new(webhook_keys),
+            notify: crate::api::common::Notify::for_tests(directory.path()),
         });
         Self { house, clock, _directory: directory }
     }

@@ -9,6 +9,7 @@ mod description;
 mod devices;
 mod files;
 mod keys;
+mod notify;
 mod offers;
 mod operating;
 mod peer;

@@ -7,19 +7,20 @@ use serde_json::Value;
 
 use super::super::{OPENAPI, endpoint, peer};
 
-const SAMPLES: [(&str, &str); 8] = [
+const SAMPLES: [(&str, &str); 9] = [
     ("{environment}", "env_00000000000000000000000000000001"),
     ("{session}", "session_00000000000000000000000000000002"),
     ("{work}", "work_00000000000000000000000000000003"),
     ("{message}", "00000000-0000-4000-8000-000000000004"),
     ("{request}", "ask-5"),
-    ("{file}", "file_00000000000000000000000000000008"),
+    ("{file}", "file_00000000000000000000000000000009"),
     ("{device}", "device_00000000000000000000000000000007"),
+    ("{target}", "target_00000000000000000000000000000008"),
     ("{key}", "key_00000000000000000000000000000006"),
 ];
 
 /// Everything that is served, as method and path.
-const ROUTES: [(&str, &str); 44] = [
+const ROUTES: [(&str, &str); 51] = [
     ("GET", "environments"),
     ("GET", "environments/{environment}"),
     ("POST", "environments/{environment}/work/{work}/requeue"),
@@ -53,6 +54,13 @@ const ROUTES: [(&str, &str); 44] = [
     ("DELETE", "devices/{device}"),
     ("GET", "me"),
     ("GET", "overview"),
+    ("GET", "notifications/targets"),
+    ("POST", "notifications/targets"),
+    ("PATCH", "notifications/targets/{target}"),
+    ("DELETE", "notifications/targets/{target}"),
+    ("POST", "notifications/targets/{target}/test"),
+    ("GET", "notifications/vapid"),
+    ("POST", "notifications/answer"),
     ("GET", "keys"),
     ("POST", "keys"),
     ("DELETE", "keys/{key}"),
@@ -166,6 +174,13 @@ fn every_endpoint_has_one_way_to_it() {
         | endpoint::Endpoint::RenameDevice(_)
         | endpoint::Endpoint::ShowMe
         | endpoint::Endpoint::Overview
+        | endpoint::Endpoint::ListTargets
+        | endpoint::Endpoint::AddTarget
+        | endpoint::Endpoint::ChangeTarget(_)
+        | endpoint::Endpoint::RemoveTarget(_)
+        | endpoint::Endpoint::TestTarget(_)
+        | endpoint::Endpoint::ShowVapid
+        | endpoint::Endpoint::AnswerNotification
         | endpoint::Endpoint::ListKeys
         | endpoint::Endpoint::CreateKey
         | endpoint::Endpoint::RevokeKey(_)
@@ -176,7 +191,7 @@ fn every_endpoint_has_one_way_to_it() {
         | endpoint::Endpoint::Backup
         | endpoint::Endpoint::ListSubscriptions
         | endpoint::Endpoint::ShowStatus
-        | endpoint::Endpoint::Describe => 44,
+        | endpoint::Endpoint::Describe => 51,
     };
     assert_eq!(counted(&endpoint::Endpoint::Describe), ROUTES.len());
 }

@@ -14,6 +14,7 @@ export type Place =
   | { name: 'session'; id: string; at?: number }
   | { name: 'replay'; id: string }
   | { name: 'devices' }
+  | { name: 'notifications' }
   | { name: 'login' }
 
 const ROOT = '/code/'
@@ -26,6 +27,7 @@ function parse({ pathname, search }: { pathname: string; search: string }): Plac
   if (first === 'share' || first === 'waiting') return { name: first }
   if (first === 'login') return { name: 'login' }
   if (first === 'devices') return { name: 'devices' }
+  if (first === 'notifications') return { name: 'notifications' }
   if (first === 'new') {
     const environment = asked.get('at')
     return { name: 'new', ...(environment && /^env_[0-9a-f]{32}$/.test(environment) ? { environment } : {}) }
@@ -57,6 +59,11 @@ export function go(to: Place, replace = false): void {
   if (replace) history.replaceState(null, '', path)
   else if (path !== location.pathname + location.search) history.pushState(null, '', path)
   place.value = to
+}
+
+/** Where a notification leads. */
+export function goTo(path: string): void {
+  if (path.startsWith(ROOT)) go(parse(new URL(path, location.origin)))
 }
 
 /** For links: real ones, so that they open in tabs, without a load where they need none. */

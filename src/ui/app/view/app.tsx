@@ -12,6 +12,7 @@ import { Later } from './later'
 import { Login } from './login'
 import { Menu } from './menu'
 import { Dialogs } from './dialog'
+import { Notifications } from './notifications'
 import { Share } from './share'
 import { Shortcuts } from './shortcuts'
 import { Start } from './start'
@@ -50,7 +51,7 @@ export function App() {
           <Home />
         </aside>
         <main id="content" tabIndex={-1} class="main-pane">
-          {here.name === 'replay' ? <Past key={here.id} id={here.id} /> : here.name === 'session' ? <Talk key={here.id} id={here.id} /> : here.name === 'devices' || here.name === 'admin' ? <Later of={admin} /> : here.name === 'share' ? <Share /> : here.name === 'new' ? <Start /> : (
+          {here.name === 'replay' ? <Past key={here.id} id={here.id} /> : here.name === 'session' ? <Talk key={here.id} id={here.id} /> : here.name === 'devices' || here.name === 'admin' ? <Later of={admin} /> : here.name === 'share' ? <Share /> : here.name === 'new' ? <Start /> : here.name === 'notifications' ? <Notifications /> : (
             <p class="quiet nothing-chosen">{t('home.select')}</p>
           )}
         </main>

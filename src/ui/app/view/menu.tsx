@@ -1,4 +1,4 @@
-import { Download, Keyboard, Laptop, LogOut, Wrench } from 'lucide-preact'
+import { Bell, Download, Keyboard, Laptop, LogOut, Wrench } from 'lucide-preact'
 import { useEffect, useRef } from 'preact/hooks'
 import { me, signOut } from '../state/me'
 import { install, installing } from '../state/installed'
@@ -14,6 +14,7 @@ const CONTRASTS = ['auto', 'more'] as const
 
 /** Screens that are no session. Another one is another line. */
 const PAGES: readonly { to: Place; word: Word; icon: typeof Laptop }[] = [
+  { to: { name: 'notifications' }, word: 'notify.title', icon: Bell },
   { to: { name: 'devices' }, word: 'devices.title', icon: Laptop },
   { to: { name: 'admin', tab: 'keys' }, word: 'admin.title', icon: Wrench },
 ]

@@ -35,6 +35,12 @@ const counting = computed(() => {
   return (n: number) => order.indexOf(rules.select(n))
 })
 
+/** What the service worker says, it says in the language that was chosen here. */
+effect(() => {
+  const tag = language.value
+  void globalThis.caches?.open('words').then((cache) => cache.put('/code/language', new Response(tag))).catch(() => undefined)
+})
+
 /** The words, with what belongs in them. */
 export function t(word: Word, values: Record<string, string | number> = {}): string {
   const forms = CATALOGUES[language.value][word].split('|')
