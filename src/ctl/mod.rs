@@ -13,6 +13,7 @@ mod cli;
 mod client;
 mod completions;
 mod db;
+mod device;
 mod environment;
 mod error;
 mod files;
@@ -79,6 +80,7 @@ fn dispatch(cli: Cli, out: Out<'_>) -> Result<(), CtlError> {
         Command::Session(command) => command.run(context),
         Command::Permission(command) => command.run(context),
         Command::Key(command) => command.run(context),
+        Command::Device(command) => command.run(context),
         Command::LoginLink(command) => command.run(context),
         Command::Audit(command) => command.run(context),
         Command::Db(command) => command.run(context),

@@ -41,6 +41,8 @@ pub enum Command {
     SignOut { devices: Vec<DeviceId> },
     /// Note that a device was used.
     NoteDeviceUse { device: DeviceId },
+    /// Call a device something else.
+    RenameDevice { device: DeviceId, name: String },
 
     /// Register a runner. With `reattach`, under that old id if it is the same owner's; else under the new id in
     /// `particulars`.
@@ -357,6 +359,8 @@ pub enum Refusal {
     NoSession(SessionId),
     #[error("there is no key {0}")]
     NoKey(KeyId),
+    #[error("there is no device {0}")]
+    NoDevice(DeviceId),
     #[error("this login link was used, is too old or never was: make another with `rcsctl login-link`")]
     NoLoginLink,
     #[error("environment {environment} has no work item {work}")]

@@ -106,6 +106,7 @@ fn consider(world: &World, context: &Context<'_>, command: Command) -> Result<De
         Command::CreateLoginLink(created) => device::create_link(world, context, created),
         Command::SignIn(signed_in) => device::sign_in(world, context, signed_in),
         Command::SignOut { devices } => Ok(device::sign_out(world, &devices)),
+        Command::RenameDevice { device, name } => device::rename(world, device, name),
         Command::NoteDeviceUse { device } => Ok(device::note_use(world, context, device)),
         Command::RegisterEnvironment { particulars, reattach } => environment::register(world, particulars, reattach),
         Command::RegisterAgent { particulars, session, linked } => {

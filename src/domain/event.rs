@@ -45,6 +45,8 @@ pub enum Event {
     DeviceUsed { device: DeviceId },
     /// It lost its power for good.
     DeviceSignedOut { device: DeviceId },
+    /// Its people call it something else now.
+    DeviceRenamed { device: DeviceId, name: String },
 
     // --- ledger ---
     /// A command with an idempotency key was carried out; the same key gets this outcome again.
@@ -254,6 +256,7 @@ impl Event {
             Self::DeviceSignedIn(_) => "device_signed_in",
             Self::DeviceUsed { .. } => "device_used",
             Self::DeviceSignedOut { .. } => "device_signed_out",
+            Self::DeviceRenamed { .. } => "device_renamed",
             Self::CommandDone { .. } => "command_done",
             Self::EnvironmentRegistered(_) => "environment_registered",
             Self::EnvironmentReattached(_) => "environment_reattached",

@@ -105,6 +105,8 @@ pub const LOGIN_LINKS_MAX: usize = 256;
 pub const LOGIN_LINK_MS: u64 = 600_000;
 /// Browsers that are signed in for one owner.
 pub const DEVICES_PER_OWNER_MAX: usize = 100;
+/// What people call a device: a line of a list.
+pub const DEVICE_NAME_BYTES_MAX: usize = 256;
 /// Devices whose names are remembered, signed-out ones included: history shows who decided.
 pub const DEVICES_KEPT_MAX: usize = 10_000;
 /// A browser that was not used for so long has to sign in again: 90 days, as people are used to.
@@ -203,6 +205,14 @@ pub const BACKUP_PIECE_BYTES: usize = 256 * 1024;
 pub const BACKUP_STALL_MS: u64 = 60_000;
 /// Who wants a backup while another one is on its way is told to wait so long.
 pub const BACKUP_RETRY_SECONDS: u64 = 10;
+/// Commits whose times are remembered, for the operator's eyes: a minute of a busy server, 16 KiB.
+pub const COMMITS_REMEMBERED: usize = 1_024;
+/// Records read at once on the way back through an audit: a page of the list, and no more payload in memory than one.
+pub const AUDIT_WINDOW_RECORDS: u64 = 256;
+/// Records looked at for one page of an audit that asks for some of them only; the page then says where to go on.
+pub const AUDIT_SCAN_RECORDS_MAX: u64 = 10_000;
+/// The progress of a walk over the whole chain is told this often.
+pub const AUDIT_PROGRESS_MS: u64 = 250;
 /// Commits checked through one read transaction of `verify`, so that it pins no pages for long.
 pub const AUDIT_COMMITS_MAX: usize = 256;
 /// Records kept in memory for the live readers of one stream. A reader that falls behind reads the journal.

@@ -133,7 +133,8 @@ pub fn apply(world: &mut World, record: &Record) {
         Event::LoginLinkCreated(_)
         | Event::DeviceSignedIn(_)
         | Event::DeviceUsed { .. }
-        | Event::DeviceSignedOut { .. } => super::device::apply(world, record),
+        | Event::DeviceSignedOut { .. }
+        | Event::DeviceRenamed { .. } => super::device::apply(world, record),
         Event::EnvironmentRegistered(_)
         | Event::EnvironmentReattached(_)
         | Event::EnvironmentOnline { .. }

@@ -87,6 +87,7 @@ impl Committer {
             self.shared.committed.send_replace(record.position);
         }
         let took = started.unwrap_or(append_started).elapsed();
+        self.shared.pulse.commit(append_took);
         (self.observer)(&CommitReport { commands, records: records.len(), took, append_took });
     }
 

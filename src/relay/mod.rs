@@ -22,7 +22,7 @@ use crate::{
         Actor, Command, DedupeKey, Epoch, Outcome, OwnerId, Position, Record, Refusal, Sequence, Stream, Timestamp,
         World, event::Fingerprint, limits,
     },
-    journal::{Journal, JournalReader, StreamTail},
+    journal::{Journal, StreamTail},
 };
 
 mod backup;
@@ -34,6 +34,7 @@ mod handover;
 mod hub;
 mod leases;
 mod links;
+mod pulse;
 pub mod replay;
 mod retention;
 mod subscription;
@@ -41,17 +42,18 @@ mod subscription;
 mod tests;
 mod writer;
 
-pub use backup::{Backup, BackupError};
+pub use backup::{Backup, BackupError, Disk};
 pub use committer::CommitReport;
 pub use connections::Connection;
 pub use expiry::InUse;
 pub use leases::{Held, Lease, Terms};
 pub use links::{Heard, Link, NoAnswer, Question, Viewing};
+pub use pulse::{CommitTimes, Copied};
 pub use retention::Retention;
 pub use subscription::Subscription;
 
 /// What callers of this floor must name although it comes from below: how much to read, and why reading failed.
-pub use crate::journal::{Bounds, JournalError};
+pub use crate::journal::{Bounds, JournalError, JournalReader, Verdict};
 
 /// Why a submission had no outcome.
 #[derive(Debug, thiserror::Error)]
@@ -105,6 +107,7 @@ pub struct Options {
     pub clock: Clock,
     pub observer: Observer,
     pub leases: Terms,
+    pub retention: Retention,
 }
 
 impl fmt::Debug for Options {
@@ -115,7 +118,12 @@ impl fmt::Debug for Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { clock: Arc::new(system_time), observer: Arc::new(|_| {}), leases: Terms::default() }
+        Self {
+            clock: Arc::new(system_time),
+            observer: Arc::new(|_| {}),
+            leases: Terms::default(),
+            retention: Retention::default(),
+        }
     }
 }
 
@@ -151,6 +159,8 @@ struct Shared {
     writer: writer::Writer,
     /// One backup at a time.
     backups: Arc<Semaphore>,
+    pulse: pulse::Pulse,
+    retention: Retention,
     /// Commands that found no room in hand.
     refused: AtomicU64,
     closing: watch::Sender<bool>,
@@ -190,6 +200,8 @@ impl Relay {
             clock: options.clock,
             writer: writer::Writer::new(world, reader.tail()),
             backups: Arc::new(Semaphore::new(1)),
+            pulse: pulse::Pulse::default(),
+            retention: options.retention,
             refused: AtomicU64::new(0),
             closing: watch::Sender::new(false),
             subscriptions: watch::Sender::new(Position::ZERO),

@@ -39,7 +39,8 @@ const ONE: Bounds = Bounds { records_max: 1, bytes_max: 1 };
 
 impl Relay {
     /// Applies the policy now and then, until the relay closes.
-    pub async fn run_retention(&self, policy: Retention) {
+    pub async fn run_retention(&self) {
+        let policy = self.shared.retention;
         if !policy.is_needed() {
             return;
         }
@@ -57,6 +58,11 @@ impl Relay {
                 Err(error) => tracing::warn!(%error, "the retention policy could not be applied"),
             }
         }
+    }
+
+    /// The policy that it was started with.
+    pub fn retention(&self) -> Retention {
+        self.shared.retention
     }
 
     /// Applies the policy once. Returns how many records were forgotten.

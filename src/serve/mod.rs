@@ -115,7 +115,12 @@ impl Server {
         let signing = Arc::new(SigningKeys::open(&start.data.signing_keys())?);
         let journal = RedbJournal::open_or_create(start.data.journal())?;
         let webhook_keys = Arc::new(WebhookKeys::open(&start.data.webhook_keys())?);
-        let options = Options { observer: Arc::clone(&start.observer), leases: start.leases, ..Options::default() };
+        let options = Options {
+            observer: Arc::clone(&start.observer),
+            leases: start.leases,
+            retention: start.retention,
+            ..Options::default()
+        };
         let (relay, writer) = Relay::start(Box::new(journal), options).map_err(StartError::Replay)?;
         keys::configure(&relay, &start.api_keys).await?;
         let (admin_key, admin) = keys::ensure_admin(&relay, &start.data.admin_key()).await?;
@@ -143,7 +148,7 @@ impl Server {
         let tasks = vec![
             tokio::spawn(serving),
             tokio::spawn(async move { timers.run_timers().await }),
-            tokio::spawn(async move { forgetting.run_retention(start.retention).await }),
+            tokio::spawn(async move { forgetting.run_retention().await }),
             tokio::spawn(api::streams::subscriptions::deliver(Arc::clone(&house))),
             tokio::spawn(prune(house, start.metrics)),
         ];

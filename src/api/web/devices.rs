@@ -25,7 +25,7 @@ use crate::{
     },
     relay::{Relay, RelayError},
     security::{Grant, NoRandomness, Principal, Secret, digest::secret_digest, grant, throttle::ThrottleKind},
-    wire::web::{Device, LoginLink, Me, Page, ProblemKind, SignIn},
+    wire::web::{Device, LoginLink, Me, Page, ProblemKind, RenameDevice, SignIn},
 };
 
 /// The cookie of a browser that is signed in.
@@ -137,6 +137,19 @@ pub(super) async fn sign_out_one(caller: &Caller<'_>, id: DeviceId) -> Result<Re
     Ok(no_content())
 }
 
+pub(super) async fn rename(caller: &Caller<'_>, id: DeviceId) -> Result<Response, Failure> {
+    let RenameDevice { name } = caller.body()?;
+    let name = plain_text("name", &name, limits::DEVICE_NAME_BYTES_MAX)?;
+    let key = caller.house.relay.world().devices().get(id).map(|device| device.signed_in.key);
+    key.filter(|key| may_end(caller, *key)).ok_or_else(|| Failure::absent(id))?;
+    caller.submit(Command::RenameDevice { device: id, name }).await?;
+    let Principal::Key { device: current, .. } = caller.principal else { return Err(Failure::absent(id)) };
+    let world = caller.house.relay.world();
+    let renamed = world.devices().get(id).map(|device| shown(device, current));
+    drop(world);
+    Ok(json(StatusCode::OK, &renamed.ok_or_else(|| Failure::absent(id))?))
+}
+
 pub(super) async fn sign_out_everywhere(caller: &Caller<'_>) -> Result<Response, Failure> {
     let owner = caller.owner()?;
     let devices: Vec<DeviceId> = {
@@ -153,7 +166,7 @@ pub(super) async fn sign_out_everywhere(caller: &Caller<'_>) -> Result<Response,
     Ok(response)
 }
 
-/// Whoever manages keys ends the devices that act for them; everybody else those that act for their own.
+/// Whoever manages keys ends, and names, the devices that act for them; everybody else those that act for their own.
 fn may_end(caller: &Caller<'_>, key: KeyId) -> bool {
     let owner = caller.house.relay.world().key(key).map(|key| key.created.owner);
     let own = matches!(&caller.principal, Principal::Key { key: own, .. } if *own == key);

@@ -56,6 +56,7 @@ pub enum Endpoint {
     /// All of the caller's, this one included.
     SignOutEverywhere,
     SignOutDevice(DeviceId),
+    RenameDevice(DeviceId),
     /// Who the caller is.
     ShowMe,
     /// All sessions and runners as they are, and every change.
@@ -73,6 +74,9 @@ pub enum Endpoint {
 
     /// The whole journal, as it is at one moment.
     Backup,
+
+    /// Who is woken when streams grow.
+    ListSubscriptions,
 
     ShowStatus,
     /// The description of all this, as OpenAPI 3.1.
@@ -157,7 +161,10 @@ pub fn parse(method: &Method, segments: &[&str]) -> Result<Endpoint, NoEndpoint>
         ["logout"] => on(&[(POST, E::SignOut)]),
         ["login-links"] => on(&[(POST, E::CreateLoginLink)]),
         ["devices"] => on(&[(GET, E::ListDevices), (DELETE, E::SignOutEverywhere)]),
-        ["devices", id] => on(&[(DELETE, E::SignOutDevice(id.parse()?))]),
+        ["devices", id] => {
+            let id = id.parse()?;
+            on(&[(PATCH, E::RenameDevice(id)), (DELETE, E::SignOutDevice(id))])
+        }
         ["me"] => on(&[(GET, E::ShowMe)]),
         ["overview"] => on(&[(GET, E::Overview)]),
 
@@ -171,6 +178,8 @@ pub fn parse(method: &Method, segments: &[&str]) -> Result<Endpoint, NoEndpoint>
         ["audit", "verify"] => on(&[(POST, E::VerifyAudit)]),
 
         ["backup"] => on(&[(GET, E::Backup)]),
+
+        ["subscriptions"] => on(&[(GET, E::ListSubscriptions)]),
 
         ["status"] => on(&[(GET, E::ShowStatus)]),
         ["openapi.json"] => on(&[(GET, E::Describe)]),
@@ -206,7 +215,8 @@ impl Endpoint {
             Self::ShowEnvironment(id) => Need::Environment(Grant::EnvironmentRead, id),
             Self::RequeueWork(id, _) => Need::Environment(Grant::SessionWrite, id),
 
-            // Whose devices, or whose file: asked where they are looked up. A link is worth no more than the credential that asks.
+            // Whose devices, or whose file: asked where they are looked up. A link is worth no more than the
+            // credential that asks.
             Self::ListSessions
             | Self::Search
             | Self::ListPermissions
@@ -218,6 +228,7 @@ impl Endpoint {
             | Self::ListDevices
             | Self::SignOut
             | Self::SignOutDevice(_)
+            | Self::RenameDevice(_)
             | Self::SignOutEverywhere => Need::Own(Grant::SessionRead),
             Self::ShowSession(id)
             | Self::ReadEvents(id)
@@ -240,6 +251,7 @@ impl Endpoint {
 
             // Whose key: asked where it is looked up.
             Self::ListKeys | Self::CreateKey | Self::RevokeKey(_) => Need::Own(Grant::KeyManage),
+            Self::ListSubscriptions => Need::Own(Grant::StreamRead),
             Self::ReadAudit | Self::ListCommits | Self::VerifyAudit => Need::Own(Grant::AuditRead),
             Self::Backup | Self::RotateSigning => Need::Own(Grant::AdminAll),
         }

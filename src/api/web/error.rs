@@ -235,6 +235,7 @@ impl Failure {
             Refusal::NoEnvironment(_)
             | Refusal::NoSession(_)
             | Refusal::NoKey(_)
+            | Refusal::NoDevice(_)
             | Refusal::NoWork { .. }
             | Refusal::NoPermission { .. }
             | Refusal::NoMessage { .. }

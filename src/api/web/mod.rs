@@ -50,6 +50,8 @@ mod search;
 mod sessions;
 mod socket;
 mod status;
+mod subscriptions;
+mod verify;
 
 #[cfg(test)]
 mod tests;
@@ -209,6 +211,7 @@ async fn dispatch(caller: &Caller<'_>, endpoint: Endpoint) -> Result<Response, F
         Endpoint::CreateLoginLink => devices::create_link(caller).await,
         Endpoint::ListDevices => Ok(devices::list(caller)),
         Endpoint::SignOutDevice(id) => devices::sign_out_one(caller, id).await,
+        Endpoint::RenameDevice(id) => devices::rename(caller, id).await,
         Endpoint::SignOutEverywhere => devices::sign_out_everywhere(caller).await,
         Endpoint::ShowMe => Ok(devices::me(caller)),
         Endpoint::Overview => Ok(overview::follow(caller)),
@@ -220,9 +223,11 @@ async fn dispatch(caller: &Caller<'_>, endpoint: Endpoint) -> Result<Response, F
 
         Endpoint::ReadAudit => audit::read(caller),
         Endpoint::ListCommits => audit::commits(caller),
-        Endpoint::VerifyAudit => audit::verify(caller).await,
+        Endpoint::VerifyAudit => verify::verify(caller).await,
 
         Endpoint::Backup => backup::download(caller).await,
+
+        Endpoint::ListSubscriptions => subscriptions::list(caller),
 
         Endpoint::ShowStatus => Ok(status::show(caller)),
         Endpoint::Describe => Ok(describe()),

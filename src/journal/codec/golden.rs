@@ -318,6 +318,7 @@ pub(super) fn records() -> Vec<Record> {
         about_agents(),
         about_devices(),
         about_courses(),
+        vec![Event::DeviceRenamed { device: DeviceId::from_uuid(UUID), name: "Kitchen tablet".into() }],
         about_arrangement(),
     ]
     .concat();

@@ -81,6 +81,7 @@ export async function readStream(
   signal: AbortSignal,
   opened: () => void,
   each: (frame: Frame) => void,
+  method = 'GET',
 ): Promise<void> {
   const own = new AbortController()
   const stop = () => own.abort()
@@ -90,6 +91,7 @@ export async function readStream(
   let watchdog = setTimeout(stop, SILENCE_MS)
   try {
     const response = await fetch(BASE + path, {
+      method,
       headers: { accept: 'text/event-stream', 'rcs-app': '1' },
       credentials: 'same-origin',
       cache: 'no-store',

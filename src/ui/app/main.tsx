@@ -11,13 +11,11 @@ import { App } from './view/app'
 import { me, onLeave, whoAmI } from './state/me'
 import { forgetOverview, reach, waitingCount, watchOverview } from './state/overview'
 import { drain, forgetOutbox } from './state/outbox'
-import { drafts, theme } from './state/look'
+import { drafts } from './state/look'
+import './state/shortcuts'
 import { pause } from './api'
 import { place } from './state/place'
-
-effect(() => {
-  document.documentElement.dataset.theme = theme.value
-})
+import { beInstalled } from './state/installed'
 
 effect(() => {
   if (me.value) {
@@ -59,6 +57,4 @@ onLeave(() => {
 void begin()
 render(<App />, document.getElementById('app')!)
 
-if ('serviceWorker' in navigator && import.meta.env.PROD) {
-  addEventListener('load', () => void navigator.serviceWorker.register('/code/sw.js', { scope: '/code/' }).catch(() => undefined))
-}
+beInstalled()

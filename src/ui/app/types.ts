@@ -27,7 +27,10 @@ export interface Environment {
   machine_name: string
   directory: string
   branch: string | null
+  git_repo_url: string | null
+  max_sessions: number
   worker_type: string
+  registered_at: string
   changed_at: string
   work_queued: number
   work_parked: number
@@ -167,4 +170,98 @@ export interface Problem {
 export interface Page<T> {
   items: T[]
   next?: string
+}
+
+export interface WorkItem {
+  id: string
+  session_id: string
+  stage: 'queued' | 'leased' | 'acked' | 'parked'
+  queued_at: string
+  attempts: number
+  since?: string
+}
+
+export interface EnvironmentDetail extends Environment {
+  work: WorkItem[]
+}
+
+export interface Key {
+  id: string
+  owner_id: string
+  name: string
+  role: Me['role']
+  configured: boolean
+  created_at: string
+  expires_at: string | null
+  revoked_at: string | null
+  used_at: string | null
+}
+
+export interface ServerStatus {
+  version: string
+  epoch: string
+  tail: number
+  now: string
+  queue_depth: number
+  streams_followed: number
+  counts: { sessions: number; sessions_archived: number }
+  storage?: {
+    file_bytes?: number
+    free_bytes?: number
+    oldest_at?: string
+    streams: number
+    subscriptions: number
+    kept: { archived_seconds?: number; age_seconds?: number; events?: number; streams_seconds?: number }
+    commit_times?: { commits: number; median_micros: number; slow_micros: number; slowest_micros: number }
+    last_backup?: { at: string; bytes: number }
+  }
+}
+
+export interface Commit {
+  first: number
+  last: number
+  at: string
+  link: string
+}
+
+export interface Verification {
+  clean: boolean
+  records: number
+  commits: number
+  trimmed: number
+  head: string
+  fault?: { position: number; reason: string }
+}
+
+export interface AuditRecord {
+  position: number
+  stream: string
+  sequence: number
+  at: string
+  kind: string
+  by: Author
+  data: Record<string, unknown>
+  payload_bytes: number
+}
+
+export interface AuditPage {
+  records: AuditRecord[]
+  next: number
+  previous?: number
+  tail: number
+}
+
+export interface Subscription {
+  id: string
+  owner_id: string
+  name: string
+  delivery: { type: 'webhook'; host: string } | { type: 'pull_wake'; stream: string }
+  pattern: string | null
+  created_at: string
+  streams: number
+  streams_pending: number
+  state: 'idle' | 'issued' | 'delivered' | 'claimed'
+  generation: number
+  failures: number
+  retry_at: string | null
 }

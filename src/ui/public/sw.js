@@ -1,68 +1,37 @@
-// Keeps the shell, so that the app opens in a tunnel; what it then shows and sends is the app's own business. Answers of
-// the API are never kept: they are somebody's conversations, and old ones would be taken for new ones.
+// Keeps the shell, so that the app opens at once and in a tunnel; what it then shows and sends is the app's own business.
+// Answers of the API are never kept: they are somebody's conversations, and old ones would be taken for new ones.
 
-const CACHE = 'shell'
+// Filled in by the build. Other files make another worker, which waits until the page says that it may take over.
+const VERSION = '{{version}}'
+const FILES = ['{{files}}']
+const CACHE = `shell-${VERSION}`
 
-self.addEventListener('install', (event) => {
-  event.waitUntil(
-    (async () => {
-      const cache = await caches.open(CACHE)
-      await keepShell(cache, await fetch('/code/', { cache: 'no-cache' }))
-      await self.skipWaiting()
-    })(),
-  )
+self.addEventListener('install', (event) => event.waitUntil(keepShell()))
+self.addEventListener('activate', (event) => event.waitUntil(takeOver()))
+self.addEventListener('message', (event) => {
+  if (event.data === 'take-over') void self.skipWaiting()
 })
-
-self.addEventListener('activate', (event) => event.waitUntil(self.clients.claim()))
-
-/** The page and every file that it names; files of earlier releases go. */
-async function keepShell(cache, page) {
-  if (!page.ok) return
-  const text = await page.clone().text()
-  const names = [...new Set([...text.matchAll(/(?:src|href)="(\/code\/[^"]+)"/g)].map((match) => match[1]))]
-  await Promise.all(
-    names.map(async (name) => {
-      if (await cache.match(name)) return
-      const file = await fetch(name)
-      if (file.ok) await cache.put(name, file)
-    }),
-  )
-  await cache.put('/code/', page)
-}
-
 self.addEventListener('fetch', (event) => {
   const url = new URL(event.request.url)
   if (event.request.method !== 'GET' || url.origin !== location.origin || !url.pathname.startsWith('/code')) return
-  event.respondWith(event.request.mode === 'navigate' ? page() : file(event.request))
+  // Every path is a place within the one page.
+  event.respondWith(shell(event.request.mode === 'navigate' ? '/code/' : event.request))
 })
 
-/** The newest page there is: the server's, or where it cannot be reached the one that was kept. */
-async function page() {
+/** All of a version or nothing of it: a page of one and a script of another do not go together. */
+async function keepShell() {
   const cache = await caches.open(CACHE)
-  try {
-    const answer = await fetch('/code/', { cache: 'no-cache', signal: AbortSignal.timeout(4000) })
-    if (answer.ok) {
-      await keepShell(cache, answer.clone())
-      return answer
-    }
-  } catch {
-    // No way there.
-  }
-  return (await cache.match('/code/')) ?? Response.error()
+  const names = ['/code/', ...FILES.map((name) => `/code/${name}`)]
+  await cache.addAll(names.map((name) => new Request(name, { cache: 'no-cache' })))
 }
 
-/** Files with a digest in their names never change; the others are asked for and kept for when they cannot be. */
-async function file(request) {
+async function takeOver() {
+  const names = await caches.keys()
+  await Promise.all(names.filter((name) => name.startsWith('shell') && name !== CACHE).map((name) => caches.delete(name)))
+  await self.clients.claim()
+}
+
+async function shell(request) {
   const cache = await caches.open(CACHE)
-  const kept = await cache.match(request)
-  const isFixed = new URL(request.url).pathname.startsWith('/code/assets/')
-  if (kept && isFixed) return kept
-  try {
-    const answer = await fetch(request)
-    if (answer.ok) await cache.put(request, answer.clone())
-    return answer
-  } catch (error) {
-    if (kept) return kept
-    throw error
-  }
+  return (await cache.match(request)) ?? fetch(request)
 }

@@ -43,6 +43,13 @@ pub struct Device {
     pub current: bool,
 }
 
+/// Calls a browser something else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RenameDevice {
+    pub name: String,
+}
+
 /// A link that lets one browser in.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoginLink {

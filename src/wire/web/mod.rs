@@ -18,10 +18,11 @@ pub mod problem;
 pub mod search;
 pub mod session;
 pub mod status;
+pub mod subscription;
 
-pub use audit::{AuditCommit, AuditCommits, AuditPage, AuditRecord, Fault, Verification};
+pub use audit::{AuditCommit, AuditCommits, AuditPage, AuditRecord, Fault, Verification, VerificationProgress};
 pub use control::{ControlRequested, SetMode, SetModel, SetThinking};
-pub use device::{Device, LoginLink, Me, SignIn};
+pub use device::{Device, LoginLink, Me, RenameDevice, SignIn};
 pub use environment::{
     Choice, Closed, Environment, EnvironmentDetail, EnvironmentStatus, Offers, Requeued, Spawn, WorkItem, WorkStage,
 };
@@ -35,7 +36,8 @@ pub use session::{
     Archive, ArchiveMany, ArchiveResult, ArchivedMany, ArrangeSession, CreateSession, QueuedItem, QueuedKind, Rule,
     Session, SessionDetail, SessionStatus, Worker,
 };
-pub use status::{Counts, Overview, ServerStatus};
+pub use status::{CommitTimes, Copied, Counts, Kept, Overview, ServerStatus, Storage};
+pub use subscription::{Delivery, Subscription, WakeState};
 
 /// The header under which a client names a command, so that repeating it does it once.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";

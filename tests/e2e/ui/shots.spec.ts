@@ -5,6 +5,7 @@ import { expect, test, type Page } from '@playwright/test'
 import { Agent } from './agent'
 import { conversation, EDIT, machine } from './scenes'
 import { Server } from './server'
+import { signedIn } from './steps'
 
 let server: Server
 const agents: Agent[] = []
@@ -70,14 +71,7 @@ test.afterAll(async () => {
 for (const scheme of ['light', 'dark'] as const) {
   test(`every screen, ${scheme}`, async ({ page }, info) => {
     await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' })
-    const shot = async (name: string) => {
-      // Pictures and fonts settle; there is nothing to wait for that says so.
-      await page.waitForTimeout(400)
-      const found = await new AxeBuilder({ page }).analyze()
-      const grave = found.violations.filter((violation) => ['serious', 'critical'].includes(violation.impact ?? ''))
-      expect.soft(grave.map(({ id, nodes }) => `${name} ${id}: ${nodes.map((node) => node.html).join(' ')}`)).toEqual([])
-      await page.screenshot({ path: `../../../target/e2e-ui/shots/${name}-${info.project.name}-${scheme}.png` })
-    }
+    const shot = camera(page, info.project.name, scheme)
     await page.goto(`${server.url}/code/`)
     await page.getByRole('heading').waitFor()
     await shot('1-login')
@@ -105,7 +99,6 @@ for (const scheme of ['light', 'dark'] as const) {
     await session(page, 'Run the tests')
     await page.getByText('More ways to allow').click()
     await shot('12-ways')
-    await withHelp(page, shot)
     await page.goto(`${server.url}/code/devices`)
     await page.locator('.row').first().waitFor()
     await shot('10-devices')
@@ -114,6 +107,160 @@ for (const scheme of ['light', 'dark'] as const) {
     await page.keyboard.press('Escape')
   })
 }
+
+type Shot = (name: string) => Promise<void>
+
+/** Takes a picture of what is there, and holds it against what those need who do not see or point. */
+function camera(page: Page, project: string, scheme: string): Shot {
+  return async (name) => {
+    // Pictures and fonts settle; there is nothing to wait for that says so.
+    await page.waitForTimeout(400)
+    const found = await new AxeBuilder({ page }).analyze()
+    const grave = found.violations.filter((violation) => ['serious', 'critical'].includes(violation.impact ?? ''))
+    expect.soft(grave.map(({ id, nodes }) => `${name} ${id}: ${nodes.map((node) => node.html).join(' ')}`)).toEqual([])
+    await page.screenshot({ path: `../../../target/e2e-ui/shots/${name}-${project}-${scheme}.png` })
+  }
+}
+
+for (const scheme of ['light', 'dark'] as const) {
+  test(`all that goes with a session, ${scheme}`, async ({ page }, info) => {
+    await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' })
+    await signedIn(server, page)
+    await withHelp(page, camera(page, info.project.name, scheme))
+  })
+}
+
+async function withHelp(page: Page, shot: Shot): Promise<void> {
+  await session(page, 'Fix the totals, with help')
+  await shot('13-sub-agents')
+  await page.locator('.tasks summary').click()
+  await page.getByRole('button', { name: /^Thinking/ }).click()
+  await page.getByRole('button', { name: /^Edit/ }).click()
+  await page.getByRole('log').evaluate((element) => element.scrollTo(0, 0))
+  await shot('23-folds-open')
+  await page.locator('.tasks summary').click()
+  await page.getByRole('log').evaluate((element) => element.scrollTo(0, element.scrollHeight))
+  await page.locator('.tool-agent .tool-head').first().click()
+  await page.locator('.tool-agent').first().scrollIntoViewIfNeeded()
+  await shot('14-sub-agent-open')
+  const box = page.getByLabel('Message to the agent')
+  await box.fill('/re')
+  await shot('15-commands')
+  await box.fill('Compare @')
+  await shot('16-files')
+  await box.fill('Is this the total that you see?')
+  const picture = await page.screenshot({ clip: { x: 0, y: 0, width: 360, height: 240 } })
+  await page.locator('[data-pick=files]').setInputFiles([{ name: 'screenshot.png', mimeType: 'image/png', buffer: picture }, { name: 'checkout log of last night.txt', mimeType: 'text/plain', buffer: Buffer.from('x'.repeat(5_300)) }])
+  await page.locator('.attached .thumb').first().waitFor()
+  await shot('17-attached')
+  await box.press('Enter')
+  await page.locator('.mine .file').last().waitFor()
+  await shot('18-attachments')
+  await page.locator('.mine .picture').last().click()
+  await shot('19-lightbox')
+  await page.keyboard.press('Escape')
+  await page.context().setOffline(true)
+  await page.locator('[data-pick=files]').setInputFiles([{ name: 'screenshot.png', mimeType: 'image/png', buffer: picture }])
+  await box.fill('And this one from the tunnel')
+  await box.press('Enter')
+  await page.locator('.is-later .thumb').waitFor()
+  await shot('20-offline')
+  await page.context().setOffline(false)
+  await page.locator('.is-later').waitFor({ state: 'detached' })
+  await page.goto(`${page.url()}/replay`)
+  await page.locator('.scrubber').waitFor()
+  await shot('21-replay')
+  await page.getByRole('button', { name: 'Previous message' }).click()
+  await page.getByRole('button', { name: 'Previous message' }).click()
+  await page.getByRole('button', { name: 'Previous message' }).click()
+  await shot('22-replay-beginning')
+}
+
+const LOOKS = {
+  light: { colorScheme: 'light' },
+  dark: { colorScheme: 'dark' },
+  contrast: { colorScheme: 'light', contrast: 'more' },
+  'contrast-dark': { colorScheme: 'dark', contrast: 'more' },
+  forced: { colorScheme: 'dark', forcedColors: 'active' },
+} as const
+
+for (const [look, media] of Object.entries(LOOKS)) {
+  test(`looking after a server, ${look}`, async ({ page }, info) => {
+    await page.emulateMedia({ ...media, reducedMotion: 'reduce' })
+    const shot = async (name: string) => {
+      await page.waitForTimeout(400)
+      const found = await new AxeBuilder({ page }).analyze()
+      const grave = found.violations.filter((violation) => ['serious', 'critical'].includes(violation.impact ?? ''))
+      expect.soft(grave.map(({ id, nodes }) => `${name} ${id}: ${nodes.map((node) => node.html).join(' ')}`)).toEqual([])
+      await page.screenshot({ path: `../../../target/e2e-ui/shots/${name}-${info.project.name}-${look}.png` })
+    }
+    const used = await server.ask('POST', '/api/v1/login-links', {})
+    const made = await server.ask('POST', '/api/v1/login-links', {})
+    const secret = (url: string) => `${server.url}/code/login#${url.split('#')[1]}`
+    await page.goto(secret(used.url))
+    await page.locator('.session-card').first().waitFor()
+    if (look.startsWith('contrast') || look === 'forced') {
+      await shot('30-home')
+      await session(page, 'Deploy the fix to staging')
+      await shot('31-approve')
+    }
+    await page.context().clearCookies()
+    await page.goto('about:blank')
+    await page.goto(secret(used.url))
+    await page.getByRole('alert').waitFor()
+    await shot('32-link-expired')
+    await page.goto('about:blank')
+    await page.goto(secret(made.url))
+    await page.locator('.session-card').first().waitFor()
+    const tab = async (name: string) => {
+      await page.goto(`${server.url}/code/admin/${name}`)
+      await page.locator('.tabs').waitFor()
+    }
+    await tab('keys')
+    await page.locator('.admin .row').first().waitFor()
+    await shot('33-keys')
+    await page.getByRole('button', { name: 'New key' }).click()
+    await page.getByLabel('Name').fill('Build machine')
+    await shot('34-new-key')
+    await page.getByRole('button', { name: 'Make the key' }).click()
+    await page.getByText('For ccb').click()
+    await page.getByRole('button', { name: 'Let a phone in' }).click()
+    await page.getByRole('img', { name: 'QR' }).waitFor()
+    await shot('35-secret')
+    await page.getByRole('button', { name: 'I have kept it' }).click()
+    await page.getByRole('button', { name: 'Revoke: Build machine' }).click()
+    await shot('36-revoke')
+    await page.getByRole('dialog').getByRole('button', { name: 'Revoke' }).click()
+    await tab('devices')
+    await page.getByRole('button', { name: 'Add a device' }).click()
+    await page.getByRole('img', { name: 'QR' }).waitFor()
+    await shot('37-devices')
+    await tab('machines')
+    await page.locator('.machine summary').first().click()
+    await shot('38-machines')
+    await tab('streams')
+    await shot('39-streams')
+    await tab('storage')
+    await page.getByRole('button', { name: 'Verify now' }).click()
+    await page.getByText('Clean:').waitFor()
+    await shot('40-storage')
+    await page.locator('.commits').scrollIntoViewIfNeeded()
+    await page.locator('.admin').evaluate((element) => element.scrollTo(0, 1e6))
+    await shot('41-storage-end')
+    await tab('audit')
+    await page.locator('.audit summary').nth(1).click()
+    await shot('42-audit')
+    await page.goto(`${server.url}/code/share?title=Stack%20trace&text=TypeError%3A%20total%20is%20not%20a%20function&url=https%3A%2F%2Fci.test%2Fruns%2F812`)
+    await page.locator('.row-button').first().waitFor()
+    await shot('43-share')
+    await page.goto(`${server.url}/code/`)
+    await page.locator('.session-card').first().waitFor()
+    await page.keyboard.press('?')
+    await shot('44-shortcuts')
+    await page.keyboard.press('Escape')
+    await page.getByRole('button', { name: 'Menu' }).click()
+    await shot('45-menu')
+  })}
 
 for (const scheme of ['light', 'dark'] as const) {
   test(`the list and what begins there, ${scheme}`, async ({ page }, info) => {
@@ -163,45 +310,6 @@ for (const scheme of ['light', 'dark'] as const) {
     await shot('36-empty')
     await fresh.end()
   })
-}
-
-async function withHelp(page: Page, shot: (name: string) => Promise<void>): Promise<void> {
-  await session(page, 'Fix the totals, with help')
-  await shot('13-sub-agents')
-  await page.locator('.tool-agent .tool-head').first().click()
-  await page.locator('.tool-agent').first().scrollIntoViewIfNeeded()
-  await shot('14-sub-agent-open')
-  const box = page.getByLabel('Message to the agent')
-  await box.fill('/re')
-  await shot('15-commands')
-  await box.fill('Compare @')
-  await shot('16-files')
-  await box.fill('Is this the total that you see?')
-  const picture = await page.screenshot({ clip: { x: 0, y: 0, width: 360, height: 240 } })
-  await page.locator('[data-pick=files]').setInputFiles([{ name: 'screenshot.png', mimeType: 'image/png', buffer: picture }, { name: 'checkout log of last night.txt', mimeType: 'text/plain', buffer: Buffer.from('x'.repeat(5_300)) }])
-  await page.locator('.attached .thumb').first().waitFor()
-  await shot('17-attached')
-  await box.press('Enter')
-  await page.locator('.mine .file').last().waitFor()
-  await shot('18-attachments')
-  await page.locator('.mine .picture').last().click()
-  await shot('19-lightbox')
-  await page.keyboard.press('Escape')
-  await page.context().setOffline(true)
-  await page.locator('[data-pick=files]').setInputFiles([{ name: 'screenshot.png', mimeType: 'image/png', buffer: picture }])
-  await box.fill('And this one from the tunnel')
-  await box.press('Enter')
-  await page.locator('.is-later .thumb').waitFor()
-  await shot('20-offline')
-  await page.context().setOffline(false)
-  await page.locator('.is-later').waitFor({ state: 'detached' })
-  await page.goto(`${page.url()}/replay`)
-  await page.locator('.scrubber').waitFor()
-  await shot('21-replay')
-  await page.getByRole('button', { name: 'Previous message' }).click()
-  await page.getByRole('button', { name: 'Previous message' }).click()
-  await page.getByRole('button', { name: 'Previous message' }).click()
-  await shot('22-replay-beginning')
 }
 
 async function session(page: Page, title: string): Promise<void> {

@@ -82,6 +82,27 @@ test('steps of a sub-agent whose call is on an earlier page stay together', asyn
   await expect(page.getByText('Step 129', { exact: true })).toBeVisible()
 })
 
+test('two sub-agents that write at the same time do not write into each other', async ({ page }) => {
+  const agent = await begin('Two at once')
+  await signedIn(page)
+  await open(page, agent)
+  const ids = ['toolu_one', 'toolu_two']
+  await agent.raw(ids.map((id) => ({ type: 'assistant', message: { id: `msg_${id}`, role: 'assistant', content: [{ type: 'tool_use', id, name: 'Agent', input: { description: `Look ${id}`, prompt: 'x' } }] }, parent_tool_use_id: null })))
+  const piece = (id: string, event: object) => ({ type: 'stream_event', event, parent_tool_use_id: id })
+  const both = (event: (id: string) => object) => agent.raw(ids.map((id) => piece(id, event(id))))
+  await both((id) => ({ type: 'message_start', message: { id: `inner_${id}`, role: 'assistant', content: [] } }))
+  await both(() => ({ type: 'content_block_start', index: 0, content_block: { type: 'text', text: '' } }))
+  for (const word of ['first', ' second', ' third']) await both((id) => ({ type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text: `${word} ${id}` } }))
+  const rows = page.locator('.tool-agent')
+  await expect(rows.nth(0).locator('.tool-last')).toHaveText('first toolu_one second toolu_one third toolu_one')
+  await expect(rows.nth(1).locator('.tool-last')).toHaveText('first toolu_two second toolu_two third toolu_two')
+  // What it came to takes the place of what streamed in.
+  await agent.raw(ids.map((id) => ({ type: 'assistant', message: { id: `inner_${id}`, role: 'assistant', content: [{ type: 'text', text: `All of ${id}` }] }, parent_tool_use_id: id })))
+  await expect(rows.nth(1).locator('.tool-last')).toHaveText('All of toolu_two')
+  await expect(rows.nth(0).getByText('1 step', { exact: true })).toBeVisible()
+  await expect(page.locator('.log-inner > .said')).toHaveCount(0)
+})
+
 test('commands are offered behind a slash, files behind an at sign, with the keyboard and by touch', async ({ page }) => {
   const agent = await begin('Offers')
   await agent.introduce(['compact', 'context', 'review', 'security-review'])
@@ -237,6 +258,31 @@ test('what is attached in a tunnel survives a reload and a killed server, and is
     }
   }))).toBe(0)
   expect(posts).toBeGreaterThan(0)
+})
+
+test('a file that takes its time says how far it is, does not hold up a decision, and can be taken back', async ({ page, context }) => {
+  const agent = await begin('Slow upload')
+  await signedIn(page)
+  await open(page, agent)
+  const request = await agent.ask('Bash', { command: 'make' })
+  await expect(page.getByRole('button', { name: 'Allow once' })).toBeVisible()
+  const wire = await context.newCDPSession(page)
+  await wire.send('Network.emulateNetworkConditions', { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: 100_000 })
+  await pick(page, { name: 'video.mp4', mimeType: 'video/mp4', buffer: Buffer.alloc(3_000_000) })
+  await box(page).fill('Look at this')
+  await box(page).press('Enter')
+  const bar = page.getByRole('progressbar', { name: 'video.mp4 is on its way' })
+  await expect.poll(() => bar.evaluate((element: HTMLProgressElement) => element.value)).toBeGreaterThan(0)
+  await accessible(page)
+  await page.getByRole('button', { name: 'Allow once' }).click()
+  expect(await agent.answerTo(request)).toMatchObject({ behavior: 'allow' })
+  await expect(bar).toBeVisible()
+  await page.locator('.is-later').getByRole('button', { name: 'Cancel' }).click()
+  // What comes next does not wait for what nobody wants any more.
+  await box(page).fill('Never mind')
+  await box(page).press('Enter')
+  await expect.poll(() => agent.prompts).toEqual(['Never mind'])
+  await expect(page.locator('.is-later')).toHaveCount(0)
 })
 
 test('the course that is shown is what the worker confirmed, and a refusal is said', async ({ page, browser }) => {
@@ -422,9 +468,9 @@ test('what an agent behind a link offers is what can be chosen and attached', as
   await expect(page.getByLabel('Mode', { exact: true }).locator('option')).toHaveText(['Ask each time', 'Auto', 'Careful'])
   await expect(page.getByLabel('Model').locator('option')).toContainText(['Model One', 'Model Two'])
   await box(page).fill('/')
-  await expect(page.getByRole('option')).toHaveText(['/deep-researchLooks everywhere'])
+  await expect(page.getByRole('listbox').getByRole('option')).toHaveText(['/deep-researchLooks everywhere'])
   await box(page).fill('@o')
-  await expect(page.getByRole('option').first()).toHaveText('@/src/one.ts')
+  await expect(page.getByRole('listbox').getByRole('option').first()).toHaveText('@/src/one.ts')
   await box(page).fill('Look')
   await pick(page, { name: 'notes.txt', mimeType: 'text/plain', buffer: Buffer.from('x') })
   await expect(page.getByRole('alert')).toContainText('This agent does not take files.')
@@ -451,25 +497,35 @@ test('a drag over twenty thousand events stays smooth, and opening them is quick
   })
   info.annotations.push({ type: 'opened', description: `${opened} ms, ${requests.length} requests` })
   console.log(`${info.project.name}: opened in ${opened} ms with ${requests.join(' ')}`)
+  // From its address, with everything that is fetched before: measured from where the browser began.
+  await page.goto(`${server.url}/code/${agent.id}`)
+  const cold = await page.waitForFunction(() => [...document.querySelectorAll('.said')].some((one) => one.textContent?.trim() === 'Line 19999') && performance.now(), undefined, { polling: 'raf' })
+  console.log(`${info.project.name}: opened from its address in ${Math.round(Number(await cold.jsonValue()))} ms`)
   await page.goto(`${server.url}/code/${agent.id}/replay`)
   await expect(page.getByText('Line 19999', { exact: true })).toBeVisible()
   await expect(page.getByText('reading the log')).toHaveCount(0, { timeout: 60_000 })
   const drag = await page.evaluate(async () => {
     const slider = document.querySelector<HTMLInputElement>('input[type=range]')!
     const frames: number[] = []
+    let nodes = 0
+    const seen = new Set<string>()
     let before = performance.now()
     for (let step = 0; step <= 120; step++) {
       slider.valueAsNumber = Math.round(20_000 * (1 - step / 120))
       slider.dispatchEvent(new Event('input', { bubbles: true }))
       await new Promise(requestAnimationFrame)
       frames.push(performance.now() - before)
+      nodes = Math.max(nodes, document.querySelectorAll('.item').length)
+      seen.add([...document.querySelectorAll('.said')].at(-1)?.textContent ?? '')
       before = performance.now()
     }
     frames.sort((one, other) => one - other)
-    return { median: Math.round(frames[60]!), p95: Math.round(frames[114]!), most: Math.round(frames[120]!), nodes: document.querySelectorAll('.item').length }
+    return { median: Math.round(frames[60]!), p95: Math.round(frames[114]!), most: Math.round(frames[120]!), nodes, moments: seen.size }
   })
   console.log(`${info.project.name}: drag ${JSON.stringify(drag)}`)
   expect(drag.nodes).toBeLessThan(200)
+  // Nearly every step of it was drawn, and not only where it came to rest.
+  expect(drag.moments).toBeGreaterThan(60)
   await page.getByRole('slider').fill('10000')
   await expect(page.getByText(/^Line 99\d\d$/).last()).toBeVisible()
 })

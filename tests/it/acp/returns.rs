@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::{Agent, Talents, agent, link::Line, viewer::Viewer};
-use crate::harness::{ALICE, Client, Server};
+use crate::harness::{ALICE, Client, Server, Sse};
 
 /// How long a cut is noticed at most: the socket's end is seen at once.
 async fn offline(server: &Server, environment: &str) {
@@ -227,6 +227,14 @@ async fn what_was_said_while_the_line_was_down_is_told_again_and_nothing_is_told
     late.prompt("echo after").await;
     late.hear("prompt_complete").await;
     assert!(late.text().ends_with("holdingecho after"), "{}", late.text());
+    // Nor is a reader of the group told the last word of that turn twice.
+    let alice = Client::new(&server, ALICE);
+    let mut events = Sse::open(&alice, "/acp/channel-groups/lab/events?from_sequence_num=1").await.expect("open");
+    let mut told = String::new();
+    while !told.contains("echo after") {
+        told += &events.next().await.expect("an event").data;
+    }
+    assert_eq!(told.matches(r#""text":"59 ""#).count(), 1);
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ mod devices;
 mod files;
 mod keys;
 mod offers;
+mod operating;
 mod peer;
 mod refusals;
 mod routes;

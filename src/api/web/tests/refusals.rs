@@ -60,6 +60,10 @@ async fn a_bad_request_names_the_field() {
         ("POST", "/api/v1/files?name=x".into(), Value::Null, "body"),
         ("POST", "/api/v1/keys".into(), json!({"name": "x", "role": "root"}), "role"),
         ("POST", "/api/v1/keys".into(), json!({"name": "x", "expires_in": 0}), "expires_in"),
+        ("GET", "/api/v1/audit?before=x".into(), Value::Null, "before"),
+        ("GET", "/api/v1/audit?before=5&from=5".into(), Value::Null, "before"),
+        ("GET", "/api/v1/audit?by=bob".into(), Value::Null, "by"),
+        ("GET", "/api/v1/audit?stream=file_1".into(), Value::Null, "stream"),
         ("POST", "/api/v1/signing/rotate".into(), json!({"overlap": 99_999_999_999_u64}), "overlap"),
         ("POST", "/api/v1/signing/rotate".into(), json!({"overlap": -1}), "overlap"),
     ] {

@@ -19,7 +19,7 @@ const SAMPLES: [(&str, &str); 8] = [
 ];
 
 /// Everything that is served, as method and path.
-const ROUTES: [(&str, &str); 42] = [
+const ROUTES: [(&str, &str); 44] = [
     ("GET", "environments"),
     ("GET", "environments/{environment}"),
     ("POST", "environments/{environment}/work/{work}/requeue"),
@@ -49,6 +49,7 @@ const ROUTES: [(&str, &str); 42] = [
     ("POST", "login-links"),
     ("GET", "devices"),
     ("DELETE", "devices"),
+    ("PATCH", "devices/{device}"),
     ("DELETE", "devices/{device}"),
     ("GET", "me"),
     ("GET", "overview"),
@@ -60,6 +61,7 @@ const ROUTES: [(&str, &str); 42] = [
     ("GET", "audit/commits"),
     ("POST", "audit/verify"),
     ("GET", "backup"),
+    ("GET", "subscriptions"),
     ("GET", "status"),
     ("GET", "openapi.json"),
 ];
@@ -161,6 +163,7 @@ fn every_endpoint_has_one_way_to_it() {
         | endpoint::Endpoint::ListDevices
         | endpoint::Endpoint::SignOutEverywhere
         | endpoint::Endpoint::SignOutDevice(_)
+        | endpoint::Endpoint::RenameDevice(_)
         | endpoint::Endpoint::ShowMe
         | endpoint::Endpoint::Overview
         | endpoint::Endpoint::ListKeys
@@ -171,8 +174,9 @@ fn every_endpoint_has_one_way_to_it() {
         | endpoint::Endpoint::ListCommits
         | endpoint::Endpoint::VerifyAudit
         | endpoint::Endpoint::Backup
+        | endpoint::Endpoint::ListSubscriptions
         | endpoint::Endpoint::ShowStatus
-        | endpoint::Endpoint::Describe => 42,
+        | endpoint::Endpoint::Describe => 44,
     };
     assert_eq!(counted(&endpoint::Endpoint::Describe), ROUTES.len());
 }

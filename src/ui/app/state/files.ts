@@ -30,9 +30,9 @@ export const attached = kept<Record<string, Picked[]>>('attached', {})
 /** How much of a file is on its way, from 0 to 1. */
 export const sent: Signal<Record<string, number>> = signal({})
 
-export type Refusal = 'size' | 'count' | 'empty'
+export type Refusal = 'size' | 'count' | 'empty' | 'memory'
 
-/** Keeps what was picked. What does not go is named with the reason. */
+/** Keeps what was picked. What does not go, or may not last, is named with the reason. */
 export async function attach(session: string, files: readonly File[]): Promise<{ name: string; why: Refusal }[]> {
   const refused: { name: string; why: Refusal }[] = []
   for (const file of files) {
@@ -43,7 +43,8 @@ export async function attach(session: string, files: readonly File[]): Promise<{
       continue
     }
     const id = uuid()
-    await keepBlob(id, file)
+    // Sent all the same, if the page stays open until then.
+    if (!(await keepBlob(id, file))) refused.push({ name: file.name, why: 'memory' })
     const picked = { id, name: nameFor(file), type: file.type || 'application/octet-stream', size: file.size }
     attached.value = { ...attached.value, [session]: [...(attached.value[session] ?? []), picked] }
   }
@@ -64,6 +65,13 @@ export function detach(session: string, id: string | null): Picked[] {
   return before.filter((file) => !rest.includes(file))
 }
 
+const underWay = new Map<string, XMLHttpRequest>()
+
+/** Lets go of a file that is on its way: what was taken back need not arrive. */
+export function stop(id: string): void {
+  underWay.get(id)?.abort()
+}
+
 /** Stores a file, once however often it is asked; `XMLHttpRequest` because `fetch` does not tell how far it is. */
 export async function store(session: string, file: Picked): Promise<string> {
   const blob = await readBlob(file.id)
@@ -82,12 +90,14 @@ export async function store(session: string, file: Picked): Promise<string> {
   request.setRequestHeader('rcs-app', '1')
   request.setRequestHeader('content-type', file.type)
   request.setRequestHeader('idempotency-key', file.id)
+  underWay.set(file.id, request)
   request.send(blob)
   try {
     const response = await answer
     if (!response.ok) throw await failureOf(response)
     return ((await response.json()) as { file_uuid: string }).file_uuid
   } finally {
+    underWay.delete(file.id)
     const { [file.id]: _, ...others } = sent.value
     sent.value = others
   }
@@ -126,5 +136,5 @@ export function pictureType(name: string): string | null {
 
 /** Where a stored file is read: our own server, which gives it to whose it is. */
 export function urlOf(uuid: string): string {
-  return `${BASE}/files/file_${uuid.replaceAll('-', '')}`
+  return `${BASE}/files/file_${uuid.replaceAll('-', '').toLowerCase()}`
 }

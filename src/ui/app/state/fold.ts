@@ -7,7 +7,7 @@ import { signal, type Signal } from '@preact/signals'
 import type { LogEvent } from '../types'
 import { askOf, isTheirs, stepOf, type Step } from './acp'
 import { Course } from './course'
-import type { Ask, Item, Notice, Prompt, Tool, Words } from './items'
+import type { Ask, Attached, Item, Notice, Prompt, Tool, Words } from './items'
 import { Offers } from './offers'
 import { contentImages, contentText, list, record, text, type Raw } from './parts'
 
@@ -34,6 +34,8 @@ export class Conversation {
   /** The tool whose sub-agent speaks; none for the conversation itself. */
   private branch = ''
   private wasOffline = false
+  /** Pieces of a turn that is told again which are still to come: nothing else says where it ends. */
+  private telling = 0
 
   /** Folds events that come next. */
   add(events: readonly LogEvent[]): void {
@@ -124,7 +126,7 @@ export class Conversation {
           id: text(data.message),
           text: contentText(payload.content),
           images: contentImages(payload.content),
-          files: list(payload.file_attachments).map((file) => ({ uuid: text(file.file_uuid), name: text(file.file_name) })),
+          files: attachedTo(payload),
           by: event.by,
           state: 'queued',
         })
@@ -172,7 +174,7 @@ export class Conversation {
       case 'permission_cancelled':
         return this.change(`a${text(data.request)}`, 'ask', (item) => ({ ...item, state: 'cancelled' }))
       case 'turn_retold':
-        return this.retold(Number(data.from), Number(data.through))
+        return this.retold(Number(data.from), Number(data.through), Number(data.pieces ?? 0))
       case 'rule_added':
         return this.notice('rule', text(record(data.rule).name), event)
       case 'mode_confirmed':
@@ -204,12 +206,26 @@ export class Conversation {
   }
 
   /** The agent tells a turn again: what follows stands for what it said in this range. */
-  private retold(from: number, through: number): void {
+  private retold(from: number, through: number, pieces: number): void {
+    this.telling = pieces
     const said = new Set<Item['kind']>(['words', 'thinking', 'tool'])
-    const stays = ({ value }: Signal<Item>) => !said.has(value.kind) || value.sequence < from || value.sequence > through
+    const stays = (held: Signal<Item>) => {
+      const { kind, sequence } = held.peek()
+      return !said.has(kind) || sequence < from || sequence > through
+    }
     for (const [key, item] of this.byKey) if (!stays(item)) this.byKey.delete(key)
-    for (const [branch, items] of this.fresh ?? []) this.fresh!.set(branch, items.filter(stays))
-    this.items.value = this.items.value.filter(stays)
+    for (const [branch, items] of this.fresh ?? []) this.fresh?.set(branch, items.filter(stays))
+    this.items.value = this.items.peek().filter(stays)
+    for (const held of this.byKey.values()) {
+      const tool = held.peek()
+      if (tool.kind === 'tool' && tool.steps) tool.steps.value = tool.steps.peek().filter(stays)
+    }
+  }
+
+  /** What was said last is whole. */
+  private quiet(): void {
+    const last = this.last()
+    if (last && (last.value.kind === 'words' || last.value.kind === 'thinking')) last.value = { ...last.value, streaming: false }
   }
 
   /** Nothing streams any more. */
@@ -227,9 +243,12 @@ export class Conversation {
     if (isTheirs(payload)) {
       this.offers.isLink.value = true
       const step = stepOf(payload)
-      if (!step) return
-      this.enter(step.step === 'end' ? '' : (step.parent ?? ''), event)
-      return this.step(event, step)
+      if (step) {
+        this.enter(step.step === 'end' ? '' : (step.parent ?? ''), event)
+        this.step(event, step)
+      }
+      if (this.telling > 0 && --this.telling === 0) this.quiet()
+      return
     }
     this.enter(text(payload.parent_tool_use_id), event)
     const message = record(payload.message)
@@ -430,6 +449,12 @@ export class Conversation {
       }
     }
   }
+}
+
+/** Stored files by their ids. What is no id would be a path of somebody's making. */
+function attachedTo(payload: Raw): Attached[] {
+  const files = list(payload.file_attachments).map((file) => ({ uuid: text(file.file_uuid), name: text(file.file_name) }))
+  return files.filter((file) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(file.uuid))
 }
 
 /** A tool of which nothing but its place is known yet. */

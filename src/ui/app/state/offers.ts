@@ -41,6 +41,23 @@ export class Offers {
     else if (payload.type === 'system' && payload.subtype === 'init') this.init(payload)
   }
 
+  /** Lists of which only the ids are known, as the server keeps them. */
+  byIds(modes: string[] | undefined, models: string[] | undefined): void {
+    const named = (ids: string[]) => ids.map((id) => ({ value: id, name: id, description: '' }))
+    if (modes) this.modes.value ??= named(modes)
+    if (models) this.models.value ??= named(models)
+  }
+
+  /** Takes from what was said earlier where nothing was said since. */
+  fill(earlier: Offers): void {
+    this.isLink.value ||= earlier.isLink.peek()
+    this.commands.value ??= earlier.commands.peek()
+    this.modes.value ??= earlier.modes.peek()
+    this.models.value ??= earlier.models.peek()
+    this.prompts.value ??= earlier.prompts.peek()
+    this.directory.value ||= earlier.directory.peek()
+  }
+
   /** Newest first. */
   paths(): string[] {
     return [...this.touched.keys()].reverse()

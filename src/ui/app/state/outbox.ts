@@ -5,7 +5,7 @@ import { signal } from '@preact/signals'
 import { Failure, call, pause, uuid } from '../api'
 import type { Decide, Winner } from '../types'
 import { forgetBlob, forgetBlobs, sweepBlobs } from './blobs'
-import { attached, inline, store, type Picked } from './files'
+import { attached, inline, stop, store, type Picked } from './files'
 import { kept } from './kept'
 import { me } from './me'
 
@@ -67,7 +67,12 @@ export function decide(session: string, request: string, body: Decide): void {
 /** Takes something back that is not on its way. */
 export function drop(id: string): void {
   change(id, (item) => {
-    if (item.kind === 'message') item.files?.forEach((file) => void forgetBlob(file.id))
+    if (item.kind === 'message') {
+      for (const file of item.files ?? []) {
+        stop(file.id)
+        void forgetBlob(file.id)
+      }
+    }
     return null
   })
 }
@@ -156,6 +161,8 @@ async function drainKind(kind: Later['kind']): Promise<void> {
         setTimeout(() => arrived(next.id), 60_000)
       } catch (error) {
         if (!(error instanceof Failure)) throw error
+        // Taken back meanwhile.
+        if (!outbox.value.some((item) => item.id === next.id)) continue
         if (error.isPassing || error.status === 401) {
           stuck.value = true
           await pause(attempt++, forever)

@@ -2,13 +2,27 @@
 
 import { signal } from '@preact/signals'
 
-export type Place = { name: 'home' } | { name: 'new'; environment?: string } | { name: 'session'; id: string; at?: number } | { name: 'replay'; id: string } | { name: 'devices' } | { name: 'login' }
+export const ADMIN_TABS = ['keys', 'machines', 'streams', 'storage', 'audit'] as const
+export type AdminTab = (typeof ADMIN_TABS)[number]
+
+export type Place =
+  | { name: 'admin'; tab: AdminTab }
+  | { name: 'share' }
+  | { name: 'waiting' }
+  | { name: 'home' }
+  | { name: 'new'; environment?: string }
+  | { name: 'session'; id: string; at?: number }
+  | { name: 'replay'; id: string }
+  | { name: 'devices' } | { name: 'login' }
 
 const ROOT = '/code/'
 
 function parse({ pathname, search }: { pathname: string; search: string }): Place {
-  const [first, second] = pathname.slice(ROOT.length).split('/')
   const asked = new URLSearchParams(search)
+  const [first, second] = pathname.slice(ROOT.length).split('/')
+  if (first === 'admin' && second === 'devices') return { name: 'devices' }
+  if (first === 'admin') return { name: 'admin', tab: ADMIN_TABS.find((tab) => tab === second) ?? 'keys' }
+  if (first === 'share' || first === 'waiting') return { name: first }
   if (first === 'login') return { name: 'login' }
   if (first === 'devices') return { name: 'devices' }
   if (first === 'new') {
@@ -30,6 +44,7 @@ addEventListener('popstate', () => {
 })
 
 export function pathOf(to: Place): string {
+  if (to.name === 'admin') return `${ROOT}admin/${to.tab}`
   if (to.name === 'replay') return `${ROOT}${to.id}/replay`
   if (to.name === 'new') return `${ROOT}new${to.environment ? `?at=${to.environment}` : ''}`
   if (to.name === 'session') return `${ROOT}${to.id}${to.at ? `?at=${to.at}` : ''}`

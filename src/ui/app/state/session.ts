@@ -4,6 +4,7 @@ import { batch, computed, signal, type Signal } from '@preact/signals'
 import { Failure, call, pause, readStream } from '../api'
 import type { EventPage, Gap, LogEvent, Permission } from '../types'
 import { Conversation } from './fold'
+import { Offers } from './offers'
 import { arrived, settled } from './outbox'
 import { sessions } from './overview'
 import { HELD_MAX, PAGE, Past } from './past'
@@ -211,8 +212,8 @@ export class Followed {
     this.asked = asked
     this.held = events
     const fresh = new Conversation()
-    this.announced.forEach((event) => fresh.offers.note(event))
     fresh.add([...asked, ...events])
+    if (this.announced) fresh.offers.fill(this.announced)
     this.note(events)
     this.conversation.value = fresh
     const first = this.past.peek()?.first ?? events[0]?.sequence ?? this.after + 1
@@ -341,7 +342,7 @@ export class Followed {
   }
 
   /** What the agent announced before the part that is here. */
-  private announced: LogEvent[] = []
+  private announced: Offers | null = null
   private hasLookedBack = false
 
   /** Agents say what they offer when they begin: the beginning of the log is read for it, once and when it is needed. */
@@ -350,10 +351,15 @@ export class Followed {
     this.hasLookedBack = true
     try {
       const page = await this.page(this.earliest - 1, ANNOUNCED)
-      const first = this.held[0]?.sequence ?? this.after + 1
-      this.announced = page.events.filter((event) => event.sequence < first && (event.kind === 'session_bound' || event.data.kind === 'system'))
-      const { offers } = this.conversation.value
-      if (offers.commands.peek() === null) this.announced.forEach((event) => offers.note(event))
+      const announced = new Offers()
+      page.events.forEach((event) => announced.note(event))
+      if (this.conversation.peek().offers.isLink.peek()) {
+        // Where the log does not go back that far, the server still knows the ids.
+        const known = await call<{ modes?: string[]; models?: string[] }>('GET', `/sessions/${this.id}`)
+        announced.byIds(known.modes, known.models)
+      }
+      this.announced = announced
+      this.conversation.value.offers.fill(announced)
     } catch (error) {
       if (!(error instanceof Failure)) throw error
       this.hasLookedBack = false

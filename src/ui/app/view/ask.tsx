@@ -208,17 +208,17 @@ function Buttons({ ask, send }: { ask: Ask; send: (body: Decide) => void }) {
       <div class="sheet-buttons">
         <button class="button button-wide" onClick={() => send(mode('acceptEdits'))}>{t('ask.plan.edits')}</button>
         <div class="button-row">
-          <button class="button" onClick={() => (denying.value = true)}>{t('ask.plan.keep')}</button>
-          <button class="button button-main" onClick={() => send(mode('default'))}>{t('ask.plan.ask')}</button>
+          <button data-key="deny" class="button" onClick={() => (denying.value = true)}>{t('ask.plan.keep')}</button>
+          <button data-key="allow" class="button button-main" onClick={() => send(mode('default'))}>{t('ask.plan.ask')}</button>
         </div>
       </div>
     )
   }
-  // What reaches furthest stands furthest from the resting thumb.
+  // Some are asked each time: no rule may answer them. What reaches furthest stands furthest from the resting thumb.
   return (
     <div class="sheet-buttons">
       <div class="ways">
-        <button class="button button-wide" onClick={() => send({ decision: 'allow', scope: 'session' })}>{t('ask.allow.session')}</button>
+        {ask.tool !== 'EnterPlanMode' && <button class="button button-wide" onClick={() => send({ decision: 'allow', scope: 'session' })}>{t('ask.allow.session')}</button>}
         {ways.length > 0 && (
           <details class="more-ways">
             <summary class="small">{t('ask.more')}</summary>
@@ -232,8 +232,8 @@ function Buttons({ ask, send }: { ask: Ask; send: (body: Decide) => void }) {
         )}
       </div>
       <div class="button-row">
-        <button class="button" onClick={() => (denying.value = true)}>{t('ask.deny')}</button>
-        <button class="button button-main" onClick={() => send({ decision: 'allow', scope: 'once' })}>{t('ask.allow')}</button>
+        <button data-key="deny" class="button" onClick={() => (denying.value = true)}>{t('ask.deny')}</button>
+        <button data-key="allow" class="button button-main" onClick={() => send({ decision: 'allow', scope: 'once' })}>{t('ask.allow')}</button>
       </div>
     </div>
   )

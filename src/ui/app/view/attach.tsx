@@ -14,7 +14,7 @@ import { t } from '../words'
 const refused = signal<Record<string, string[]>>({})
 
 export async function take(session: string, files: readonly File[]): Promise<void> {
-  const words = { size: t('attach.size', { size: bytes(FILE_BYTES_MAX) }), count: t('attach.count', { n: FILES_MAX }), empty: t('attach.empty') }
+  const words = { size: t('attach.size', { size: bytes(FILE_BYTES_MAX) }), count: t('attach.count', { n: FILES_MAX }), empty: t('attach.empty'), memory: t('attach.memory') }
   const problems = await attach(session, files)
   refused.value = { ...refused.value, [session]: problems.map(({ name, why }) => `${plain(name)}: ${words[why]}`) }
 }

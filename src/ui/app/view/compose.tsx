@@ -37,6 +37,13 @@ export function Composer({ session, followed }: { session: string; followed: Fol
     element.style.height = `${Math.min(element.scrollHeight + 2, innerHeight * 0.4)}px`
   }, [text])
 
+  // What it may be sent and set to was said when it began.
+  const isUnknown = offers.isLink.value && (offers.prompts.value === null || offers.modes.value === null)
+  const isLive = followed.state.value === 'live'
+  useEffect(() => {
+    if (isUnknown && isLive) void followed.lookBack()
+  }, [isUnknown, isLive])
+
   const canSend = (text.trim() !== '' || files.length > 0) && !objection(offers, files)
   const send = () => {
     if (!canSend) return

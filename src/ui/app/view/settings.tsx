@@ -25,6 +25,9 @@ interface Props {
   attempt: (what: () => Promise<unknown>) => Promise<void>
 }
 
+/** Modes in which nobody is asked any more, as agents call them: the server takes them from admins only. */
+const asksNothing = (mode: string) => /^(bypass(permissions)?|yolo|(agent|danger)?fullaccess)$/i.test(mode.replace(/[^a-z0-9]/gi, ''))
+
 export function modeName(name: string, offered: Offer[] | null = null): string {
   const own = offered?.find((mode) => mode.value === name)
   if (own) return plain(own.name)
@@ -43,7 +46,7 @@ export function Settings({ session, conversation, attempt }: Props) {
   const isLink = offers.isLink.value
   const modes = offers.modes.value
   const names = modes?.map((one) => one.value) ?? Object.keys(MODES)
-  const allowed = names.filter((name) => name !== 'bypassPermissions' || me.value?.role === 'admin')
+  const allowed = names.filter((name) => !asksNothing(name) || me.value?.role === 'admin')
   const models = offers.models.value
   const modelName = (name: string) => plain(models?.find((one) => one.value === name)?.name ?? name)
   const modelValues = models ? models.map((one) => one.value) : isLink ? [] : ALIASES

@@ -1,8 +1,12 @@
 // English, and the list of everything that is said. `{n}` is filled in; `one|many` is chosen by n.
 
 import { homeEn } from './home.en'
+import { adminEn } from './admin.en'
+import { shellEn } from './shell.en'
 
 export const en = {
+  ...adminEn,
+  ...shellEn,
   ...homeEn,
   'app.name': 'RCS',
   'app.skip': 'Skip to content',
@@ -159,6 +163,7 @@ export const en = {
   'attach.size': 'larger than {size}, which is the most that is taken',
   'attach.count': 'at most {n} files go with one message',
   'attach.empty': 'is empty',
+  'attach.memory': 'is kept only while this page is open: the browser has no room for it',
   'attach.gone': 'what was attached is no longer on this device',
   'attach.unknown': 'This agent has not said that it takes files. Take them out to send.',
   'attach.no.images': 'This agent does not take images.',

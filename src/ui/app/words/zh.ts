@@ -1,10 +1,13 @@
 // 中文
 
+import { adminZh } from './admin.zh'
 import type { Word } from './en'
-
+import { shellZh } from './shell.zh'
 import { homeZh } from './home.zh'
 
 export const zh: Record<Word, string> = {
+  ...adminZh,
+  ...shellZh,
   ...homeZh,
   'app.name': 'RCS',
   'app.skip': '跳到内容',
@@ -161,6 +164,7 @@ export const zh: Record<Word, string> = {
   'attach.size': '超过上限 {size}',
   'attach.count': '每条消息最多 {n} 个文件',
   'attach.empty': '是空文件',
+  'attach.memory': '浏览器没有空间，仅在此页面打开期间保留',
   'attach.gone': '附件已不在此设备上',
   'attach.unknown': '此代理没有说明可以接收文件。请移除后再发送。',
   'attach.no.images': '此代理不接收图片。',
