@@ -27,14 +27,14 @@ pub(crate) fn run(context: &mut Context<'_>) -> Result<(), CtlError> {
             ("streams", format!("{} followed", status.streams_followed)),
             ("writer", format!("{} commands waiting", status.queue_depth)),
         ];
-        rows.extend(status.storage.into_iter().flat_map(storage));
+        rows.extend(status.storage.iter().flat_map(storage));
         let rows: Vec<_> = rows.into_iter().map(|(name, value)| (name, Some(value))).collect();
         properties(out, &rows)
     })
 }
 
 /// What an admin sees of the disk.
-fn storage(found: Storage) -> Vec<(&'static str, String)> {
+fn storage(found: &Storage) -> Vec<(&'static str, String)> {
     let mut rows = Vec::new();
     if let (Some(file), Some(free)) = (found.file_bytes, found.free_bytes) {
         rows.push(("disk", format!("{} MB in the file, {} MB free", file / 1_000_000, free / 1_000_000)));

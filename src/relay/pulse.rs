@@ -79,7 +79,7 @@ mod tests {
         assert_eq!((relay.commit_times(), relay.last_copy()), (None, None));
         let pulse = &relay.shared.pulse;
         for _ in 0..limits::COMMITS_REMEMBERED {
-            pulse.commit(Duration::from_secs(60));
+            pulse.commit(Duration::from_mins(1));
         }
         for ms in 1..=limits::COMMITS_REMEMBERED as u64 {
             pulse.commit(Duration::from_millis(ms));

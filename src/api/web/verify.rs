@@ -32,7 +32,10 @@ pub(super) async fn verify(caller: &Caller<'_>) -> Result<Response, Failure> {
     if !events::streams(caller.call) {
         return Ok(json(StatusCode::OK, &verification(walk.await)?));
     }
-    Ok(streamed("text/event-stream", Walk { walk: Some(walk), progress, tail, closing: caller.house.relay.closing() }))
+    Ok(streamed(
+        "text/event-stream",
+        Walk { running: Some(walk), progress, tail, closing: caller.house.relay.closing() },
+    ))
 }
 
 type Walked = Result<Result<Verdict, JournalError>, tokio::task::JoinError>;
@@ -55,7 +58,7 @@ fn verification(walked: Walked) -> Result<Verification, Failure> {
 /// A walk that somebody watches.
 struct Walk {
     /// Until its end was told.
-    walk: Option<JoinHandle<Result<Verdict, JournalError>>>,
+    running: Option<JoinHandle<Result<Verdict, JournalError>>>,
     progress: watch::Receiver<Position>,
     tail: Position,
     closing: watch::Receiver<bool>,
@@ -63,7 +66,7 @@ struct Walk {
 
 impl Feed for Walk {
     async fn next(&mut self) -> Option<Bytes> {
-        let walk = self.walk.as_mut()?;
+        let walk = self.running.as_mut()?;
         let walked = tokio::select! {
             walked = walk => walked,
             () = tokio::time::sleep(Duration::from_millis(limits::AUDIT_PROGRESS_MS)) => {
@@ -72,7 +75,7 @@ impl Feed for Walk {
             }
             _ = self.closing.wait_for(|closing| *closing) => return None,
         };
-        self.walk = None;
+        self.running = None;
         match verification(walked) {
             Ok(found) => frame("verified", &found),
             Err(failure) => frame("problem", &failure.problem),

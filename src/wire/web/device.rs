@@ -38,6 +38,7 @@ pub struct Device {
     pub signed_in_at: String,
     /// To the hour.
     pub used_at: String,
+    /// When it lost its power: it was signed out, its key ended, or nobody used it for too long.
     pub signed_out_at: Option<String>,
     /// It is the one that asks.
     pub current: bool,

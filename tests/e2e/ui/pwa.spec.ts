@@ -37,6 +37,8 @@ async function fronted(): Promise<{ front: Front; url: string; renew: () => void
   let isNewer = false
   const front = createServer((asked, answer) => {
     const headers = { ...asked.headers, 'accept-encoding': 'identity' }
+    // There would be no text to change in the answer that it is as it was.
+    delete headers['if-none-match']
     const behind = request({ host: '127.0.0.1', port: server.port, path: asked.url, method: asked.method, headers }, (found) => {
       if (!isNewer || asked.url !== '/code/sw.js') {
         answer.writeHead(found.statusCode!, found.headers)

@@ -95,6 +95,8 @@ async fn a_link_ends_with_its_time_and_with_its_key() {
     bench.send("DELETE", &path, ALICE, Value::Null).await.expect(204);
     assert_eq!(show(&bench, json!({ "link": lost })).await.status, StatusCode::NOT_FOUND);
     assert_eq!(browser.status().await, StatusCode::UNAUTHORIZED, "a browser is worth what its key is worth");
+    let listed = bench.get("/api/v1/devices", ALICE).await.expect(200);
+    assert!(listed["items"][0]["signed_out_at"].is_string(), "and it is not listed as if it were in: {listed}");
     show(&bench, json!({"link": "rcsl_guess"})).await.problem(401, "unauthenticated");
     show(&bench, json!({})).await.problem(400, "bad-request");
 }

@@ -13,13 +13,14 @@ export type Place =
   | { name: 'new'; environment?: string }
   | { name: 'session'; id: string; at?: number }
   | { name: 'replay'; id: string }
-  | { name: 'devices' } | { name: 'login' }
+  | { name: 'devices' }
+  | { name: 'login' }
 
 const ROOT = '/code/'
 
 function parse({ pathname, search }: { pathname: string; search: string }): Place {
-  const asked = new URLSearchParams(search)
   const [first, second] = pathname.slice(ROOT.length).split('/')
+  const asked = new URLSearchParams(search)
   if (first === 'admin' && second === 'devices') return { name: 'devices' }
   if (first === 'admin') return { name: 'admin', tab: ADMIN_TABS.find((tab) => tab === second) ?? 'keys' }
   if (first === 'share' || first === 'waiting') return { name: first }

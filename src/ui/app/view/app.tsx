@@ -50,7 +50,7 @@ export function App() {
           <Home />
         </aside>
         <main id="content" tabIndex={-1} class="main-pane">
-          {here.name === 'replay' ? <Past key={here.id} id={here.id} /> : here.name === 'session' ? <Talk key={here.id} id={here.id} /> : here.name === 'new' ? <Start /> : here.name === 'devices' || here.name === 'admin' ? <Later of={admin} /> : here.name === 'share' ? <Share /> : (
+          {here.name === 'replay' ? <Past key={here.id} id={here.id} /> : here.name === 'session' ? <Talk key={here.id} id={here.id} /> : here.name === 'devices' || here.name === 'admin' ? <Later of={admin} /> : here.name === 'share' ? <Share /> : here.name === 'new' ? <Start /> : (
             <p class="quiet nothing-chosen">{t('home.select')}</p>
           )}
         </main>

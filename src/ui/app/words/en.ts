@@ -1,13 +1,13 @@
 // English, and the list of everything that is said. `{n}` is filled in; `one|many` is chosen by n.
 
-import { homeEn } from './home.en'
 import { adminEn } from './admin.en'
+import { homeEn } from './home.en'
 import { shellEn } from './shell.en'
 
 export const en = {
   ...adminEn,
-  ...shellEn,
   ...homeEn,
+  ...shellEn,
   'app.name': 'RCS',
   'app.skip': 'Skip to content',
   'status.waiting': 'Waiting for you',

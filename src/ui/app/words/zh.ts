@@ -2,8 +2,8 @@
 
 import { adminZh } from './admin.zh'
 import type { Word } from './en'
-import { shellZh } from './shell.zh'
 import { homeZh } from './home.zh'
+import { shellZh } from './shell.zh'
 
 export const zh: Record<Word, string> = {
   ...adminZh,
