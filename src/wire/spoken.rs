@@ -107,7 +107,7 @@ pub fn prompt(payload: &[u8]) -> Said {
 /// What a message of a worker, or a frame of an agent's link, says.
 pub fn message(payload: &[u8]) -> Said {
     #[derive(Deserialize)]
-    struct Message<'a> {
+    struct Frame<'a> {
         #[serde(borrow, default, rename = "type")]
         kind: Cow<'a, str>,
         #[serde(borrow, default)]
@@ -117,7 +117,7 @@ pub fn message(payload: &[u8]) -> Said {
         #[serde(default, rename = "isMeta")]
         meta: bool,
     }
-    let Some(Message { kind, message, payload, meta }) = parsed(payload) else { return Said::Nothing };
+    let Some(Frame { kind, message, payload, meta }) = parsed(payload) else { return Said::Nothing };
     match (kind.as_ref(), message, payload) {
         // What the program tells its model under the person's name.
         ("user", ..) if meta => Said::Nothing,

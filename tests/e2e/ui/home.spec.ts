@@ -247,7 +247,7 @@ test('a session begun here waits honestly for its machine, also while the server
   await expect(page.locator('.mine')).toContainText('Queued')
   await accessible(page)
   await fresh.kill()
-  await expect(page.getByText('No connection').first()).toBeVisible()
+  await expect(page.locator('.cut')).toBeVisible()
   await fresh.launch()
   await expect(page.getByText('Waiting for builder to take this session')).toBeVisible()
   runner.isHeld = false

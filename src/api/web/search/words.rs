@@ -92,7 +92,7 @@ impl Words {
         if from > 0 {
             snippet.push(MORE);
         }
-        let mut units: u32 = if from > 0 { 1 } else { 0 };
+        let mut units = u32::from(from > 0);
         let mut marks: Vec<[u32; 2]> = Vec::new();
         for (index, (begins, letter)) in shown.iter().enumerate() {
             let ends = shown.get(index + 1).map_or(end, |(begins, _)| *begins);

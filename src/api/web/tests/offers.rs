@@ -46,15 +46,18 @@ async fn agent(bench: &Bench, told: bool) -> EnvironmentId {
             "modes": {"availableModes": [{"id": "plan", "name": "Plan"}, {"id": "bypassPermissions"}, {"id": "odd"}]},
             "models": {"availableModels": [{"modelId": "small", "name": "Small"}, {"modelId": "large"}]}}});
         let payload = bound.to_string().into();
-        let offers = Offers { modes: offer(&["plan", "bypassPermissions", "odd"]), models: offer(&["small", "large"]) };
+        let offers = Offers {
+            modes: Some(offer(&["plan", "bypassPermissions", "odd"])),
+            models: Some(offer(&["small", "large"])),
+        };
         let bind = Command::BindSession { environment, session, foreign: "f1".into(), offers, payload };
         bench.submit(KEY, bind).await;
     }
     environment
 }
 
-fn offer(ids: &[&str]) -> Option<Offer> {
-    Some(Offer { ids: ids.iter().map(|id| (*id).to_owned()).collect(), option: None })
+fn offer(ids: &[&str]) -> Offer {
+    Offer { ids: ids.iter().map(|id| (*id).to_owned()).collect(), option: None }
 }
 
 async fn offers(bench: &Bench, key: &str, environment: EnvironmentId) -> Value {

@@ -180,7 +180,7 @@ async fn a_query_that_cannot_be_is_refused_by_name_and_a_hostile_one_finds_nothi
     let long = "x".repeat(limits::SEARCH_QUERY_BYTES_MAX + 1);
     let many = (0..=limits::SEARCH_WORDS_MAX).map(|n| format!("w{n}")).collect::<Vec<_>>().join("+");
     for (query, field) in [
-        ("".to_owned(), "q"),
+        (String::new(), "q"),
         ("q=+%09".into(), "q"),
         (format!("q={long}"), "q"),
         (format!("q={many}"), "q"),

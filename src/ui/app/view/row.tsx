@@ -83,7 +83,8 @@ export function Row({ session, isFixed = false }: { session: Session; isFixed?: 
   if (selection.value !== null && !isFixed) {
     const isChosen = selection.value.has(session.id)
     return (
-      <li>
+      // The tap that ends the long press falls on what stands here now, and must not undo it.
+      <li {...press}>
         <label class={`card session-card choosing is-${session.status} ${isChosen ? 'is-chosen' : ''}`}>
           <input type="checkbox" checked={isChosen} onChange={() => toggle(session.id)} />
           <Lines session={session} />
