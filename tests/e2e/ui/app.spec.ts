@@ -97,7 +97,7 @@ test('signing out another device ends it, and signing out everywhere ends all', 
   await phone.page.reload()
   await expect(phone.page.getByRole('heading', { name: 'Sign in' })).toBeVisible()
   await page.getByRole('button', { name: 'Sign out everywhere' }).click()
-  await page.getByRole('dialog').getByRole('button', { name: 'OK' }).click()
+  await page.getByRole('dialog').getByRole('button', { name: 'Sign out everywhere' }).click()
   await expect(page.getByRole('heading', { name: 'Sign in' })).toBeVisible()
   await phone.context.close()
 })
@@ -181,16 +181,42 @@ test('history comes in pages, and reading further up is not disturbed', async ({
   await expect(page.getByText('Something new at the end')).toBeInViewport()
 })
 
-test('a session of twenty thousand events opens at once', async ({ page }) => {
+/** On a machine that does nothing else it is this; beside builds and other browsers it only may not be absurd. */
+const OPEN_MS_MAX = process.env.RCS_QUIET ? 1_000 : 5_000
+
+test('a session of twenty thousand events opens at once', async ({ page }, info) => {
   const agent = await begin('Twenty thousand')
   await agent.bulk(20_000)
   await signedIn(page)
   await page.getByRole('link', { name: /Twenty thousand/ }).waitFor()
-  const began = Date.now()
-  await page.getByRole('link', { name: /Twenty thousand/ }).click()
-  await expect(page.getByText('Line 19999', { exact: true })).toBeVisible()
-  expect(Date.now() - began).toBeLessThan(2_000)
+  // Measured where it is seen, from the tap to the frame that shows the end.
+  const opened = await page.evaluate(async () => {
+    const link = [...document.querySelectorAll('a')].find((one) => one.textContent?.includes('Twenty thousand'))!
+    const began = performance.now()
+    link.click()
+    while (![...document.querySelectorAll('.said')].some((one) => one.textContent?.trim() === 'Line 19999')) await new Promise(requestAnimationFrame)
+    return Math.round(performance.now() - began)
+  })
   expect(await page.locator('.item').count()).toBeLessThan(1_000)
+  // From its address, with everything that is fetched before: from where the browser began.
+  await page.goto(`${server.url}/code/${agent.id}`)
+  const shown = await page.waitForFunction(() => [...document.querySelectorAll('.said')].some((one) => one.textContent?.trim() === 'Line 19999') && performance.now(), undefined, { polling: 'raf' })
+  const cold = Math.round(Number(await shown.jsonValue()))
+  // Upwards a screen at a time, through what is fetched on the way.
+  const scrolled = await page.getByRole('log').evaluate(async (log) => {
+    const frames: number[] = []
+    for (let step = 0, before = performance.now(); step < 120; step++) {
+      log.scrollBy(0, -300)
+      await new Promise(requestAnimationFrame)
+      frames.push(performance.now() - before)
+      before = performance.now()
+    }
+    frames.sort((one, other) => one - other)
+    return { median: Math.round(frames[60]!), p95: Math.round(frames[114]!), most: Math.round(frames[119]!) }
+  })
+  console.log(`${info.project.name}: 20,000 events opened from the list in ${opened} ms, from their address in ${cold} ms, frames while scrolling ${JSON.stringify(scrolled)} ms`)
+  expect(opened).toBeLessThan(OPEN_MS_MAX)
+  expect(cold).toBeLessThan(OPEN_MS_MAX)
 })
 
 test('a permission that was raised while no browser was open is there, and is decided', async ({ page }) => {

@@ -4,6 +4,7 @@ import { computed, signal } from '@preact/signals'
 import { call, Failure } from '../api'
 import { t } from '../words'
 import type { Environment, Page, Session, SessionStatus } from '../types'
+import { onLeave } from './me'
 import { environments, sessions } from './overview'
 
 /** What stands in the search field. */
@@ -115,7 +116,8 @@ export function archive(ids: readonly string[]): Promise<boolean> {
 }
 
 /** What was put away, page by page. */
-export const archived = signal<{ items: Session[]; next: string | null; state: 'loading' | 'there' | 'failed'; why: string }>({ items: [], next: null, state: 'there', why: '' })
+const NONE: { items: Session[]; next: string | null; state: 'loading' | 'there' | 'failed'; why: string } = { items: [], next: null, state: 'there', why: '' }
+export const archived = signal(NONE)
 
 let asking = new AbortController()
 
@@ -134,3 +136,10 @@ export async function loadArchived(from: string | null): Promise<void> {
     archived.value = { items: before, next: from, state: 'failed', why: error.status === 0 ? t('error.offline') : error.message }
   }
 }
+
+onLeave(() => {
+  asking.abort()
+  query.value = machine.value = problem.value = ''
+  status.value = selection.value = renaming.value = null
+  archived.value = NONE
+})

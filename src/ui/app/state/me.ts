@@ -31,22 +31,28 @@ export async function signIn(body: { link: string } | { key: string }): Promise<
   void learnNames()
 }
 
-const leaving = new Set<() => void>()
+const asked = new Set<string>()
 
-/** Called when somebody leaves by themselves: what they wrote leaves with them. */
-export function onLeave(listener: () => void): void {
+const leaving = new Set<() => void | Promise<void>>()
+
+/** Called when somebody leaves by themselves: what they wrote and looked for leaves with them. */
+export function onLeave(listener: () => void | Promise<void>): void {
   leaving.add(listener)
 }
 
 export async function signOut(everywhere: boolean): Promise<void> {
   await (everywhere ? call('DELETE', '/devices') : call('POST', '/logout'))
-  signOutHere()
+  await signOutHere()
 }
 
 /** Where the server has let go of this browser already. */
-export function signOutHere(): void {
-  leaving.forEach((leave) => leave())
+export async function signOutHere(): Promise<void> {
+  const left = [...leaving].map(async (leave) => leave())
+  devices.value = []
+  keyNames.value = new Map()
+  asked.clear()
   me.value = null
+  await Promise.allSettled(left)
 }
 
 export async function loadDevices(): Promise<void> {
@@ -73,8 +79,6 @@ function learnNames(): Promise<void> {
   })()
   return learning
 }
-
-const asked = new Set<string>()
 
 /** What people call whoever did something. */
 export function nameOf(by: Author): string {

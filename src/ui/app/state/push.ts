@@ -4,6 +4,7 @@ import { signal } from '@preact/signals'
 import { call, Failure } from '../api'
 import type { Page, Session, Target } from '../types'
 import { kept } from './kept'
+import { onLeave } from './me'
 
 export type Push = 'unknown' | 'unsupported' | 'insecure' | 'install' | 'blocked' | 'off' | 'busy' | 'on'
 
@@ -100,6 +101,16 @@ export async function keepSubscription(): Promise<void> {
     if (!(error instanceof Failure)) console.debug(error)
   }
 }
+
+/** Who comes next here is not told what waited for whoever left, nor turned on without being asked. */
+onLeave(async () => {
+  wanted.value = false
+  targets.value = []
+  push.value = 'unknown'
+  const registration = navigator.serviceWorker && (await worker())
+  for (const one of (await registration?.getNotifications()) ?? []) one.close()
+  await (await registration?.pushManager?.getSubscription())?.unsubscribe()
+})
 
 /** Takes away what was told of questions that are answered by now. */
 export async function closeSettled(sessions: Map<string, Session>): Promise<void> {

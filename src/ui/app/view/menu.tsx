@@ -1,5 +1,6 @@
 import { Bell, Download, Keyboard, Laptop, LogOut, Wrench } from 'lucide-preact'
 import { useEffect, useRef } from 'preact/hooks'
+import { Failure } from '../api'
 import { me, signOut } from '../state/me'
 import { install, installing } from '../state/installed'
 import { contrast, theme } from '../state/look'
@@ -25,6 +26,16 @@ async function offerInstall(): Promise<void> {
   if (how === 'ready') {
     if (await confirm(t('install.ready'), { yes: t('install.now') })) await install()
   } else await confirm(t(how === 'ios' ? 'install.ios' : 'install.how'))
+}
+
+/** Only the server can end what it let in, so without it nobody is told that they left. */
+async function leave(): Promise<void> {
+  try {
+    await signOut(false)
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error
+    await confirm(error.status === 0 ? t('error.offline') : error.message)
+  }
 }
 
 export function Menu({ close }: { close: () => void }) {
@@ -79,7 +90,7 @@ export function Menu({ close }: { close: () => void }) {
         </button>
       )}
       {who?.device && (
-        <button class="menu-row" onClick={() => { close(); void signOut(false) }}>
+        <button class="menu-row" onClick={() => { close(); void leave() }}>
           <LogOut size={18} aria-hidden="true" />
           {t('devices.signout')}
         </button>

@@ -42,7 +42,7 @@ export function Keys() {
     ]
     if (!(await confirm(words.join('\n\n'), { yes: t('keys.revoke'), grave: true }))) return
     await call('DELETE', `/keys/${key.id}`)
-    if (mine) signOutHere()
+    if (mine) await signOutHere()
     else await load()
   })
   return (
