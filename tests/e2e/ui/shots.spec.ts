@@ -102,7 +102,7 @@ function group(name: string, looks: readonly Look[], take: (page: Page, shot: Sh
       await page.emulateMedia({ ...LOOKS[look], reducedMotion: 'reduce' })
       const problems: string[] = []
       page.on('console', (message) => {
-        if (message.type() === 'error' && !/401|404|ERR_INTERNET_DISCONNECTED/.test(message.text())) problems.push(message.text())
+        if (message.type() === 'error' && !/401|ERR_(INTERNET_DISCONNECTED|INCOMPLETE_CHUNKED_ENCODING|CONNECTION_REFUSED)/.test(message.text())) problems.push(message.text())
       })
       if (isIn) await signedIn(server, page)
       await take(page, camera(page, info.project.name, look), look)
@@ -288,7 +288,7 @@ group('keys of a server', ALL, async (page, shot) => {
   await page.locator('.admin .row').first().waitFor()
   await shot('40-keys')
   await page.getByRole('button', { name: 'New key' }).click()
-  await page.getByLabel('Name').fill('Build machine')
+  await page.getByRole('textbox', { name: 'Name' }).fill('Build machine')
   await shot('41-new-key')
   await page.getByRole('button', { name: 'Make the key' }).click()
   await page.getByText('For ccb').click()

@@ -28,6 +28,11 @@ export const machines = computed(() => {
   return [...named.values()].sort((one, other) => one.machine_name.localeCompare(other.machine_name))
 })
 
+/** What people call what runs there. */
+export function kindOf(machine: Environment): string {
+  return { acp: 'ACP', claude_code: 'Claude Code' }[machine.worker_type] ?? machine.worker_type
+}
+
 /** Where a session runs, as far as it is known. */
 export function directoryOf(session: Session): string {
   const home = session.environment_id ? machineOf.value.get(session.environment_id) : undefined

@@ -73,7 +73,7 @@ function ThisBrowser({ attempt }: { attempt: Attempt }) {
       <div class="notify-switch">
         {state === 'on' ? <Bell size={22} aria-hidden="true" /> : <BellOff size={22} aria-hidden="true" />}
         <span id="notify-switch" class="row-title">{t('notify.switch')}</span>
-        <button class="switch" role="switch" aria-checked={state === 'on'} aria-labelledby="notify-switch" aria-describedby="notify-state" disabled={!canTurn}
+        <button class="toggle" role="switch" aria-checked={state === 'on'} aria-labelledby="notify-switch" aria-describedby="notify-state" disabled={!canTurn}
           onClick={() => void attempt(state === 'on' ? turnOff : turnOn)}><span /></button>
       </div>
       <p id="notify-state" class={state === 'blocked' || state === 'install' || state === 'insecure' ? 'notify-how' : 'quiet small'}>{words}</p>
@@ -121,19 +121,19 @@ function Row({ target, attempt, said, problem, mayAdd }: RowProps) {
             <span>{t('notify.turns')}</span>
           </label>
         )}
+        {mayChange && (
+          <button class="button button-danger" aria-label={`${t('notify.remove')}: ${name}`} onClick={() => void attempt(async () => {
+            if (target.current && push.value === 'on') return turnOff()
+            if (!(await confirm(t('notify.remove.sure', { name }), { yes: t('notify.remove'), grave: true }))) return
+            await call('DELETE', `/notifications/targets/${id}`)
+            await loadTargets()
+          })}>{t('notify.remove')}</button>
+        )}
         <button class="button" aria-label={`${t('notify.test')}: ${name}`} onClick={() => void attempt(async () => {
           const tested = await call<{ delivered: boolean; reason?: string }>('POST', `/notifications/targets/${id}/test`, {})
           if (tested.delivered) said.value = t('notify.test.ok', { name })
           else problem.value = t('notify.test.bad', { name, text: tested.reason ?? '' })
         })}>{t('notify.test')}</button>
-        {mayChange && (
-          <button class="button button-danger" aria-label={`${t('notify.remove')}: ${name}`} onClick={() => void attempt(async () => {
-            if (target.current && push.value === 'on') return turnOff()
-            if (!(await confirm(t('notify.remove.sure', { name })))) return
-            await call('DELETE', `/notifications/targets/${id}`)
-            await loadTargets()
-          })}>{t('notify.remove')}</button>
-        )}
       </div>
     </li>
   )

@@ -1,6 +1,6 @@
 // What another app shared: it becomes the draft of a session that is chosen here, and goes nowhere by itself.
 
-import { Share2 } from 'lucide-preact'
+import { ArrowLeft } from 'lucide-preact'
 import { useSignal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
 import { drafts } from '../state/look'
@@ -37,8 +37,8 @@ export function Share() {
   return (
     <div class="page">
       <header class="talk-head">
-        <h1 class="page-title"><Share2 size={20} aria-hidden="true" /> {t('share.title')}</h1>
-        <a class="button" {...follow({ name: 'home' })}>{t('share.cancel')}</a>
+        <a class="icon-button back" {...follow({ name: 'home' })} aria-label={t('session.back')}><ArrowLeft size={20} aria-hidden="true" /></a>
+        <h1>{t('share.title')}</h1>
       </header>
       <div class="page-body">
         {text.value ? (

@@ -5,6 +5,7 @@ import { useEffect, useRef } from 'preact/hooks'
 import { useSignal } from '@preact/signals'
 import { now } from '../state/look'
 import { clockOffsetMs, known } from '../state/overview'
+import { kindOf } from '../state/list'
 import { follow } from '../state/place'
 import { change, choices, choose, chosen, draft, failed, obstacle, offered, offers, start, starting } from '../state/start'
 import { plain } from '../text/plain'
@@ -41,10 +42,6 @@ function MachineField() {
   )
 }
 
-function kindOf(machine: Environment): string {
-  return machine.worker_type === 'acp' ? 'ACP' : machine.worker_type === 'claude_code' ? 'Claude Code' : plain(machine.worker_type)
-}
-
 function MachineOption({ machine }: { machine: Environment }) {
   const isOn = draft.value.environment === machine.id
   const isAway = machine.status !== 'online'
@@ -56,7 +53,7 @@ function MachineOption({ machine }: { machine: Environment }) {
         <span class="session-line">
           <span class={`health health-${machine.status}`} aria-hidden="true" />
           <bdi class="session-title">{plain(machine.machine_name)}</bdi>
-          <span class="tag">{kindOf(machine)}</span>
+          <span class="tag">{plain(kindOf(machine))}</span>
         </span>
         <span class="session-line small quiet">
           <span class="session-state">{state}</span>

@@ -78,7 +78,6 @@ export const adminEn = {
   'devices.copy': 'Copy the link',
 
   'machines.none': 'No machine is connected. An agent that is pointed at this server appears here by itself.',
-  'machines.kind': 'Kind',
   'machines.directory': 'Directory',
   'machines.branch': 'Branch',
   'machines.repository': 'Repository',

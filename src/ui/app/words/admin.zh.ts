@@ -80,7 +80,6 @@ export const adminZh: Record<keyof typeof adminEn, string> = {
   'devices.copy': '复制链接',
 
   'machines.none': '没有连接的机器。指向本服务器的代理会自动出现在这里。',
-  'machines.kind': '类型',
   'machines.directory': '目录',
   'machines.branch': '分支',
   'machines.repository': '仓库',

@@ -48,7 +48,6 @@ export const shellEn = {
   'share.what': 'Choose a session. What was shared becomes its draft; nothing is sent yet.',
   'share.nothing': 'Nothing was shared.',
   'share.none': 'There is no session to share with.',
-  'share.cancel': 'Cancel',
 
   'login.expired': 'This login link was used or is too old: links are good once and for ten minutes. Make another with {command}, or on a device that is signed in.',
   'login.throttled': 'Too many attempts from this address. Try again in {span}.',

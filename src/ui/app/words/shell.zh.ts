@@ -50,7 +50,6 @@ export const shellZh: Record<keyof typeof shellEn, string> = {
   'share.what': '请选择一个会话。分享的内容会成为其草稿，不会立即发送。',
   'share.nothing': '没有分享任何内容。',
   'share.none': '没有可分享的会话。',
-  'share.cancel': '取消',
 
   'login.expired': '此链接已使用或已过期：链接只能使用一次，十分钟内有效。请用 {command} 或在已登录的设备上重新生成。',
   'login.throttled': '此地址尝试次数过多。请在{span}后重试。',

@@ -4,6 +4,7 @@ import { GitBranch, Server } from 'lucide-preact'
 import { useSignal } from '@preact/signals'
 import { call } from '../../api'
 import { now } from '../../state/look'
+import { kindOf } from '../../state/list'
 import { clockOffsetMs, environments, sessions } from '../../state/overview'
 import { follow } from '../../state/place'
 import { plain } from '../../text/plain'
@@ -50,7 +51,7 @@ function Machine({ of: one }: { of: Environment }) {
         <summary class="row">
           <Server size={20} aria-hidden="true" />
           <span class="row-text">
-            <span class="row-title"><bdi>{plain(one.machine_name)}</bdi> <span class="quiet small">{plain(one.worker_type)}</span></span>
+            <span class="row-title"><bdi>{plain(one.machine_name)}</bdi> <span class="tag">{plain(kindOf(one))}</span></span>
             <span class="quiet small machine-place">
               <bdi>{plain(one.directory)}</bdi>
               {one.branch && <span class="branch"><GitBranch size={12} aria-hidden="true" /><bdi>{plain(one.branch)}</bdi></span>}
@@ -67,7 +68,6 @@ function Machine({ of: one }: { of: Environment }) {
             [t('machines.directory'), <bdi>{plain(one.directory) || '–'}</bdi>],
             one.branch ? [t('machines.branch'), <bdi>{plain(one.branch)}</bdi>] : null,
             one.git_repo_url ? [t('machines.repository'), <bdi>{plain(one.git_repo_url)}</bdi>] : null,
-            [t('machines.kind'), plain(one.worker_type)],
             [t('machines.registered'), ago(one.registered_at, now.value + clockOffsetMs.value)],
             [t('machines.sessions'), t('machines.sessions.of', { n: own.length, most: one.max_sessions })],
           ]} />
