@@ -138,7 +138,7 @@ test('this browser is switched on by a tap and off again, and a test goes out en
   await accessible(page)
   heard.length = 0
   await row.getByRole('button', { name: 'Send a test' }).click()
-  await expect(page.getByRole('status')).toContainText('Sent to')
+  await expect(page.getByRole('main').getByRole('status')).toContainText('Sent to')
   expect(heard).toHaveLength(1)
   expect(heard[0]!.body).not.toContain('test')
   await row.getByLabel('Also when a turn ends').check()
@@ -172,10 +172,10 @@ test('a topic and a webhook are added, tried and removed', async ({ page }) => {
   await page.getByLabel('Address').fill(`${address()}/hush`)
   await page.getByLabel('Name (optional)').fill('Pager')
   await page.getByRole('button', { name: 'Add', exact: true }).click()
-  await expect(page.getByRole('status')).toContainText('Added Pager')
+  await expect(page.getByRole('main').getByRole('status')).toContainText('Added Pager')
   const row = page.getByRole('listitem').filter({ hasText: 'Pager' })
   await row.getByRole('button', { name: 'Send a test' }).click()
-  await expect(page.getByRole('status')).toContainText('Sent to Pager')
+  await expect(page.getByRole('main').getByRole('status')).toContainText('Sent to Pager')
   await page.getByRole('radio', { name: 'Webhook' }).check()
   await page.getByLabel('Address').fill(`${address()}/hook`)
   await page.getByRole('button', { name: 'Add', exact: true }).click()
@@ -186,7 +186,7 @@ test('a topic and a webhook are added, tried and removed', async ({ page }) => {
   await expect(page.getByRole('alert')).toBeVisible()
   for (const name of ['Pager', '127.0.0.1']) {
     await page.getByRole('listitem').filter({ hasText: name }).first().getByRole('button', { name: 'Remove' }).click()
-    await page.getByRole('dialog').getByRole('button', { name: 'OK' }).click()
+    await page.getByRole('dialog').getByRole('button', { name: 'Remove' }).click()
   }
   await expect(page.getByText('Nowhere yet')).toBeVisible()
 })
