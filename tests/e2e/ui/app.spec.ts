@@ -575,7 +575,7 @@ test('everything is in Chinese for those who read it', async ({ browser }) => {
   const context = await browser.newContext({ locale: 'zh-CN' })
   const page = await context.newPage()
   await signedIn(page)
-  await expect(page.getByPlaceholder('搜索会话和对话内容')).toBeVisible()
+  await expect(page.getByRole('searchbox', { name: '搜索会话和对话内容' })).toBeVisible()
   await expect(page.locator('html')).toHaveAttribute('lang', 'zh-Hans')
   await context.close()
 })
