@@ -53,6 +53,7 @@ test('a key is made, shown once, used by a phone, and revoked with what stops', 
   const context = await browser.newContext({ userAgent: PHONE, viewport: { width: 390, height: 844 } })
   const phone = await context.newPage()
   await phone.goto(url)
+  await expect(phone).toHaveURL(`${server.url}/code/`)
   await phone.goto(`${server.url}/code/devices`)
   await expect(phone.getByText('Signed in with the key “Anna’s laptop” (Viewer)')).toBeVisible()
   await expect(phone.getByRole('link', { name: 'API keys' })).toHaveCount(0)
