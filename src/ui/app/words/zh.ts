@@ -245,7 +245,7 @@ export const zh: Record<Word, string> = {
   'devices.add.how': '请在十分钟内在另一台设备上打开，仅可使用一次。',
   'devices.as': '使用密钥“{name}”登录（{role}）',
   'notify.title': '通知',
-  'notify.intro': '智能体提问而无人查看时，会在这里通知你。',
+  'notify.intro': '代理提问而无人查看时，会在这里通知你。',
   'notify.browser': '此浏览器',
   'notify.on': '已开启。可直接在通知中允许或拒绝。',
   'notify.off': '已关闭',
