@@ -247,7 +247,7 @@ test('keys act from one table, are listed in both languages, and never while som
   await page.getByLabel('Language').selectOption('zh')
   await page.getByRole('button', { name: '键盘快捷键' }).click()
   await expect(page.getByRole('dialog')).toContainText('下一个等待你的会话')
-  await page.getByRole('checkbox').check()
+  await page.getByRole('dialog').getByRole('checkbox').check()
 })
 
 test('contrast is high where the system or the reader wants it', async ({ page }) => {

@@ -197,7 +197,11 @@ group('in Chinese', TWO, async (page, shot) => {
   await shot('65-zh-new')
 })
 
-group('all that goes with a session', TWO, withHelp)
+group('helpers, commands and files of a session', TWO, withHelp)
+
+group('what goes with a message', TWO, withFiles)
+
+group('a session as it was', TWO, asItWas)
 
 group('the list and what begins there', TWO, async (page, shot) => {
   await page.locator('.session-card').first().waitFor()
@@ -255,6 +259,11 @@ async function withHelp(page: Page, shot: Shot): Promise<void> {
   await shot('19-commands')
   await box.fill('Compare @')
   await shot('20-files')
+}
+
+async function withFiles(page: Page, shot: Shot): Promise<void> {
+  await session(page, 'Fix the totals, with help')
+  const box = page.getByLabel('Message to the agent')
   await box.fill('Is this the total that you see?')
   const picture = await page.screenshot({ clip: { x: 0, y: 0, width: 360, height: 240 } })
   await page.locator('[data-pick=files]').setInputFiles([{ name: 'screenshot.png', mimeType: 'image/png', buffer: picture }, { name: 'checkout log of last night.txt', mimeType: 'text/plain', buffer: Buffer.from('x'.repeat(5_300)) }])
@@ -274,7 +283,10 @@ async function withHelp(page: Page, shot: Shot): Promise<void> {
   await shot('24-offline')
   await page.context().setOffline(false)
   await page.locator('.is-later').waitFor({ state: 'detached' })
-  await page.goto(`${page.url()}/replay`)
+}
+
+async function asItWas(page: Page, shot: Shot): Promise<void> {
+  await page.goto(`${server.url}/code/${at['Fix the totals, with help']}/replay`)
   await page.locator('.scrubber').waitFor()
   await shot('25-replay')
   await page.getByRole('button', { name: 'Previous message' }).click()
