@@ -9,8 +9,10 @@ use super::outgoing::blocks;
 use crate::{
     domain::{Event, MessageId, Record, RequestId, event::Verdict},
     wire::acp::{
-        error, text,
-        viewer::{Stopped, Told, UserChunk, UserSaid},
+        error,
+        link::Course,
+        text,
+        viewer::{Described, ModeSaid, ModeUpdate, Returned, Stopped, Told, UserChunk, UserSaid},
     },
 };
 
@@ -84,4 +86,29 @@ fn resolved(request: &RequestId, outcome: &str) -> String {
         payload: Payload<'a>,
     }
     text(&Frame { kind: "permission_resolved", payload: Payload { request: request.as_str(), outcome } })
+}
+
+/// That the viewer is back, and what changed since the agent described the conversation: its client would show the
+/// mode and the model of the beginning. Options that name what is not in force any more are left out, because they come
+/// whole, in the agent's words, or not at all.
+pub(super) fn welcome(loaded: bool, foreign: &str, about: Described<'_>, course: &Course) -> Vec<String> {
+    let differs = |named: &Option<String>, real: &Option<String>| named.is_some() && real.is_some() && named != real;
+    let (lists, chosen) = (about.lists(), about.chosen());
+    let stale = differs(&chosen.mode, &course.mode) || differs(&chosen.model, &course.model);
+    let returned = Returned {
+        session: foreign,
+        prompts: about.prompts,
+        models: about.models,
+        modes: about.modes,
+        options: about.options.filter(|_| !stale),
+    };
+    let told = if loaded { Told::SessionLoaded(returned) } else { Told::SessionResumed(returned) };
+    let mut frames = vec![text(&told)];
+    if let Some(mode) = course.mode.as_deref().filter(|_| differs(&lists.mode, &course.mode)) {
+        frames.push(text(&Told::Mode(ModeSaid { session: foreign, update: ModeUpdate { mode } })));
+    }
+    if let Some(model) = course.model.as_deref().filter(|_| differs(&lists.model, &course.model)) {
+        frames.push(text(&Told::ModelChanged { model }));
+    }
+    frames
 }

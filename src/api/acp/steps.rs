@@ -127,8 +127,8 @@ impl Line<'_> {
             Step::Return { session, load } => self.return_to(session, load).await,
             Step::Retell { session, can: false } => self.settle(Command::RetellTurn { session, pieces: vec![] }).await,
             Step::Retell { session, can: true } => {
-                let foreign = self.foreign(session);
-                let payload = raw(&Target { session: &foreign });
+                let (foreign, directory) = self.whereabouts(session);
+                let payload = raw(&Target { session: &foreign, cwd: directory.as_deref() });
                 self.send_out(Errand::Retell { session, foreign }, None, &Told::LoadSession(&payload)).await
             }
             Step::Unreachable { session } => {
@@ -150,8 +150,8 @@ impl Line<'_> {
     }
 
     async fn return_to(&mut self, session: SessionId, load: bool) -> Flow {
-        let foreign = self.foreign(session);
-        let payload = raw(&Target { session: &foreign });
+        let (foreign, directory) = self.whereabouts(session);
+        let payload = raw(&Target { session: &foreign, cwd: directory.as_deref() });
         let told = if load { Told::LoadSession(&payload) } else { Told::ResumeSession(&payload) };
         self.send_out(Errand::Turn { session: Some(session), foreign, load }, None, &told).await
     }
@@ -172,11 +172,13 @@ impl Line<'_> {
         if can_load && !loaded { Some(self.return_to(session, true).await) } else { None }
     }
 
-    /// The agent's own id of a conversation.
-    fn foreign(&self, session: SessionId) -> String {
+    /// The agent's own id of a conversation, and the directory that it was begun in, if one was asked for.
+    fn whereabouts(&self, session: SessionId) -> (String, Option<String>) {
         let world = self.house.relay.world();
-        let bound = world.session(session).and_then(|found| found.bound.as_ref());
-        bound.map(|bound| bound.foreign.clone()).unwrap_or_default()
+        let found = world.session(session);
+        let bound = found.and_then(|found| found.bound.as_ref());
+        let directory = found.and_then(|found| found.requested_directory.clone());
+        (bound.map(|bound| bound.foreign.clone()).unwrap_or_default(), directory)
     }
 
     async fn give_answer(&mut self, session: SessionId, sequence: Sequence, moot: bool) -> Flow {

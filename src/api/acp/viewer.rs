@@ -30,8 +30,9 @@ use crate::{
     relay::{NoAnswer, RelayError, Subscription, Viewing},
     security::{Grant, Principal, grant},
     wire::acp::{
-        DISCONNECTED, KEEP_ALIVE, flat_error, text,
-        viewer::{self as wire, Returned, Told, with_cursor},
+        DISCONNECTED, KEEP_ALIVE, flat_error,
+        link::Course,
+        viewer::{self as wire, with_cursor},
     },
 };
 
@@ -336,37 +337,28 @@ impl Viewer<'_> {
         view.arriving = None;
         let (session, foreign, until) = (view.session, view.foreign.clone(), view.until);
         let stream = Stream::Session(session);
-        let (bound, described, open) = {
+        let (bound, described, open, course) = {
             let world = self.house.relay.world();
             let found = world.session(session);
             let open = found.into_iter().flat_map(|found| found.permissions.open()).map(|open| open.sequence);
             let open: Vec<_> = open.filter(|sequence| *sequence <= until).collect();
             let bound = found.and_then(|found| found.bound.as_ref());
-            (bound.map(|bound| bound.sequence), bound.map(|bound| bound.described), open)
+            let course = found.map(|found| Course { mode: found.mode.clone(), model: found.model.clone() });
+            (bound.map(|bound| bound.sequence), bound.map(|bound| bound.described), open, course.unwrap_or_default())
         };
         let payload = |place: Option<Sequence>| -> Result<Bytes, RelayError> {
             let said = place.map(|place| record(&self.house, stream, place)).transpose()?.flatten();
             Ok(said.map(|said| said.payload.clone()).unwrap_or_default())
         };
         let (payload, before) = (payload(bound)?, payload(described)?);
-        let frame = if arriving == Arriving::Created {
-            String::from_utf8_lossy(&payload).into_owned()
+        if arriving == Arriving::Created {
+            self.send(String::from_utf8_lossy(&payload).into_owned()).await?;
         } else {
             let about = wire::described(&payload).or(wire::described(&before));
-            let returned = Returned {
-                session: &foreign,
-                prompts: about.prompts,
-                models: about.models,
-                modes: about.modes,
-                options: about.options,
-            };
-            let told = match arriving {
-                Arriving::Loaded => Told::SessionLoaded(returned),
-                _ => Told::SessionResumed(returned),
-            };
-            text(&told)
-        };
-        self.send(frame).await?;
+            for frame in show::welcome(arriving == Arriving::Loaded, &foreign, about, &course) {
+                self.send(frame).await?;
+            }
+        }
         for sequence in open {
             if let Some(question) = record(&self.house, stream, sequence)?.as_deref().and_then(show::frame) {
                 self.send(question).await?;

@@ -176,6 +176,14 @@ impl Named {
     }
 }
 
+/// What an answer names as in force: in its lists of modes and models, or in its options.
+pub(super) fn course_of(modes: Option<&RawValue>, models: Option<&RawValue>, options: Option<&RawValue>) -> Course {
+    fn read<'a, T: Deserialize<'a>>(raw: Option<&'a RawValue>) -> Option<T> {
+        raw.and_then(|raw| serde_json::from_str(raw.get()).ok())
+    }
+    Named { modes: read(modes), models: read(models), options: read(options), mode: None }.course()
+}
+
 /// A piece of a conversation.
 #[derive(Debug)]
 pub struct Update<'a> {
@@ -421,6 +429,9 @@ pub enum Told<'a> {
 pub struct Target<'a> {
     #[serde(rename = "sessionId")]
     pub session: &'a str,
+    /// Where it works. An agent that is told another directory refuses, or begins it anew over there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cwd: Option<&'a str>,
 }
 
 /// The words of [`Told`] that not every link knows.

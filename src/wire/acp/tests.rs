@@ -9,7 +9,7 @@ use super::{
     link::{self, Known, Told},
     listing::{Agent, Group, GroupEvent, Register, Registered, is_agent},
     text,
-    viewer::{self, Returned, Stopped, UserChunk, UserSaid},
+    viewer::{self, ModeSaid, ModeUpdate, Returned, Stopped, UserChunk, UserSaid},
     *,
 };
 
@@ -66,7 +66,8 @@ fn our_frames_look_as_clients_read_them() {
         text(&Told::Cancel),
         text(&Told::NewSession(&empty)),
         text(&Told::ListSessions(&empty)),
-        text(&Told::LoadSession(&raw(&text(&link::Target { session: "s1" })))),
+        text(&Told::LoadSession(&raw(&text(&link::Target { session: "s1", cwd: None })))),
+        text(&Told::LoadSession(&raw(&text(&link::Target { session: "s1", cwd: Some("/srv") })))),
         text(&Told::ResumeSession(&empty)),
         text(&Told::Prompt { content: &content }),
         text(&Told::PermissionResponse { request: "perm_1", outcome: once }),
@@ -76,6 +77,8 @@ fn our_frames_look_as_clients_read_them() {
             session: "s1",
             update: UserChunk { kind: "user_message_chunk", content: &block },
         })),
+        text(&viewer::Told::Mode(ModeSaid { session: "s1", update: ModeUpdate { mode: "plan" } })),
+        text(&viewer::Told::ModelChanged { model: "m" }),
         text(&viewer::Told::SessionLoaded(returned())),
         text(&viewer::Told::SessionResumed(returned())),
         text(&viewer::Told::PromptComplete(Stopped { reason: "cancelled" })),

@@ -7,7 +7,10 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::answer::Outcome;
+use super::{
+    answer::Outcome,
+    link::{Course, course_of},
+};
 use crate::domain::id::RequestId;
 
 /// Something a viewer said.
@@ -204,6 +207,14 @@ fn content(payload: Option<&RawValue>) -> Result<&RawValue, Refused> {
 pub enum Told<'a> {
     /// What somebody else said to the agent, as the agent would tell it.
     SessionUpdate(UserSaid<'a>),
+    /// Which mode is in force, as the agent would tell it.
+    #[serde(rename = "session_update")]
+    Mode(ModeSaid<'a>),
+    /// Which model is in force.
+    ModelChanged {
+        #[serde(rename = "modelId")]
+        model: &'a str,
+    },
     SessionLoaded(Returned<'a>),
     SessionResumed(Returned<'a>),
     PromptComplete(Stopped),
@@ -223,6 +234,22 @@ pub struct UserChunk<'a> {
     #[serde(rename = "sessionUpdate")]
     pub kind: &'static str,
     pub content: &'a RawValue,
+}
+
+/// See [`Told::Mode`].
+#[derive(Debug, Serialize)]
+pub struct ModeSaid<'a> {
+    #[serde(rename = "sessionId")]
+    pub session: &'a str,
+    pub update: ModeUpdate<'a>,
+}
+
+/// See [`ModeSaid`].
+#[derive(Debug, Serialize)]
+#[serde(tag = "sessionUpdate", rename = "current_mode_update")]
+pub struct ModeUpdate<'a> {
+    #[serde(rename = "currentModeId")]
+    pub mode: &'a str,
 }
 
 /// A conversation that the viewer is back in.
@@ -269,6 +296,16 @@ impl Described<'_> {
             modes: self.modes.or(before.modes),
             options: self.options.or(before.options),
         }
+    }
+
+    /// What its lists of modes and models name as in force.
+    pub fn lists(&self) -> Course {
+        course_of(self.modes, self.models, None)
+    }
+
+    /// The same of its options.
+    pub fn chosen(&self) -> Course {
+        course_of(None, None, self.options)
     }
 }
 

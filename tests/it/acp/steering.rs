@@ -306,3 +306,61 @@ async fn a_mode_that_was_asked_for_before_the_conversation_began_goes_along_with
     let answered = told.iter().find(|event| event["kind"] == "control_answered").expect("answered");
     assert_eq!(answered["data"]["ok"], false);
 }
+
+#[tokio::test]
+async fn an_agent_returns_to_a_conversation_in_the_directory_that_it_was_begun_in() {
+    let server = Server::start();
+    let one = agent();
+    let line = Line::open(&server, ALICE, "lab", &one).await;
+    let alice = Client::new(&server, ALICE);
+    let body = json!({"environment_id": line.environment, "directory": "/srv/app"});
+    let made = alice.post("/api/v1/sessions", body).await.expect(201);
+    let made = made["id"].as_str().expect("an id");
+    let say = |words: &'static str| {
+        let (alice, path) = (&alice, format!("/api/v1/sessions/{made}/messages"));
+        async move { alice.post(&path, json!({"content": words})).await.expect(201) }
+    };
+    say("echo here").await;
+    eventually(&alice, made, |detail| detail["queued"] == 0 && detail["status"] == "idle").await;
+    let (mut b, _) = Viewer::begin(&server, ALICE, &line.environment).await;
+    b.prompt("echo elsewhere").await;
+    b.hear("prompt_complete").await;
+    say("echo back").await;
+    eventually(&alice, made, |_| one.heard("prompt").len() == 3).await;
+    assert_eq!(one.heard("new_session")[0]["payload"]["cwd"], "/srv/app");
+    let returned = one.heard("resume_session");
+    assert_eq!(returned.last().expect("returned")["payload"]["cwd"], "/srv/app", "or it is another conversation");
+}
+
+#[tokio::test]
+async fn whoever_comes_later_is_told_the_mode_and_the_model_that_are_in_force() {
+    let mut server = Server::start();
+    let one = agent();
+    let line = Line::open(&server, ALICE, "lab", &one).await;
+    let (mut a, session) = Viewer::begin(&server, ALICE, &line.environment).await;
+    a.prompt("echo a").await;
+    a.hear("prompt_complete").await;
+    // By its own means, which no link has a word for: a tool of its own, or a choice with a permission.
+    let update = json!({"sessionUpdate": "current_mode_update", "currentModeId": "plan"});
+    one.say(json!({"type": "session_update", "payload": {"sessionId": session, "update": update}}));
+    a.hear("session_update").await;
+    a.say("set_session_model", json!({"modelId": "large"})).await;
+    a.hear("model_changed").await;
+    let alice = Client::new(&server, ALICE);
+    let switched = |detail: &Value| detail["mode"] == "plan" && detail["model"] == "large";
+    eventually(&alice, &line.session, switched).await;
+    server.kill_and_restart();
+    let alice = Client::new(&server, ALICE);
+    eventually(&alice, &line.session, switched).await;
+    let back = Line::open(&server, ALICE, "lab", &one).await;
+    assert_eq!(back.environment, line.environment);
+    for kind in ["load", "resume"] {
+        let mut late = Viewer::connected(&server, ALICE, &back.environment).await;
+        late.say(&format!("{kind}_session"), json!({"sessionId": session})).await;
+        let there = late.hear(&format!("session_{}", if kind == "load" { "loaded" } else { "resumed" })).await;
+        assert_eq!(there["payload"]["models"]["currentModelId"], "small", "the agent's words stay as they came");
+        assert_eq!(there["payload"]["configOptions"], Value::Null, "they name a model that is not in force");
+        assert_eq!(late.hear("session_update").await["payload"]["update"], update);
+        assert_eq!(late.hear("model_changed").await["payload"], json!({"modelId": "large"}));
+    }
+}
