@@ -151,10 +151,10 @@ fn a_later_format_is_refused_with_its_number() {
         meta.insert(name, number.to_be_bytes().as_slice()).expect("writes");
         Ok(())
     };
-    transact(&db, |txn| set(txn, tables::names::FORMAT, 2)).expect("commits");
+    transact(&db, |txn| set(txn, tables::names::FORMAT, 3)).expect("commits");
     drop(db);
     let error = RedbJournal::open(subject.path()).expect_err("is refused");
-    assert!(error.to_string().contains("format 2"), "{error}");
+    assert!(error.to_string().contains("format 3"), "{error}");
 }
 
 #[test]
