@@ -365,3 +365,5 @@ fn forget(txn: &WriteTransaction, stream: Stream, from: Sequence, through: Seque
 mod damage;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wal_tests;

@@ -4,6 +4,7 @@
 //! Nagle off for small frames, tells the rooms who the peer is, and cuts what is still open when the time is up.
 
 use std::{
+    convert::Infallible,
     io,
     net::{IpAddr, SocketAddr},
     sync::Arc,
@@ -15,16 +16,14 @@ use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
-    service::TowerToHyperService,
 };
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Semaphore, watch},
 };
-use warp::filters::BoxedFilter;
 
 use crate::{
-    api::common::{Response, front::Peer},
+    api::{Corridor, common::front::Peer},
     domain::limits,
     security::TrustedProxies,
 };
@@ -43,10 +42,10 @@ pub struct Door {
 pub(super) async fn serve(
     listener: TcpListener,
     door: Door,
-    filter: BoxedFilter<(Response,)>,
+    corridor: Corridor,
     mut closing: watch::Receiver<bool>,
 ) {
-    let door = Arc::new(door);
+    let (door, corridor) = (Arc::new(door), Arc::new(corridor));
     let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(limits::CONNECTIONS_MAX));
     loop {
@@ -63,7 +62,7 @@ pub(super) async fn serve(
         };
         // Beyond the limit the connection is dropped: the client sees a reset and backs off.
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
-        let connection = connection(stream, address, &door, filter.clone());
+        let connection = connection(stream, address, &door, &corridor);
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -95,18 +94,18 @@ fn connection(
     stream: TcpStream,
     address: SocketAddr,
     door: &Arc<Door>,
-    filter: BoxedFilter<(Response,)>,
+    corridor: &Arc<Corridor>,
 ) -> impl hyper_util::server::graceful::GracefulConnection<Error = ConnectionError> + Send + 'static {
     // Frames are small and somebody waits for each. A socket that refuses is about to fail anyway.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, peer = %address, "nodelay refused");
     }
-    let rooms = TowerToHyperService::new(warp::service(filter));
-    let door = Arc::clone(door);
+    let (door, corridor) = (Arc::clone(door), Arc::clone(corridor));
     let service = service_fn(move |mut request: Request<Incoming>| {
         let peer = client_address(address.ip(), request.headers(), &door.trusted_proxies);
         request.extensions_mut().insert(Peer(peer));
-        hyper::service::Service::call(&rooms, request)
+        let corridor = Arc::clone(&corridor);
+        async move { Ok::<_, Infallible>(corridor.answer(request).await) }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
     builder

@@ -20,11 +20,16 @@ pub(super) struct OnDisk {
 
 impl OnDisk {
     pub(super) fn new(records_max: usize) -> Self {
-        let dir = tempfile::tempdir().expect("a directory");
-        let bounds = CheckpointBounds { records_max, ..CheckpointBounds::default() };
-        let mut subject = Self { dir, bounds, journal: None };
+        let mut subject = Self::empty(records_max);
         subject.reopen();
         subject
+    }
+
+    /// A directory without a journal.
+    pub(super) fn empty(records_max: usize) -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let bounds = CheckpointBounds { records_max, ..CheckpointBounds::default() };
+        Self { dir, bounds, journal: None }
     }
 
     pub(super) fn path(&self) -> PathBuf {
