@@ -38,9 +38,9 @@ use ::redb::{Database, Durability, ReadableDatabase, ReadableTable, WriteTransac
 
 pub(in crate::journal) use self::failure::is_disk_full;
 pub(in crate::journal) use self::live::CheckpointBounds;
-pub(in crate::journal) use self::wal::Beside;
 #[cfg(test)]
 pub(in crate::journal) use self::open::begin;
+pub(in crate::journal) use self::wal::Beside;
 pub use self::{
     copy::{Copied, backup, restore},
     open::fresh_epoch,
@@ -248,10 +248,7 @@ fn transact<T>(
 }
 
 /// One transaction that readers see and no sync follows: its rows are durable by the log.
-fn show<T>(
-    db: &Database,
-    body: impl FnOnce(&WriteTransaction) -> Result<T, JournalError>,
-) -> Result<T, JournalError> {
+fn show<T>(db: &Database, body: impl FnOnce(&WriteTransaction) -> Result<T, JournalError>) -> Result<T, JournalError> {
     let mut txn = db.begin_write().map_err(failed("begin to write"))?;
     txn.set_durability(Durability::None).map_err(failed("begin to write"))?;
     let value = body(&txn)?;

@@ -161,7 +161,11 @@ mod tests {
         fs::write(directory.path().join("backup.redb.77.new"), "of a process that was killed").expect("writes");
         let relay = relay(directory.path()).await;
         let mut first = relay.back_up().await.expect("copied");
-        assert_eq!(names(directory.path()), ["journal.redb", "journal.redb-log"], "neither the copy nor what was left over");
+        assert_eq!(
+            names(directory.path()),
+            ["journal.redb", "journal.redb-log"],
+            "neither the copy nor what was left over"
+        );
         assert!(matches!(relay.back_up().await, Err(BackupError::UnderWay)));
         create(&relay, 2).await;
 

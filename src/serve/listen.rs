@@ -39,12 +39,7 @@ pub struct Door {
 }
 
 /// Serves until `closing` becomes true, then waits for open requests, at most [`limits::SHUTDOWN_MS`].
-pub(super) async fn serve(
-    listener: TcpListener,
-    door: Door,
-    corridor: Corridor,
-    mut closing: watch::Receiver<bool>,
-) {
+pub(super) async fn serve(listener: TcpListener, door: Door, corridor: Corridor, mut closing: watch::Receiver<bool>) {
     let (door, corridor) = (Arc::new(door), Arc::new(corridor));
     let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(limits::CONNECTIONS_MAX));

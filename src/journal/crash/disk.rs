@@ -46,7 +46,11 @@ struct Platter {
 #[derive(Debug, Clone)]
 enum Change {
     /// `layer`: above how many writes to the same place it lies.
-    Write { layer: u32, offset: usize, bytes: Vec<u8> },
+    Write {
+        layer: u32,
+        offset: usize,
+        bytes: Vec<u8>,
+    },
     Resize(usize),
 }
 

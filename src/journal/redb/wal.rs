@@ -32,7 +32,7 @@ use super::{
     transact,
 };
 use crate::{
-    domain::{Position, Timestamp, limits},
+    domain::{Position, Timestamp},
     journal::{
         Batch, Commit, JournalError, chain,
         codec::{Stored, rows},
@@ -216,10 +216,10 @@ pub(super) fn recover(
     beside: &dyn Beside,
 ) -> Result<Option<Wal>, JournalError> {
     let Some(name) = name_in(db)? else { return Ok(None) };
-    let Some((disk, bytes)) = read(beside, &name).map_err(|error| on_file("read its log", beside.path(), &error))?
-    else {
-        let reason = format!("its end lies in {}, which is not there or another's: put it back", beside.path().display());
-        return Err(unreadable(path, reason));
+    let found = beside.find().and_then(|disk| disk.map(|disk| Ok((read(disk.as_ref(), &name)?, disk))).transpose());
+    let Some((Some(bytes), disk)) = found.map_err(|error| on_file("read its log", beside.path(), &error))? else {
+        let log = beside.path().display();
+        return Err(unreadable(path, format!("its end lies in {log}, which is not there or another's: put it back")));
     };
     let (_, mut last) = ends(db, anchor)?;
     let (mut frames, mut rest) = (Vec::new(), bytes.get(length(FRAMES_AT)..).unwrap_or_default());
@@ -235,13 +235,20 @@ pub(super) fn recover(
     Ok(Some(Wal { disk, bytes_max: bytes.len() as u64, end: FRAMES_AT, frame: Vec::new() }))
 }
 
-/// The log of this name with all its bytes; `None` if there is none or another one.
-fn read(beside: &dyn Beside, name: &Name) -> io::Result<Option<(Box<dyn StorageBackend>, Vec<u8>)>> {
-    let Some(disk) = beside.find()? else { return Ok(None) };
-    let mut bytes = vec![0; length(disk.len()?.min(limits::JOURNAL_LOG_BYTES))];
+/// All bytes of a log, if it has this name. It is as long as it was made, which need not be what logs are given now.
+fn read(disk: &dyn StorageBackend, name: &Name) -> io::Result<Option<Vec<u8>>> {
+    let long = disk.len()?;
+    let mut head = [0; MAGIC.len() + size_of::<Name>()];
+    if long < FRAMES_AT {
+        return Ok(None);
+    }
+    disk.read(0, &mut head)?;
+    if head.strip_prefix(MAGIC) != Some(name.as_slice()) {
+        return Ok(None);
+    }
+    let mut bytes = vec![0; length(long)];
     disk.read(0, &mut bytes)?;
-    let ours = bytes.strip_prefix(MAGIC).is_some_and(|bytes| bytes.starts_with(name));
-    Ok(ours.then_some((disk, bytes)))
+    Ok(Some(bytes))
 }
 
 fn put(txn: &WriteTransaction, frame: &Frame<'_>) -> Result<(), JournalError> {
