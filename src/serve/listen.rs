@@ -100,7 +100,8 @@ fn connection(
         let peer = client_address(address.ip(), request.headers(), &door.trusted_proxies);
         request.extensions_mut().insert(Peer(peer));
         let corridor = Arc::clone(&corridor);
-        async move { Ok::<_, Infallible>(corridor.answer(request).await) }
+        // Boxed: a connection keeps room for this as long as it lives, and those of followers live long.
+        Box::pin(async move { Ok::<_, Infallible>(corridor.answer(request).await) })
     });
     let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
     builder
