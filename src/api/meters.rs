@@ -53,8 +53,8 @@ impl Meters {
     pub(super) fn time(&self, room: Room, MethodClass(method): MethodClass, status: StatusCode, seconds: f64) {
         let class = class_of(status);
         let make = || {
-            let (method, status) = (METHODS[method], STATUSES[class]);
-            metrics::histogram!(telemetry::REQUEST_SECONDS, "room" => room.name(), "method" => method, "status" => status)
+            let (room, method, status) = (room.name(), METHODS[method], STATUSES[class]);
+            metrics::histogram!(telemetry::REQUEST_SECONDS, "room" => room, "method" => method, "status" => status)
         };
         self.0[room as usize].seconds[method][class].get_or_init(make).record(seconds);
     }

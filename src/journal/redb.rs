@@ -1,8 +1,8 @@
 //! The journal in one redb file and the log beside it. It owns both: one process, one writer, many readers.
 //!
-//! A commit becomes durable in a log beside the file ([`wal`]), with one sync. In the tables it inserts the batch at the
-//! end of `events` and one row at the end of `commits`, and nothing else; the database syncs them when the log is full.
-//! The index ([`tables`]) is written when enough has gathered in memory.
+//! A commit becomes durable in a log beside the file ([`wal`]), with one sync. In the tables it inserts the batch at
+//! the end of `events` and one row at the end of `commits`, and nothing else; the database syncs them when the log is
+//! full. The index ([`tables`]) is written when enough has gathered in memory.
 //!
 //! ```text
 //!  positions   1 … … … checkpoint … … … synced … … … tail

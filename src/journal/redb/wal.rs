@@ -1,9 +1,9 @@
 //! The log ahead of the tables: where a commit becomes durable before the database has to.
 //!
 //! A durable commit of the database writes a page for every table it touches, twice syncs, and is half a millisecond of
-//! the disk. The same records behind one another in a file whose blocks are there already are one write and one sync. So
-//! a commit goes here first, then into the tables without a sync, and the database syncs once for some thousand records.
-//! What it had not synced when the power went is taken from here at the next start.
+//! the disk. The same records behind one another in a file whose blocks are there already are one write and one sync.
+//! So a commit goes here first, then into the tables without a sync, and the database syncs once for some thousand
+//! records. What it had not synced when the power went is taken from here at the next start.
 //!
 //! ```text
 //!  [magic, name, zeros: 4 KiB][frame][frame][frame][what an earlier round left, or zeros …]
@@ -11,8 +11,9 @@
 //! ```
 //!
 //! The log is a ring of one round: when it is full, the database syncs, and the next frame is written over the first.
-//! What belongs to the end of the journal is told by the chain: a frame counts only if it goes on where the frame before
-//! it ended and its link is that of its records. A frame of an earlier round, or one that was cut off, does neither.
+//! What belongs to the end of the journal is told by the chain: a frame counts only if it goes on where the frame
+//! before it ended and its link is that of its records. A frame of an earlier round, or one that was cut off, does
+//! neither.
 //!
 //! The database names the log it needs, so that one without the other is noticed and not taken for the whole.
 //! This file knows rows and links; what is in a record is the codec's business.
@@ -275,7 +276,8 @@ pub(super) fn name_in(db: &impl ReadableDatabase) -> Result<Option<Name>, Journa
     Ok(name.and_then(|name| name.value().try_into().ok()))
 }
 
-/// Notes in the database which log it needs from now on. A release that knows of no logs refuses it until there is none.
+/// Notes in the database which log it needs from now on. A release that knows of no logs refuses it until there is
+/// none.
 pub(super) fn note(txn: &WriteTransaction, name: Option<&Name>) -> Result<(), JournalError> {
     let doing = "name its log";
     let mut meta = txn.open_table(META).map_err(failed(doing))?;
