@@ -34,8 +34,9 @@ PROXIES := target/proxies
 PROXY_PROGRAMS := $(PROXIES)/usr/sbin/nginx $(PROXIES)/usr/bin/caddy
 
 # Kills the real server a thousand times. The number is in RCS_KILLS, the moments follow RCS_SEED (printed). The build is
-# the one of `make test`: what is killed matters, not how fast it was. The last line runs the Durable Streams conformance
-# suite and that protocol's own client; it installs them by itself, from npm, and needs node 20 or later.
+# the one of `make test`: what is killed matters, not how fast it was. What is in tests/e2e/*/run.sh
+# installs what it needs by itself, from npm, and needs node 20 or later: the Durable Streams conformance suite with that
+# protocol's own client, and agents on the official ACP SDK.
 e2e: ## the long runs against the real server
 	@cargo test --test it -- --list | grep -q '^kill::' || { echo "there is no kill run in tests/it" >&2; exit 1; }
 	RCS_KILLS=$${RCS_KILLS:-1000} cargo test --test it -- kill:: --nocapture
@@ -47,6 +48,7 @@ e2e: ## the long runs against the real server
 	else echo "NOT CHECKED: ops/nginx and ops/caddy (their Debian packages could not be unpacked here)" >&2; fi
 	RCS_STREAM_KILLS=$${RCS_STREAM_KILLS:-100} cargo test --test it -- streams::exactly_once --nocapture
 	tests/e2e/streams/run.sh
+	tests/e2e/acp/run.sh
 	$(MAKE) e2e-ui
 
 # Chromium comes with the distribution, where it may be installed from here; the rest comes with npm. Pictures of every

@@ -51,6 +51,16 @@ impl DataDirectory {
         self.0.join("webhook.key")
     }
 
+    /// The key that secrets of others are sealed with (0600, never in the journal).
+    pub fn vault_key(&self) -> PathBuf {
+        self.0.join("vault.key")
+    }
+
+    /// The key that push services know this server by (0600, never in the journal).
+    pub fn push_key(&self) -> PathBuf {
+        self.0.join("push.key")
+    }
+
     /// The admin key that a first start without configured keys makes (0600).
     pub fn admin_key(&self) -> PathBuf {
         self.0.join("admin.key")

@@ -165,6 +165,8 @@ metrics! {
     PERMISSIONS_OPEN, "rcs_permissions_open", MetricKind::Gauge;
     /// Webhook deliveries attempted, by outcome (ok, failed).
     WEBHOOK_DELIVERIES, "rcs_webhook_deliveries_total", MetricKind::Counter;
+    /// Notifications attempted, by the kind of target and the outcome (ok, failed).
+    NOTIFICATIONS, "rcs_notifications_total", MetricKind::Counter;
 }
 
 /// The metrics of this process.

@@ -7,6 +7,7 @@ use std::{
     ffi::OsString,
     fmt,
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -21,16 +22,22 @@ pub use variable::ConfigError;
 use crate::{
     domain::limits::{
         DISCONNECT_SECONDS_MAX, DISCONNECT_SECONDS_MIN, INTERVAL_SECONDS_MAX, KEYS_MAX, NAME_BYTES_MAX, ORIGINS_MAX,
-        POLL_TIMEOUT_SECONDS_MAX, RETENTION_DAYS_MAX, RETENTION_EVENTS_MIN, TOKEN_SECONDS_MAX, TOKEN_SECONDS_MIN,
+        POLL_TIMEOUT_SECONDS_MAX, RETENTION_DAYS_MAX, RETENTION_EVENTS_MIN, TARGETS_PER_OWNER_MAX, TOKEN_SECONDS_MAX,
+        TOKEN_SECONDS_MIN,
     },
     paths::DataDirectory,
-    security::{AnonymousRights, ApiKey, PrivateTargets, Secret, TrustedProxies, api_key::API_KEY_SHORT_BYTES},
+    security::{
+        AnonymousRights, ApiKey, PrivateTargets, Recipient, Secret, TrustedProxies,
+        api_key::API_KEY_SHORT_BYTES,
+        recipient::{Configured, InvalidRecipient},
+    },
     telemetry::{LogFilter, LogFormat},
 };
 use variable::{
     API_KEYS, BASE_URL, DATA, DISCONNECT_TIMEOUT, HEARTBEAT_INTERVAL, HOST, JWT_EXPIRES_IN, LOG, LOG_FORMAT,
-    POLL_TIMEOUT, PORT, RETENTION_ARCHIVED_DAYS, RETENTION_DAYS, RETENTION_EVENTS, STREAMS_ANONYMOUS, TRUSTED_PROXIES,
-    VERSION, Values, WEB_CORS_ORIGINS, WEBHOOK_PRIVATE_TARGETS, WS_IDLE_TIMEOUT, WS_KEEPALIVE_INTERVAL,
+    NOTIFY_SECRET, NOTIFY_URLS, OUTBOUND_CA, POLL_TIMEOUT, PORT, PUSH_CONTACT, RETENTION_ARCHIVED_DAYS, RETENTION_DAYS,
+    RETENTION_EVENTS, RETENTION_STREAMS_DAYS, STREAMS_ANONYMOUS, TRUSTED_PROXIES, VERSION, Values, WEB_CORS_ORIGINS,
+    WEBHOOK_PRIVATE_TARGETS, WS_IDLE_TIMEOUT, WS_KEEPALIVE_INTERVAL,
 };
 
 /// The port that clients try when nobody told them another.
@@ -69,6 +76,12 @@ pub struct Config {
     pub trusted_proxies: TrustedProxies,
     /// Private networks that webhooks may reach.
     pub webhook_private_targets: PrivateTargets,
+    /// Where the operator is told that an agent waits.
+    pub notify: Vec<Configured>,
+    /// Whom push services may write to.
+    pub push_contact: Option<String>,
+    /// Authorities that are trusted besides the public ones, where the server calls others.
+    pub outbound_ca: Option<PathBuf>,
     pub log_filter: LogFilter,
     pub log_format: LogFormat,
 }
@@ -82,6 +95,8 @@ pub struct Kept {
     pub age: Option<Duration>,
     /// So many events of each session.
     pub events: Option<u64>,
+    /// What was appended to streams of users, after that.
+    pub streams: Option<Duration>,
 }
 
 impl Config {
@@ -133,6 +148,12 @@ impl Config {
                 options.webhook_private_targets.as_deref(),
                 PrivateTargets::default(),
             )?,
+            notify: notify(
+                values.text(NOTIFY_URLS, options.notify_urls.as_ref().map(Secret::expose))?.as_deref(),
+                values.text(NOTIFY_SECRET, options.notify_secret.as_ref().map(Secret::expose))?.as_deref(),
+            )?,
+            push_contact: contact(values.text(PUSH_CONTACT, options.push_contact.as_deref())?)?,
+            outbound_ca: values.text(OUTBOUND_CA, options.outbound_ca.as_deref())?.map(PathBuf::from),
             log_filter: values.parsed(LOG, options.log.as_deref(), LogFilter::default())?,
             log_format: values.parsed(LOG_FORMAT, options.log_format.as_deref(), LogFormat::default())?,
         })
@@ -193,6 +214,36 @@ fn anonymous(rights: AnonymousRights, host: IpAddr) -> Result<AnonymousRights, C
     Ok(rights)
 }
 
+/// What is refused is not quoted: an address is a secret.
+fn notify(urls: Option<&str>, secret: Option<&str>) -> Result<Vec<Configured>, ConfigError> {
+    let mut found: Vec<Configured> = Vec::new();
+    let urls = urls.unwrap_or_default().split([',', ' ', '\t', '\n']).filter(|url| !url.is_empty());
+    for (index, url) in urls.enumerate() {
+        let bad = |error: InvalidRecipient| NOTIFY_URLS.bad(format!("URL {}: {error}", index + 1));
+        let mut wanted: Configured = url.parse().map_err(bad)?;
+        if let (Recipient::Webhook { url, .. }, Some(secret)) = (&wanted.recipient, secret) {
+            wanted.recipient = Recipient::webhook(url.clone(), Some(secret.to_owned()))
+                .map_err(|_| NOTIFY_SECRET.bad("must have 1 to 512 visible characters"))?;
+        }
+        if !found.contains(&wanted) {
+            found.push(wanted);
+        }
+    }
+    let max = TARGETS_PER_OWNER_MAX;
+    if found.len() > max { Err(NOTIFY_URLS.bad(format!("at most {max} URLs"))) } else { Ok(found) }
+}
+
+/// Push services read it in a token; some refuse what could be no contact.
+fn contact(text: Option<String>) -> Result<Option<String>, ConfigError> {
+    let Some(text) = text else { return Ok(None) };
+    let text = text.trim().to_owned();
+    let is_one = text
+        .strip_prefix("mailto:")
+        .or_else(|| text.strip_prefix("https://"))
+        .is_some_and(|rest| (3..=256).contains(&rest.len()) && rest.chars().all(|c| c.is_ascii_graphic()));
+    if is_one { Ok(Some(text)) } else { Err(PUSH_CONTACT.bad("must begin with mailto: or https://")) }
+}
+
 fn api_keys(text: Option<&str>) -> Result<Vec<ApiKey>, ConfigError> {
     let mut keys: Vec<ApiKey> = Vec::new();
     for (index, text) in list(text).enumerate() {
@@ -244,6 +295,7 @@ fn kept<E: Fn(&str) -> Option<OsString>>(options: &Options, values: &Values<E>) 
         archived: days(RETENTION_ARCHIVED_DAYS, &options.retention_archived_days, 0)?,
         age: days(RETENTION_DAYS, &options.retention_days, 1)?,
         events: values.count(RETENTION_EVENTS, options.retention_events.as_deref(), "events", events)?,
+        streams: days(RETENTION_STREAMS_DAYS, &options.retention_streams_days, 1)?,
     })
 }
 
@@ -278,8 +330,17 @@ impl fmt::Display for Config {
                 RETENTION_ARCHIVED_DAYS => shown_days(self.retention.archived),
                 RETENTION_DAYS => shown_days(self.retention.age),
                 RETENTION_EVENTS => self.retention.events.map_or("(all)".to_owned(), |events| events.to_string()),
+                RETENTION_STREAMS_DAYS => shown_days(self.retention.streams),
                 STREAMS_ANONYMOUS => self.streams_anonymous.to_string(),
                 WEBHOOK_PRIVATE_TARGETS => self.webhook_private_targets.to_string(),
+                NOTIFY_URLS => shown_targets(&self.notify),
+                NOTIFY_SECRET => {
+                    let is_set =
+                        |known: &Configured| matches!(known.recipient, Recipient::Webhook { secret: Some(_), .. });
+                    if self.notify.iter().any(is_set) { "(set)" } else { "(none)" }.to_owned()
+                }
+                PUSH_CONTACT => self.push_contact.clone().unwrap_or_else(|| "(the base URL)".to_owned()),
+                OUTBOUND_CA => self.outbound_ca.as_ref().map_or("(none)".to_owned(), |file| file.display().to_string()),
                 TRUSTED_PROXIES => shown_list(self.trusted_proxies.networks()),
                 LOG => self.log_filter.to_string(),
                 LOG_FORMAT => self.log_format.to_string(),
@@ -297,6 +358,12 @@ fn shown_seconds(duration: Duration) -> String {
 
 fn shown_days(duration: Option<Duration>) -> String {
     duration.map_or("(for ever)".to_owned(), |duration| format!("{} d", duration.as_secs() / 86_400))
+}
+
+/// Hosts alone: whoever knows the rest of such an address may speak there.
+fn shown_targets(targets: &[Configured]) -> String {
+    let shown: Vec<String> = targets.iter().map(|known| format!("{}/***", known.recipient.host())).collect();
+    shown_list(&shown)
 }
 
 fn shown_list(items: &[impl fmt::Display]) -> String {

@@ -84,6 +84,10 @@ pub struct Options {
     #[arg(long, value_name = "EVENTS")]
     pub retention_events: Option<String>,
 
+    /// Forget appends to streams of users after so many days [env: RCS_RETENTION_STREAMS_DAYS] [default: never]
+    #[arg(long, value_name = "DAYS")]
+    pub retention_streams_days: Option<String>,
+
     /// What is logged, as `level` or `target=level,...` [env: RCS_LOG] [default: info]
     #[arg(long, value_name = "FILTER")]
     pub log: Option<String>,
@@ -101,6 +105,24 @@ pub struct Options {
     /// commas [env: RCS_WEBHOOK_PRIVATE_TARGETS] [default: none]
     #[arg(long, value_name = "NETWORKS")]
     pub webhook_private_targets: Option<String>,
+
+    /// Where the operator is told that an agent waits: URLs of webhooks, and of ntfy topics as ntfy://server/topic,
+    /// separated by blanks or commas; #turns tells the end of turns too, #answers lets whoever reads a topic answer;
+    /// everybody on this machine can see them here, so prefer the variable [env: RCS_NOTIFY_URLS]
+    #[arg(long, value_name = "URLS", value_parser = secret)]
+    pub notify_urls: Option<Secret>,
+
+    /// What calls of these webhooks are signed with [env: RCS_NOTIFY_SECRET]
+    #[arg(long, value_name = "SECRET", value_parser = secret)]
+    pub notify_secret: Option<Secret>,
+
+    /// Whom push services may write to, as mailto: or https: [env: RCS_PUSH_CONTACT] [default: the base URL]
+    #[arg(long, value_name = "URL")]
+    pub push_contact: Option<String>,
+    /// Certificates in PEM of authorities that are trusted, besides the public ones, where the server calls others
+    /// [env: RCS_OUTBOUND_CA] [default: none]
+    #[arg(long, value_name = "FILE")]
+    pub outbound_ca: Option<String>,
 
     /// Print the effective configuration, secrets masked, and exit
     #[arg(long)]

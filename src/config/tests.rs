@@ -42,8 +42,13 @@ fn with_nothing_set_it_listens_on_loopback() {
     RCS_RETENTION_ARCHIVED_DAYS (for ever)
     RCS_RETENTION_DAYS          (for ever)
     RCS_RETENTION_EVENTS        (all)
+    RCS_RETENTION_STREAMS_DAYS  (for ever)
     RCS_STREAMS_ANONYMOUS       (none)
     RCS_WEBHOOK_PRIVATE_TARGETS (none)
+    RCS_NOTIFY_URLS             (none)
+    RCS_NOTIFY_SECRET           (none)
+    RCS_PUSH_CONTACT            (the base URL)
+    RCS_OUTBOUND_CA             (none)
     RCS_TRUSTED_PROXIES         (none)
     RCS_LOG                     info
     RCS_LOG_FORMAT              text
@@ -63,9 +68,13 @@ fn the_effective_configuration_is_printed_without_secrets() {
         ("RCS_RETENTION_ARCHIVED_DAYS", "0"),
         ("RCS_RETENTION_DAYS", "365"),
         ("RCS_RETENTION_EVENTS", "100000"),
+        ("RCS_RETENTION_STREAMS_DAYS", "30"),
         ("RCS_DATA", "/var/lib/rcs"),
         ("RCS_LOG", "info,rcs::relay=debug"),
         ("RCS_LOG_FORMAT", "json"),
+        ("RCS_NOTIFY_URLS", "ntfy://hunter4@ntfy.sh/hunter5#answers, https://hooks.example.com/hunter6"),
+        ("RCS_NOTIFY_SECRET", "whsec_hunter7"),
+        ("RCS_PUSH_CONTACT", "mailto:op@example.com"),
     ];
     let config = resolve(&variables, &["--port", "4000"]).expect("valid");
     assert!(!format!("{config:?}").contains("hunter"));
@@ -88,8 +97,13 @@ fn the_effective_configuration_is_printed_without_secrets() {
     RCS_RETENTION_ARCHIVED_DAYS 0 d
     RCS_RETENTION_DAYS          365 d
     RCS_RETENTION_EVENTS        100000
+    RCS_RETENTION_STREAMS_DAYS  30 d
     RCS_STREAMS_ANONYMOUS       (none)
     RCS_WEBHOOK_PRIVATE_TARGETS (none)
+    RCS_NOTIFY_URLS             ntfy.sh/***,hooks.example.com/***
+    RCS_NOTIFY_SECRET           (set)
+    RCS_PUSH_CONTACT            mailto:op@example.com
+    RCS_OUTBOUND_CA             (none)
     RCS_TRUSTED_PROXIES         10.0.0.0/8,127.0.0.1
     RCS_LOG                     info,rcs::relay=debug
     RCS_LOG_FORMAT              json
@@ -151,6 +165,7 @@ fn a_bad_value_is_one_line_that_names_the_variable() {
         ("RCS_RETENTION_DAYS", "0"),
         ("RCS_RETENTION_DAYS", "40000"),
         ("RCS_RETENTION_EVENTS", "99"),
+        ("RCS_RETENTION_STREAMS_DAYS", "0"),
         ("RCS_WS_IDLE_TIMEOUT", ""),
         ("RCS_WS_KEEPALIVE_INTERVAL", "1.5"),
         ("RCS_WEB_CORS_ORIGINS", "*"),
@@ -186,4 +201,17 @@ fn our_own_page_may_always_call_us() {
     assert_eq!(origins[..3], local);
     assert_eq!(origins[3..], ["https://rcs.example.com:8443"]);
     assert_eq!(config.base_url(3_000), "https://rcs.example.com:8443/x");
+}
+
+#[test]
+fn an_address_that_is_none_is_refused_without_quoting_it() {
+    for (name, value) in [
+        ("RCS_NOTIFY_URLS", "ftp://hunter2"),
+        ("RCS_NOTIFY_URLS", "https://x.example/hunter2#loud"),
+        ("RCS_PUSH_CONTACT", "hunter2"),
+    ] {
+        let variables = [(name, value)];
+        let error = refusal(&variables);
+        assert!(error.starts_with(name) && !error.contains("hunter2"), "{error}");
+    }
 }

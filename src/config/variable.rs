@@ -35,8 +35,13 @@ variables! {
     RETENTION_ARCHIVED_DAYS, "RCS_RETENTION_ARCHIVED_DAYS", "--retention-archived-days";
     RETENTION_DAYS, "RCS_RETENTION_DAYS", "--retention-days";
     RETENTION_EVENTS, "RCS_RETENTION_EVENTS", "--retention-events";
+    RETENTION_STREAMS_DAYS, "RCS_RETENTION_STREAMS_DAYS", "--retention-streams-days";
     STREAMS_ANONYMOUS, "RCS_STREAMS_ANONYMOUS", "--streams-anonymous";
     WEBHOOK_PRIVATE_TARGETS, "RCS_WEBHOOK_PRIVATE_TARGETS", "--webhook-private-targets";
+    NOTIFY_URLS, "RCS_NOTIFY_URLS", "--notify-urls";
+    NOTIFY_SECRET, "RCS_NOTIFY_SECRET", "--notify-secret";
+    PUSH_CONTACT, "RCS_PUSH_CONTACT", "--push-contact";
+    OUTBOUND_CA, "RCS_OUTBOUND_CA", "--outbound-ca";
     TRUSTED_PROXIES, "RCS_TRUSTED_PROXIES", "--trusted-proxies";
     LOG, "RCS_LOG", "--log";
     LOG_FORMAT, "RCS_LOG_FORMAT", "--log-format";

@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::{
-    CtlError, audit, bench, completions, db, environment,
+    CtlError, audit, bench, completions, db, device, environment,
     error::EXIT_CODES,
-    key, login_link, man,
+    key, login_link, man, notify,
     origin::{ApiKey, Origin, SERVER_DEFAULT},
     permission, session,
 };
@@ -74,6 +74,12 @@ pub(crate) enum Command {
     /// Manage API keys
     #[command(subcommand)]
     Key(key::Key),
+    /// Look after the browsers that are signed in
+    #[command(subcommand)]
+    Device(device::Device),
+    /// Choose where you are told that an agent waits for you
+    #[command(subcommand)]
+    Notify(notify::Notify),
     /// Make a link that lets one browser act for your key, once and within ten minutes
     LoginLink(login_link::LoginLink),
     /// Prove that the journal is what was written

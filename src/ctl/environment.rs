@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     domain::EnvironmentId,
-    wire::web::{Environment as Wire, EnvironmentDetail, EnvironmentStatus, WorkStage},
+    wire::web::{Choice, Environment as Wire, EnvironmentDetail, EnvironmentStatus, WorkStage},
 };
 
 /// See [`Command::Env`](super::cli::Command::Env).
@@ -60,7 +60,7 @@ impl Environment {
 impl One {
     fn run(self, context: &mut Context<'_>) -> Result<(), CtlError> {
         let raw = context.client()?.get_raw(&format!("/environments/{}", self.id), &[])?;
-        list::one(&mut context.out, &raw, |out, EnvironmentDetail { environment: found, work }| {
+        list::one(&mut context.out, &raw, |out, EnvironmentDetail { environment: found, work, offers }| {
             let rows = [
                 ("environment", Some(found.id.to_string())),
                 ("status", Some(format!("{} since {}", status(found.status), found.changed_at))),
@@ -70,6 +70,10 @@ impl One {
                 ("repository", found.git_repo_url),
                 ("kind", Some(found.worker_type)),
                 ("sessions at most", Some(found.max_sessions.to_string())),
+                ("agent", offers.agent),
+                ("modes", ids(&offers.modes)),
+                ("models", ids(&offers.models)),
+                ("directories", offers.any_directory.then(|| "any; begin a session with --directory".to_owned())),
                 ("registered", Some(found.registered_at)),
                 ("owner", Some(found.owner_id.to_string())),
             ];
@@ -89,6 +93,11 @@ impl One {
             table.print(out, "its queue is empty")
         })
     }
+}
+
+fn ids(choices: &[Choice]) -> Option<String> {
+    let ids: Vec<_> = choices.iter().map(|choice| choice.id.as_str()).collect();
+    (!ids.is_empty()).then(|| ids.join(", "))
 }
 
 fn status(status: EnvironmentStatus) -> &'static str {

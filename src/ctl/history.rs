@@ -131,7 +131,8 @@ pub(crate) fn author_of(actor: Actor) -> Author {
     }
 }
 
-/// The fields of a record's event, without its kind, and without digests: those are for comparing only.
+/// The fields of a record's event, without its kind, and without digests, which are for comparing only, and without
+/// what is sealed.
 pub(crate) fn data_of(record: &Record) -> Result<Map<String, Value>, CtlError> {
     let mut data = match serde_json::to_value(&record.event).map_err(CtlError::failed)? {
         Value::Object(mut tagged) => match tagged.remove(record.event.kind()) {
@@ -143,6 +144,7 @@ pub(crate) fn data_of(record: &Record) -> Result<Map<String, Value>, CtlError> {
     data.remove("digest");
     data.remove("link");
     data.remove("fingerprint");
+    data.remove("sealed");
     Ok(data)
 }
 

@@ -13,6 +13,7 @@ mod cli;
 mod client;
 mod completions;
 mod db;
+mod device;
 mod environment;
 mod error;
 mod files;
@@ -23,6 +24,7 @@ mod login_link;
 mod man;
 mod markdown;
 mod message;
+mod notify;
 #[cfg(test)]
 mod offline_tests;
 mod origin;
@@ -79,6 +81,8 @@ fn dispatch(cli: Cli, out: Out<'_>) -> Result<(), CtlError> {
         Command::Session(command) => command.run(context),
         Command::Permission(command) => command.run(context),
         Command::Key(command) => command.run(context),
+        Command::Device(command) => command.run(context),
+        Command::Notify(command) => command.run(context),
         Command::LoginLink(command) => command.run(context),
         Command::Audit(command) => command.run(context),
         Command::Db(command) => command.run(context),

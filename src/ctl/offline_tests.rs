@@ -50,6 +50,7 @@ fn journal() -> (TempDir, PathBuf) {
         source: "api".into(),
         mode: None,
         model: None,
+        directory: None,
     };
     let said = Event::MessageReceived { message: None, kind: MessageKind::Assistant, ephemeral: false };
     let events = [

@@ -1,7 +1,7 @@
 //! `rcsctl status`.
 
 use super::{Context, CtlError, list, table::properties};
-use crate::wire::web::ServerStatus;
+use crate::wire::web::{CommitTimes, ServerStatus, Storage};
 
 /// See [`Command::Status`](super::cli::Command::Status).
 pub(crate) fn run(context: &mut Context<'_>) -> Result<(), CtlError> {
@@ -9,7 +9,7 @@ pub(crate) fn run(context: &mut Context<'_>) -> Result<(), CtlError> {
     let server = context.origin.base.clone();
     list::one(&mut context.out, &raw, |out, status: ServerStatus| {
         let counts = status.counts;
-        let rows = [
+        let mut rows = vec![
             ("server", format!("{server} (version {})", status.version)),
             ("time there", status.now),
             ("journal", format!("{} records, epoch {}", status.tail, status.epoch)),
@@ -27,6 +27,21 @@ pub(crate) fn run(context: &mut Context<'_>) -> Result<(), CtlError> {
             ("streams", format!("{} followed", status.streams_followed)),
             ("writer", format!("{} commands waiting", status.queue_depth)),
         ];
-        properties(out, &rows.map(|(name, value)| (name, Some(value))))
+        rows.extend(status.storage.iter().flat_map(storage));
+        let rows: Vec<_> = rows.into_iter().map(|(name, value)| (name, Some(value))).collect();
+        properties(out, &rows)
     })
+}
+
+/// What an admin sees of the disk.
+fn storage(found: &Storage) -> Vec<(&'static str, String)> {
+    let mut rows = Vec::new();
+    if let (Some(file), Some(free)) = (found.file_bytes, found.free_bytes) {
+        rows.push(("disk", format!("{} MB in the file, {} MB free", file / 1_000_000, free / 1_000_000)));
+    }
+    if let Some(CommitTimes { commits, median_micros, slow_micros, .. }) = found.commit_times {
+        let times = format!("{median_micros} us usually, {slow_micros} us one in a hundred, of the last {commits}");
+        rows.push(("commits", times));
+    }
+    rows
 }

@@ -174,6 +174,8 @@ fn plain(event: &Event, fields: Fields<'_>, payload: Option<&Value>) -> Part {
     let words = match event.kind.as_str() {
         "session_created" => return created(fields),
         "session_renamed" => format!("named the session \"{}\"", fields.text("title")),
+        "session_pinned" if fields.is_true("pinned") => "pinned the session".into(),
+        "session_pinned" => "unpinned the session".into(),
         "session_bound" => format!("the agent has it as {}", fields.text("foreign")),
         "turn_torn" => "the agent's line was cut in the middle of the turn: something may be missing".into(),
         "turn_retold" if fields.shown("through") == "0" => "nothing of that turn was lost".into(),
@@ -209,7 +211,7 @@ fn plain(event: &Event, fields: Fields<'_>, payload: Option<&Value>) -> Part {
 
 fn created(fields: Fields<'_>) -> Part {
     let mut what = format!("session created from {}", fields.text("source"));
-    for (name, words) in [("environment", "on"), ("mode", "in mode"), ("model", "with model")] {
+    for (name, words) in [("environment", "on"), ("mode", "in mode"), ("model", "with model"), ("directory", "in")] {
         if !fields.text(name).is_empty() {
             what = format!("{what} {words} {}", fields.text(name));
         }

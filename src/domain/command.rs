@@ -10,12 +10,13 @@ use super::{
     envelope::{DedupeKey, Sequence, Timestamp},
     event::{
         AgentReported, Control, DeviceSignedIn, EnvironmentRegistered, Fingerprint, KeyCreated, LoginLinkCreated,
-        MessageKind, PermissionRequested, Rule, SecretDigest, SessionCreated, Status, Verdict,
+        MessageKind, Offers, PermissionRequested, Rule, SecretDigest, SessionCreated, Status, Verdict,
     },
     id::{
         DeviceId, EnvironmentId, FileId, KeyId, MessageId, OwnerId, RequestId, SessionId, SubscriptionId,
-        SubscriptionName, UserStreamId, WorkId,
+        SubscriptionName, TargetId, UserStreamId, WorkId,
     },
+    notify::{TargetAdded, TargetEnd, TargetNews},
     subscription::{Acked, StreamPath, SubscriptionCreated},
     user_stream::{Appended, NewUserStream, StreamRefusal, UserAppend},
 };
@@ -41,6 +42,8 @@ pub enum Command {
     SignOut { devices: Vec<DeviceId> },
     /// Note that a device was used.
     NoteDeviceUse { device: DeviceId },
+    /// Call a device something else.
+    RenameDevice { device: DeviceId, name: String },
 
     /// Register a runner. With `reattach`, under that old id if it is the same owner's; else under the new id in
     /// `particulars`.
@@ -55,7 +58,7 @@ pub enum Command {
     /// Its link is about to be told to turn to another conversation.
     SwitchAgent { environment: EnvironmentId },
     /// It has this conversation open, and is in it. `session` is used if its id is not known yet.
-    BindSession { environment: EnvironmentId, session: SessionId, foreign: String, payload: Bytes },
+    BindSession { environment: EnvironmentId, session: SessionId, foreign: String, offers: Offers, payload: Bytes },
     /// Hand it this prompt, if nobody's turn is under way.
     BeginTurn { environment: EnvironmentId, session: SessionId, prompt: Sequence },
     /// The agent's line was cut and is back, and the turn goes on; the payload says so.
@@ -84,10 +87,18 @@ pub enum Command {
     /// Replace whatever is queued or out for this session by one new item.
     RedispatchSession { environment: EnvironmentId, session: SessionId, work: WorkId },
 
-    /// Begin a conversation, queue it for its environment, and post the first prompt if there is one.
-    CreateSession { particulars: SessionCreated, work: WorkId, prompt: Option<Prompt> },
+    /// Begin a conversation, queue it for its environment, and post the first prompt if there is one, behind the
+    /// changes of course that it shall find in force.
+    CreateSession {
+        particulars: SessionCreated,
+        work: WorkId,
+        course: Vec<(RequestId, Control)>,
+        prompt: Option<Prompt>,
+    },
     /// Change its title.
     RenameSession { session: SessionId, title: String },
+    /// Change what people arrange it by, all of it at once.
+    ArrangeSession { session: SessionId, title: Option<String>, pinned: Option<bool> },
     /// Put it away. Repeating it changes nothing and says so.
     ArchiveSession { session: SessionId },
 
@@ -158,6 +169,17 @@ pub enum Command {
     NoteDelivery { subscription: SubscriptionId, generation: u64, failed: Option<(Timestamp, String)> },
     /// The wait after failures is over: wake it again if there is news.
     RetryWake { subscription: SubscriptionId },
+
+    /// Tell somebody there from now on. The same address of the same device again is the same target.
+    AddTarget(TargetAdded),
+    /// Tell it of the end of turns as well, or no longer.
+    ChangeTarget { target: TargetId, turns: bool },
+    /// Tell it nothing any more. Repeating it changes nothing.
+    RemoveTarget { target: TargetId, end: TargetEnd },
+    /// Make the configured targets exactly these.
+    ConfigureTargets(Vec<TargetAdded>),
+    /// Note what became of telling it.
+    NoteTarget { target: TargetId, news: TargetNews },
 }
 
 /// A key from the configuration.
@@ -297,6 +319,8 @@ pub enum Outcome {
     Key { key: KeyId },
     /// The device is signed in.
     Device { device: DeviceId },
+    /// The target is told from now on; `created`: it was not before.
+    Target { target: TargetId, created: bool },
     /// The environment is registered under this id.
     Environment { environment: EnvironmentId, reattached: bool },
     /// The agent goes by this id, and this is its conversation.
@@ -349,6 +373,8 @@ pub enum Refusal {
     NoSession(SessionId),
     #[error("there is no key {0}")]
     NoKey(KeyId),
+    #[error("there is no device {0}")]
+    NoDevice(DeviceId),
     #[error("this login link was used, is too old or never was: make another with `rcsctl login-link`")]
     NoLoginLink,
     #[error("environment {environment} has no work item {work}")]
@@ -369,8 +395,17 @@ pub enum Refusal {
     AlreadyDelivered { message: MessageId },
     #[error("the worker of session {0} is offline: there is nothing to interrupt")]
     WorkerOffline(SessionId),
+    #[error("the agent of this session offers no {what} {id:?}; it offers {}", listed(offered))]
+    NotOffered { what: &'static str, id: String, offered: Vec<String> },
+    #[error(
+        "the link of this session's agent has no word for switching the {what} of a conversation that has begun: it \
+         stays as it is"
+    )]
+    NoWord { what: &'static str },
     #[error("{what} is already used for something else")]
     KeyReused { what: String },
+    #[error("there is no notification target {0}")]
+    NoTarget(TargetId),
     #[error("there is no subscription {0}")]
     NoSubscription(SubscriptionId),
     #[error("subscription {name} exists with another configuration: delete it first, or take another name")]
@@ -389,4 +424,8 @@ pub enum Refusal {
     Full { what: &'static str, max: usize },
     #[error(transparent)]
     Stream(#[from] StreamRefusal),
+}
+
+fn listed(ids: &[String]) -> String {
+    if ids.is_empty() { "none".to_owned() } else { ids.join(", ") }
 }

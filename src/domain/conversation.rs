@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use bytes::Bytes;
 
 use super::{
+    agent,
     command::{
         DeliveryRef, DeliveryStage, DeliveryUpdate, Incoming, Meaning, Outcome, Prompt, Refusal, Said, TranscriptEntry,
     },
@@ -351,6 +352,7 @@ pub(super) fn request_control(
     if found.outbox.len() >= limits::OUTBOX_ITEMS_MAX {
         return Err(Refusal::Full { what: "the queue for the session's worker", max: limits::OUTBOX_ITEMS_MAX });
     }
+    agent::check_course(world, found, &control)?;
     let interrupt = matches!(control, Control::Interrupt);
     if interrupt && !found.worker.online {
         return Err(Refusal::WorkerOffline(id));

@@ -9,7 +9,7 @@ use super::{
     envelope::{Actor, DedupeKey, Draft, Sequence, Timestamp},
     environment,
     event::{Event, FileStored},
-    key, permission, session,
+    key, notify, permission, session,
     stream::Stream,
     subscription, user_stream, work,
     world::World,
@@ -106,6 +106,7 @@ fn consider(world: &World, context: &Context<'_>, command: Command) -> Result<De
         Command::CreateLoginLink(created) => device::create_link(world, context, created),
         Command::SignIn(signed_in) => device::sign_in(world, context, signed_in),
         Command::SignOut { devices } => Ok(device::sign_out(world, &devices)),
+        Command::RenameDevice { device, name } => device::rename(world, device, name),
         Command::NoteDeviceUse { device } => Ok(device::note_use(world, context, device)),
         Command::RegisterEnvironment { particulars, reattach } => environment::register(world, particulars, reattach),
         Command::RegisterAgent { particulars, session, linked } => {
@@ -116,8 +117,8 @@ fn consider(world: &World, context: &Context<'_>, command: Command) -> Result<De
         }
         Command::ReportAgent { report, payload, notice } => agent::report(world, report, payload, &notice),
         Command::SwitchAgent { environment } => agent::switch(world, environment),
-        Command::BindSession { environment, session, foreign, payload } => {
-            agent::bind(world, environment, session, foreign, payload)
+        Command::BindSession { environment, session, foreign, offers, payload } => {
+            agent::bind(world, environment, session, foreign, offers, payload)
         }
         Command::BeginTurn { environment, session, prompt } => agent::begin_turn(world, environment, session, prompt),
         Command::TearTurn { session, payload } => agent::tear_turn(world, session, payload),
@@ -135,8 +136,11 @@ fn consider(world: &World, context: &Context<'_>, command: Command) -> Result<De
         Command::RedispatchSession { environment, session, work } => {
             work::redispatch(world, environment, session, work)
         }
-        Command::CreateSession { particulars, work, prompt } => session::create(world, particulars, work, prompt),
+        Command::CreateSession { particulars, work, course, prompt } => {
+            session::create(world, particulars, work, course, prompt)
+        }
         Command::RenameSession { session, title } => session::rename(world, session, title),
+        Command::ArrangeSession { session, title, pinned } => session::arrange(world, session, title, pinned),
         Command::ArchiveSession { session } => session::archive(world, session),
         Command::AttachWorker { session } => session::attach_worker(world, session),
         Command::WorkerSeen { session } => session::worker_seen(world, session),
@@ -190,5 +194,10 @@ fn consider(world: &World, context: &Context<'_>, command: Command) -> Result<De
             Ok(subscription::note_delivery(world, subscription, generation, failed))
         }
         Command::RetryWake { subscription } => Ok(subscription::retry(world, context, subscription)),
+        Command::AddTarget(added) => notify::add(world, context, added),
+        Command::ChangeTarget { target, turns } => notify::change(world, target, turns),
+        Command::RemoveTarget { target, end } => notify::remove(world, target, end),
+        Command::ConfigureTargets(wanted) => Ok(notify::configure(world, &wanted)),
+        Command::NoteTarget { target, news } => Ok(notify::note(world, target, news)),
     }
 }

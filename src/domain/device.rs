@@ -120,6 +120,16 @@ pub(super) fn sign_out(world: &World, devices: &[DeviceId]) -> Decided {
     Decided { drafts, outcome }
 }
 
+/// One that is gone keeps the name under which people knew it, and so does what it did.
+pub(super) fn rename(world: &World, device: DeviceId, name: String) -> Result<Decided, Refusal> {
+    let found = world.devices.get(device).filter(|found| found.signed_out_at.is_none());
+    match found {
+        None => Err(Refusal::NoDevice(device)),
+        Some(found) if found.signed_in.name == name => Ok(Decided::nothing(Outcome::Unchanged)),
+        Some(_) => Ok(Decided::one(Draft::new(Stream::System, Event::DeviceRenamed { device, name }), Outcome::Done)),
+    }
+}
+
 /// At most once an hour, so that a browser that is open all day costs a few records.
 pub(super) fn note_use(world: &World, context: &Context<'_>, device: DeviceId) -> Decided {
     let found = world.devices.get(device).filter(|found| found.is_valid(context.now));
@@ -164,6 +174,11 @@ pub(super) fn apply(world: &mut World, record: &Record) {
             }
         }
         Event::DeviceSignedOut { device } => devices.sign_out(*device, record.at),
+        Event::DeviceRenamed { device, name } => {
+            if let Some(device) = devices.by_id.get_mut(device) {
+                device.signed_in.name.clone_from(name);
+            }
+        }
         _ => {}
     }
 }

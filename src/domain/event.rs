@@ -9,14 +9,18 @@ use super::{
     command::Outcome,
     envelope::{Sequence, Timestamp},
     id::{
-        DeviceId, EnvironmentId, FileId, KeyId, MessageId, RequestId, SessionId, SubscriptionId, UserStreamId, WorkId,
+        DeviceId, EnvironmentId, FileId, KeyId, MessageId, RequestId, SessionId, SubscriptionId, TargetId,
+        UserStreamId, WorkId,
     },
+    notify::{TargetAdded, TargetEnd},
     subscription::{Acked, Linked, StreamPath, SubscriptionCreated, WakeEnd},
 };
 
+mod offers;
 mod particulars;
 mod streams;
 
+pub use self::offers::{Offer, Offers};
 pub use self::particulars::{
     Abilities, AgentReported, Control, DeviceSignedIn, EnvironmentRegistered, FileStored, Fingerprint, KeyCreated,
     LoginLinkCreated, MessageKind, PermissionDecided, PermissionRequested, Role, Rule, SecretDigest, SessionCreated,
@@ -43,6 +47,8 @@ pub enum Event {
     DeviceUsed { device: DeviceId },
     /// It lost its power for good.
     DeviceSignedOut { device: DeviceId },
+    /// Its people call it something else now.
+    DeviceRenamed { device: DeviceId, name: String },
 
     // --- ledger ---
     /// A command with an idempotency key was carried out; the same key gets this outcome again.
@@ -89,15 +95,30 @@ pub enum Event {
     /// A conversation began.
     SessionCreated(SessionCreated),
     /// The agent has the conversation open under this id of its own; the payload is what it said of it.
-    SessionBound { session: SessionId, foreign: String },
+    SessionBound {
+        session: SessionId,
+        foreign: String,
+        /// What can be chosen in it.
+        #[serde(default, skip_serializing_if = "Offers::is_unknown")]
+        offers: Offers,
+    },
     /// The line to its agent was cut in the middle of a turn: what the agent said meanwhile is not here. The payload
     /// says so.
     TurnTorn { session: SessionId },
     /// The agent told that turn again: what follows stands for the pieces of this range. Zeros, if there was nothing
     /// to tell.
-    TurnRetold { session: SessionId, from: Sequence, through: Sequence },
+    TurnRetold {
+        session: SessionId,
+        from: Sequence,
+        through: Sequence,
+        /// How many records right behind this one are the account; 0 where an earlier release did not say.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        pieces: u64,
+    },
     /// It got a title.
     SessionRenamed { session: SessionId, title: String },
+    /// People want it before the others; or no longer.
+    SessionPinned { session: SessionId, pinned: bool },
     /// It was put away: no more prompts, but late events of its worker are still kept.
     SessionArchived { session: SessionId },
     /// A worker took the session under a new epoch; whoever holds an older one is superseded.
@@ -206,6 +227,20 @@ pub enum Event {
     /// Nobody has it any more. `again_at`: the next wake waits for then.
     WakeEnded { subscription: SubscriptionId, generation: u64, end: WakeEnd, again_at: Option<Timestamp> },
 
+    // --- notification target ---
+    /// Somebody wants to be told there when an agent waits for them.
+    TargetAdded(TargetAdded),
+    /// It is told of the end of turns as well, or no longer.
+    TargetChanged { target: TargetId, turns: bool },
+    /// It is told nothing any more.
+    TargetRemoved { target: TargetId, end: TargetEnd },
+    /// It was told of this question, which stands there in its session.
+    TargetTold { target: TargetId, session: SessionId, asked: Sequence },
+    /// What it was told of was settled, and it was told that too, or cannot be.
+    TargetWithdrawn { target: TargetId, session: SessionId, asked: Sequence },
+    /// It did not take what it was told, for the first time after it did. In a few words, for the operator.
+    TargetFailed { target: TargetId, reason: String },
+
     // --- any stream ---
     /// The records up to and including this sequence were forgotten.
     Trimmed { through: Sequence },
@@ -237,6 +272,7 @@ impl Event {
             Self::DeviceSignedIn(_) => "device_signed_in",
             Self::DeviceUsed { .. } => "device_used",
             Self::DeviceSignedOut { .. } => "device_signed_out",
+            Self::DeviceRenamed { .. } => "device_renamed",
             Self::CommandDone { .. } => "command_done",
             Self::EnvironmentRegistered(_) => "environment_registered",
             Self::EnvironmentReattached(_) => "environment_reattached",
@@ -257,6 +293,7 @@ impl Event {
             Self::TurnTorn { .. } => "turn_torn",
             Self::TurnRetold { .. } => "turn_retold",
             Self::SessionRenamed { .. } => "session_renamed",
+            Self::SessionPinned { .. } => "session_pinned",
             Self::SessionArchived { .. } => "session_archived",
             Self::WorkerAttached { .. } => "worker_attached",
             Self::WorkerOnline { .. } => "worker_online",
@@ -299,6 +336,12 @@ impl Event {
             Self::WakeClaimed { .. } => "wake_claimed",
             Self::CursorsAcked { .. } => "cursors_acked",
             Self::WakeEnded { .. } => "wake_ended",
+            Self::TargetAdded(_) => "target_added",
+            Self::TargetChanged { .. } => "target_changed",
+            Self::TargetRemoved { .. } => "target_removed",
+            Self::TargetTold { .. } => "target_told",
+            Self::TargetWithdrawn { .. } => "target_withdrawn",
+            Self::TargetFailed { .. } => "target_failed",
             Self::Trimmed { .. } => "trimmed",
             Self::Superseded { .. } => "superseded",
         }
@@ -308,4 +351,9 @@ impl Event {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over references")]
 const fn is_false(flag: &bool) -> bool {
     !*flag
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over references")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
 }

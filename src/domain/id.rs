@@ -126,6 +126,8 @@ uuid_ids! {
     SessionId, "session", ["session_", "cse_"];
     /// One life of a subscription; deleting and creating a name again gives a new one, and fences the old one off.
     SubscriptionId, "subscription", ["subscription_"];
+    /// Somewhere to tell somebody that an agent waits for them.
+    TargetId, "notification target", ["target_"];
     /// One life of a stream that a user made; deleting and creating a name again gives a new one.
     UserStreamId, "stream", ["stream_"];
     /// One item in an environment's work queue. A session may have several in its life.

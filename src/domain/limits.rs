@@ -10,6 +10,14 @@ pub const BODY_BYTES_MAX: usize = 10 * 1024 * 1024;
 pub const REFUSED_BODY_BYTES_MAX: usize = 4 * BODY_BYTES_MAX;
 /// How long that may take.
 pub const REFUSED_BODY_MS: u64 = 5_000;
+/// A connection that we ended is listened to for so long, because what still comes would make the system reset it,
+/// and a reset takes away the last words that its peer has not read: why it ended. Nobody sends the rest of a frame
+/// for longer.
+pub const LINGER_MS: u64 = 5_000;
+/// Bytes of such a connection that are read away at most: several times the largest message that is taken.
+pub const LINGER_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Connections that linger at once; more are cut. Each costs a buffer and a place among the open files.
+pub const LINGERING_MAX: usize = 256;
 /// A WebSocket message from a client; larger ones close the socket with 1009. Same as a body, so that what can be
 /// posted can be sent.
 pub const SOCKET_MESSAGE_BYTES_MAX: usize = BODY_BYTES_MAX;
@@ -65,6 +73,18 @@ pub const PAGE_ITEMS_MAX: usize = 1_000;
 pub const PAGE_ITEMS_DEFAULT: usize = 100;
 /// Sessions in one bulk request.
 pub const BULK_ITEMS_MAX: usize = 500;
+/// Directories and models that are offered because sessions used them: what fits a list on a phone.
+pub const RECENT_CHOICES_MAX: usize = 12;
+/// What is looked for: a sentence pasted from a conversation.
+pub const SEARCH_QUERY_BYTES_MAX: usize = 512;
+/// Words of one search: each is looked for in every text.
+pub const SEARCH_WORDS_MAX: usize = 12;
+/// Hits on a page of a search.
+pub const SEARCH_HITS_MAX: usize = 100;
+/// Hits on a page when nobody asked for a number: a few screens of a phone.
+pub const SEARCH_HITS_DEFAULT: usize = 20;
+/// Characters of a text that are shown around what was found in it: three lines on a phone.
+pub const SEARCH_SNIPPET_CHARS: usize = 200;
 
 // --- what the world remembers -----------------------------------------------------------------------------------
 
@@ -74,7 +94,8 @@ pub const ENVIRONMENTS_MAX: usize = 100_000;
 pub const SESSIONS_MAX: usize = 1_000_000;
 /// Keys, revoked ones included.
 pub const KEYS_MAX: usize = 10_000;
-/// Sessions that a reader of the overview is told of at the start: those that ask, then those that were active last.
+/// Sessions that a reader of the overview is told of at the start: those that ask, then those that are
+/// pinned, then those that were active last.
 pub const OVERVIEW_SESSIONS_MAX: usize = 1_000;
 /// The overview's readers are told of changes no more often: a list that moves faster cannot be read.
 pub const OVERVIEW_INTERVAL_MS: u64 = 400;
@@ -84,6 +105,8 @@ pub const LOGIN_LINKS_MAX: usize = 256;
 pub const LOGIN_LINK_MS: u64 = 600_000;
 /// Browsers that are signed in for one owner.
 pub const DEVICES_PER_OWNER_MAX: usize = 100;
+/// What people call a device: a line of a list.
+pub const DEVICE_NAME_BYTES_MAX: usize = 256;
 /// Devices whose names are remembered, signed-out ones included: history shows who decided.
 pub const DEVICES_KEPT_MAX: usize = 10_000;
 /// A browser that was not used for so long has to sign in again: 90 days, as people are used to.
@@ -102,6 +125,9 @@ pub const AGENT_ALIASES_MAX: usize = 16;
 pub const AGENTS_AWAY_MAX: usize = 8;
 /// An agent that registered and did not come within this time never will: its client connects at once.
 pub const AGENT_IDENTIFY_MS: u64 = 60_000;
+/// Modes, and models, that an agent offers in one conversation, kept to check what is asked for. Some list a few
+/// hundred models of many makers; each is a short name, in memory once for each conversation.
+pub const AGENT_OFFERS_MAX: usize = 512;
 /// An agent's own id of a conversation. UUIDs in practice.
 pub const AGENT_SESSION_ID_BYTES_MAX: usize = 512;
 /// Decided questions of one session that still answer a late or repeated decision with the winner.
@@ -183,6 +209,14 @@ pub const BACKUP_PIECE_BYTES: usize = 256 * 1024;
 pub const BACKUP_STALL_MS: u64 = 60_000;
 /// Who wants a backup while another one is on its way is told to wait so long.
 pub const BACKUP_RETRY_SECONDS: u64 = 10;
+/// Commits whose times are remembered, for the operator's eyes: a minute of a busy server, 16 KiB.
+pub const COMMITS_REMEMBERED: usize = 1_024;
+/// Records read at once on the way back through an audit: a page of the list, and no more payload in memory than one.
+pub const AUDIT_WINDOW_RECORDS: u64 = 256;
+/// Records looked at for one page of an audit that asks for some of them only; the page then says where to go on.
+pub const AUDIT_SCAN_RECORDS_MAX: u64 = 10_000;
+/// The progress of a walk over the whole chain is told this often.
+pub const AUDIT_PROGRESS_MS: u64 = 250;
 /// Commits checked through one read transaction of `verify`, so that it pins no pages for long.
 pub const AUDIT_COMMITS_MAX: usize = 256;
 /// Records kept in memory for the live readers of one stream. A reader that falls behind reads the journal.
@@ -193,6 +227,25 @@ pub const RING_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub const READ_RECORDS_MAX: usize = 512;
 /// See [`READ_RECORDS_MAX`].
 pub const READ_BYTES_MAX: usize = 1024 * 1024;
+/// How long one page of a search may look before it says how far it got: long enough for 50,000 events, and nobody
+/// who types waits longer.
+pub const SEARCH_MS: u64 = 250;
+/// Payload bytes that one page of a search may look through, however fast they are read.
+pub const SEARCH_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Sessions that one page of a search looks into: bounds what it remembers while it runs. An empty one costs 50 us.
+pub const SEARCH_SESSIONS_MAX: usize = 1_000;
+/// Records of a stream that a search reads at a time, going back.
+pub const SEARCH_BLOCK_RECORDS: u64 = 256;
+/// Records that one text may be in pieces over: an agent that writes word by word needs thousands for one answer. What
+/// is longer is searched in two.
+pub const SEARCH_RUN_RECORDS_MAX: u64 = 8_192;
+/// Payload bytes of one such block; one with more is read in smaller ones.
+pub const SEARCH_BLOCK_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// A session that was active so shortly before a search began may have grown since: a commit that was on its way then
+/// has an earlier time.
+pub const SEARCH_SETTLE_MS: u64 = 60_000;
+/// Searches that one principal may have under way. Somebody who types has two: the one before is not heard any more.
+pub const SEARCHES_PER_PRINCIPAL_MAX: usize = 4;
 /// Streams that may be open at once, of all kinds. 25 KiB each.
 pub const STREAMS_OPEN_MAX: usize = 20_000;
 /// Long polls that one principal may hold open. A runner holds one.
@@ -247,8 +300,6 @@ pub const AGENT_FRAMES_MAX: usize = 64;
 pub const AGENT_HISTORY_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Viewers of one agent at once. Each is a socket and a cursor.
 pub const AGENT_VIEWERS_MAX: usize = 256;
-/// How often a group's event stream looks for what is new: its readers are programs that poll otherwise.
-pub const GROUP_EVENTS_MS: u64 = 200;
 /// Streams that the timers look at in one tick of half a second, to see whether their time is over.
 pub const EXPIRY_CHECKS_MAX: usize = 1_024;
 /// Deleted streams that the timers strike off in one tick: each is a commit or two.
@@ -314,6 +365,48 @@ pub const WEBHOOK_KEY_RETIRED_MS: u64 = 3_600_000;
 /// Networks that webhooks may reach although they are private.
 pub const PRIVATE_TARGETS_MAX: usize = 256;
 
+// --- notifications ----------------------------------------------------------------------------------------------
+
+/// A question that was answered within this time is told to nobody: somebody is looking, or a rule was quicker. Also
+/// how long somebody who just left counts as looking, which is what a reload of the page takes.
+pub const NOTIFY_GRACE_MS: u64 = 2_000;
+/// What is open is looked over at most this often, so that an agent that asks a hundred times a second and is answered
+/// by a rule costs ten looks.
+pub const NOTIFY_LOOK_MS: u64 = 100;
+/// Targets of one owner: a browser on each of their devices, and some services.
+pub const TARGETS_PER_OWNER_MAX: usize = 64;
+/// Targets of all owners. About 1 KiB each; all of them are looked at when a question is open.
+pub const TARGETS_MAX: usize = 10_000;
+/// Open questions that one target remembers to have been told of. Beyond, the oldest are told once more.
+pub const TARGET_TOLD_MAX: usize = 1_024;
+/// An address with its secrets as it is sealed: a URL and two keys.
+pub const TARGET_SEALED_BYTES_MAX: usize = 4 * 1_024;
+/// A secret of a webhook or a token of an ntfy server.
+pub const TARGET_SECRET_BYTES_MAX: usize = 512;
+/// What is pushed, before it is encrypted: push services take 4,096 bytes with all that encryption adds (RFC 8291).
+pub const PUSH_BYTES_MAX: usize = 3 * 1_024;
+/// What is asked, as a notification shows it. Opened up, phones show about five lines of fifty.
+pub const NOTICE_TEXT_CHARS_MAX: usize = 240;
+/// See [`NOTICE_TEXT_CHARS_MAX`]. What has more can only be allowed where it is seen whole.
+pub const NOTICE_TEXT_LINES_MAX: usize = 5;
+/// A title of a session in a notification, which shows one line of it.
+pub const NOTICE_TITLE_CHARS_MAX: usize = 80;
+/// How long a notification can be answered straight away, and how long a push service keeps it for a phone that is off.
+/// After a night it is better to look first.
+pub const NOTICE_TOKEN_MS: u64 = 12 * 3_600_000;
+/// A VAPID token's life. RFC 8292 allows a day.
+pub const VAPID_TOKEN_SECONDS: u64 = 12 * 3_600;
+/// Notifications on their way at once. Each holds a socket and a few KiB.
+pub const NOTIFY_DELIVERIES_MAX: usize = 64;
+/// Of one target: one that hangs must not take the places of all.
+pub const NOTIFY_DELIVERIES_PER_TARGET_MAX: usize = 4;
+/// Attempts before one notification is given up: an hour of them at one a minute.
+pub const NOTIFY_ATTEMPTS_MAX: u32 = 64;
+/// The longest wait that a `Retry-After` is granted: who asks for more has given up on us.
+pub const NOTIFY_RETRY_AFTER_MS_MAX: u64 = 3_600_000;
+/// Ends of turns that wait to be told. They are news of the moment: what is beyond is not told.
+pub const TURNS_ENDED_MAX: usize = 256;
+
 // --- credentials and throttles ----------------------------------------------------------------------------------
 
 /// An API key, ours (47) or an operator's own. Longer ones are pasted by mistake.
@@ -370,6 +463,9 @@ pub const DISCONNECT_SECONDS_MAX: u64 = 7 * 86_400;
 /// Origins that may be configured.
 pub const ORIGINS_MAX: usize = 256;
 
+const _: () = assert!(SEARCH_HITS_DEFAULT <= SEARCH_HITS_MAX);
+const _: () = assert!(SEARCH_BLOCK_RECORDS <= SEARCH_RUN_RECORDS_MAX);
+const _: () = assert!(SEARCH_BLOCK_BYTES_MAX <= SEARCH_BYTES_MAX);
 const _: () = assert!(READ_BYTES_MAX > WORKER_FRAME_BYTES_MAX);
 const _: () = assert!(FILE_CHUNK_BYTES_MAX < READ_BYTES_MAX);
 const _: () = assert!(BODY_BYTES_MAX < RECORD_BYTES_MAX);
@@ -386,4 +482,6 @@ const _: () = assert!(WAKE_LEASE_MS_MAX < WAKE_TOKEN_MS);
 const _: () = assert!(WEBHOOK_CONNECT_MS < WEBHOOK_DELIVERY_MS);
 const _: () = assert!(LINKS_PER_RECORD_MAX * (STREAM_NAME_BYTES_MAX + 256) < FACTS_ROW_BYTES_MAX);
 const _: () = assert!(WEBHOOK_DELIVERIES_PER_OWNER_MAX <= WEBHOOK_DELIVERIES_MAX);
+const _: () = assert!(NOTICE_TEXT_CHARS_MAX * 4 + NOTICE_TITLE_CHARS_MAX * 4 < PUSH_BYTES_MAX / 2);
+const _: () = assert!(VAPID_TOKEN_SECONDS <= 86_400);
 const _: () = assert!(REGISTRATIONS_PER_SECOND > 0 && LOGINS_PER_MINUTE > 0 && MESSAGES_PER_SECOND > 0);

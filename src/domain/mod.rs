@@ -14,6 +14,7 @@ pub mod event;
 pub mod id;
 pub mod key;
 pub mod limits;
+pub mod notify;
 pub mod outbox;
 pub mod permission;
 pub mod session;
@@ -31,7 +32,7 @@ pub use envelope::{Actor, DedupeKey, Draft, Epoch, Position, Record, Sequence, T
 pub use event::Event;
 pub use id::{
     DeviceId, EnvironmentId, FileId, InvalidId, KeyId, MessageId, OwnerId, RequestId, SessionId, SubscriptionId,
-    SubscriptionName, UserStreamId, WorkId,
+    SubscriptionName, TargetId, UserStreamId, WorkId,
 };
 pub use stream::Stream;
 pub use world::{World, apply};

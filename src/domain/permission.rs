@@ -76,6 +76,16 @@ impl Permissions {
         self.settled.iter().rev().find(|settled| settled.request == *request)
     }
 
+    /// The question that stands there, if it waits.
+    pub fn open_at(&self, asked: Sequence) -> Option<&Open> {
+        self.open.values().find(|open| open.sequence == asked)
+    }
+
+    /// The question that stands there, if it was settled lately.
+    pub fn settled_at(&self, asked: Sequence) -> Option<&Settled> {
+        self.settled.iter().rev().find(|settled| settled.asked == asked)
+    }
+
     fn settle(&mut self, request: &RequestId, how: Settlement) {
         let Some(open) = self.open.remove(request) else { return };
         if self.settled.len() == limits::PERMISSIONS_DECIDED_MAX {

@@ -8,9 +8,9 @@ use super::{
     command::{Outcome, Prompt, Refusal},
     decide::{Context, Decided},
     envelope::{Draft, Record, Sequence, Timestamp},
-    environment,
-    event::{Event, Rule, SessionCreated, Status},
-    id::{EnvironmentId, MessageId, OwnerId, SessionId, WorkId},
+    environment::{self, Environment},
+    event::{Control, Event, Offers, Rule, SessionCreated, Status},
+    id::{EnvironmentId, MessageId, OwnerId, RequestId, SessionId, WorkId},
     limits,
     outbox::{Item, Outbox},
     permission::Permissions,
@@ -29,9 +29,12 @@ pub struct Session {
     pub source: String,
     pub created_at: Timestamp,
     pub archived_at: Option<Timestamp>,
+    /// People want it before the others.
+    pub pinned: bool,
     /// What was asked for at creation; see `mode` and `model` for what the worker confirmed.
     pub requested_mode: Option<String>,
     pub requested_model: Option<String>,
+    pub requested_directory: Option<String>,
     pub mode: Option<String>,
     pub model: Option<String>,
     /// What the agent is doing, as far as its worker told. An open question outranks it; see [`Session::status`].
@@ -39,6 +42,8 @@ pub struct Session {
     pub worker: Worker,
     /// Under which id of its own the agent has it, once it said so.
     pub bound: Option<Bound>,
+    /// What the agent lets people choose from in it.
+    pub offers: Offers,
     /// Where its last prompt was handed over: there its last turn began.
     pub handed_over: Sequence,
     /// Its agent's line was cut in the middle of that turn.
@@ -64,6 +69,8 @@ pub struct Bound {
     pub foreign: String,
     /// Where the record stands that holds what the agent said of it.
     pub sequence: Sequence,
+    /// Where the one stands in which it said most: some links say less when they come back to a conversation.
+    pub described: Sequence,
 }
 
 /// The process that runs the agent.
@@ -118,7 +125,11 @@ impl Session {
         }
         match &record.event {
             Event::SessionRenamed { title, .. } => self.title = Some(title.clone()),
-            Event::SessionArchived { .. } => self.archived_at = Some(at),
+            Event::SessionPinned { pinned, .. } => self.pinned = *pinned,
+            Event::SessionArchived { .. } => {
+                self.archived_at = Some(at);
+                self.pinned = false;
+            }
             Event::WorkerAttached { epoch, .. } => self.worker.epoch = *epoch,
             Event::WorkerOnline { .. } => self.turn(true, at),
             Event::WorkerOffline { .. } => self.turn(false, at),
@@ -146,8 +157,12 @@ impl Session {
                 }
                 self.retold.extend((*through > Sequence::ZERO).then_some((*from, *through)));
             }
-            Event::SessionBound { foreign, .. } => {
-                self.bound = Some(Bound { foreign: foreign.clone(), sequence: record.sequence });
+            Event::SessionBound { foreign, offers, .. } => {
+                let before = self.bound.as_ref().filter(|before| before.foreign == *foreign);
+                let says_less = offers.modes.is_none() && self.offers.modes.is_some();
+                let described = before.filter(|_| says_less).map_or(record.sequence, |before| before.described);
+                self.bound = Some(Bound { foreign: foreign.clone(), sequence: record.sequence, described });
+                self.offers.learn(offers);
             }
             _ => {
                 self.outbox.apply(record);
@@ -207,6 +222,7 @@ pub(super) fn create(
     world: &World,
     particulars: SessionCreated,
     work: WorkId,
+    course: Vec<(RequestId, Control)>,
     prompt: Option<Prompt>,
 ) -> Result<Decided, Refusal> {
     if world.sessions.len() >= limits::SESSIONS_MAX {
@@ -216,23 +232,68 @@ pub(super) fn create(
     if world.sessions.contains_key(&session) {
         return Err(Refusal::KeyReused { what: session.to_string() });
     }
-    let mut drafts = Vec::with_capacity(3);
-    if let Some(id) = particulars.environment {
+    let stream = Stream::Session(session);
+    let environment = particulars.environment;
+    let owner = particulars.owner;
+    let mut drafts = vec![Draft::new(stream, Event::SessionCreated(particulars))];
+    if let Some(id) = environment {
         let environment = environment::active(world, id)?;
-        if environment.particulars.owner != particulars.owner {
+        if environment.particulars.owner != owner {
             return Err(Refusal::NoEnvironment(id));
         }
-        if environment.work.items().len() >= limits::WORK_QUEUED_MAX {
-            return Err(Refusal::Full { what: "the environment's queue", max: limits::WORK_QUEUED_MAX });
-        }
-        drafts.push(work::queued(id, work, session));
+        drafts.extend(engage(environment, work, session)?);
     }
-    drafts.insert(0, Draft::new(Stream::Session(session), Event::SessionCreated(particulars)));
+    let asked = |(request, control)| Draft::new(stream, Event::ControlRequested { session, request, control });
+    drafts.extend(course.into_iter().map(asked));
     if let Some(Prompt { message, key, fingerprint, payload }) = prompt {
         let event = Event::MessagePosted { session, message, fingerprint };
-        drafts.push(Draft::new(Stream::Session(session), event).with_key(Some(key)).with_payload(payload));
+        drafts.push(Draft::new(stream, event).with_key(Some(key)).with_payload(payload));
     }
     Ok(Decided { drafts, outcome: Outcome::Session { session } })
+}
+
+/// What makes an environment look at a new session. Whoever holds an agent's line is the worker of all its
+/// conversations and takes no work, but listens for it: an item that is done at once calls it. Nobody calls an agent
+/// that is away: it looks at all that waits when it comes.
+fn engage(environment: &Environment, work: WorkId, session: SessionId) -> Result<Vec<Draft>, Refusal> {
+    let id = environment.particulars.environment;
+    let full = |what, max| Err(Refusal::Full { what, max });
+    match &environment.agent {
+        Some(agent) if agent.sessions.len() >= limits::AGENT_SESSIONS_MAX => {
+            full("the agent's list of sessions", limits::AGENT_SESSIONS_MAX)
+        }
+        Some(_) if environment.online => Ok(vec![
+            Draft::new(Stream::Session(session), Event::WorkerOnline { session }),
+            work::queued(id, work, session),
+            Draft::new(Stream::Environment(id), Event::WorkDone { environment: id, work, wanted: false }),
+        ]),
+        Some(_) => Ok(Vec::new()),
+        None if environment.work.items().len() >= limits::WORK_QUEUED_MAX => {
+            full("the environment's queue", limits::WORK_QUEUED_MAX)
+        }
+        None => Ok(vec![work::queued(id, work, session)]),
+    }
+}
+
+/// The records of a new title and of a pin put in or taken out, without those that would change nothing. What was put
+/// away stands nowhere, so it cannot stand first.
+pub(super) fn arrange(
+    world: &World,
+    session: SessionId,
+    title: Option<String>,
+    pinned: Option<bool>,
+) -> Result<Decided, Refusal> {
+    let found = find(world, session)?;
+    let mut drafts = Vec::new();
+    if let Some(title) = title.filter(|title| found.title.as_ref() != Some(title)) {
+        drafts.push(found.draft(Event::SessionRenamed { session, title }));
+    }
+    if let Some(pinned) = pinned.filter(|pinned| found.pinned != *pinned) {
+        open(world, session)?;
+        drafts.push(found.draft(Event::SessionPinned { session, pinned }));
+    }
+    let outcome = if drafts.is_empty() { Outcome::Unchanged } else { Outcome::Done };
+    Ok(Decided { drafts, outcome })
 }
 
 pub(super) fn rename(world: &World, session: SessionId, title: String) -> Result<Decided, Refusal> {
@@ -361,13 +422,16 @@ pub(super) fn apply_created(world: &mut World, record: &Record) {
         source: created.source.clone(),
         created_at: record.at,
         archived_at: None,
+        pinned: false,
         requested_mode: created.mode.clone(),
         requested_model: created.model.clone(),
+        requested_directory: created.directory.clone(),
         mode: None,
         model: None,
         reported: Status::Idle,
         worker: Worker::default(),
         bound: None,
+        offers: Offers::default(),
         handed_over: Sequence::ZERO,
         torn: false,
         retold: VecDeque::new(),

@@ -7,7 +7,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::id::{EnvironmentId, FileId, OwnerId, SessionId, SubscriptionId, UserStreamId};
+use super::id::{EnvironmentId, FileId, OwnerId, SessionId, SubscriptionId, TargetId, UserStreamId};
 
 /// A dense sequence of records about one thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -29,6 +29,8 @@ pub enum Stream {
     User(UserStreamId),
     /// Who is woken when streams grow: its streams, its cursors, its wakes.
     Subscription(SubscriptionId),
+    /// Somewhere to tell somebody: what it is, and what was told there.
+    Target(TargetId),
 }
 
 /// The stored form of a stream's name: a tag and a UUID.
@@ -46,6 +48,7 @@ impl Stream {
             Self::File(id) => (6, id.uuid()),
             Self::User(id) => (7, id.uuid()),
             Self::Subscription(id) => (8, id.uuid()),
+            Self::Target(id) => (9, id.uuid()),
         };
         let mut key = [0; STREAM_KEY_BYTES];
         key[0] = tag;
@@ -66,6 +69,7 @@ impl Stream {
             6 => Self::File(FileId::from_uuid(uuid)),
             7 => Self::User(UserStreamId::from_uuid(uuid)),
             8 => Self::Subscription(SubscriptionId::from_uuid(uuid)),
+            9 => Self::Target(TargetId::from_uuid(uuid)),
             _ => return None,
         })
     }
@@ -82,6 +86,7 @@ impl fmt::Display for Stream {
             Self::File(id) => id.fmt(f),
             Self::User(id) => id.fmt(f),
             Self::Subscription(id) => id.fmt(f),
+            Self::Target(id) => id.fmt(f),
         }
     }
 }
@@ -102,13 +107,14 @@ mod tests {
             Stream::File(FileId::from_uuid(uuid)),
             Stream::User(UserStreamId::from_uuid(uuid)),
             Stream::Subscription(SubscriptionId::from_uuid(uuid)),
+            Stream::Target(TargetId::from_uuid(uuid)),
         ];
         for (index, stream) in all.into_iter().enumerate() {
             let key = stream.to_key();
             assert_eq!(usize::from(key[0]), index + 1, "tags are on disk and never move");
             assert_eq!(Stream::from_key(&key), Some(stream));
         }
-        assert_eq!(Stream::from_key(&[9; STREAM_KEY_BYTES]), None);
+        assert_eq!(Stream::from_key(&[10; STREAM_KEY_BYTES]), None);
         assert_eq!(Stream::from_key(&[]), None);
     }
 }

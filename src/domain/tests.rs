@@ -3,6 +3,7 @@
 
 mod agents;
 mod stories;
+mod targets;
 mod turns;
 
 use std::collections::{BTreeMap, HashMap};
@@ -113,6 +114,7 @@ fn creation(n: u8, of: u8, at: Option<u8>) -> SessionCreated {
         source: "test".into(),
         mode: None,
         model: None,
+        directory: None,
     }
 }
 
@@ -178,6 +180,7 @@ fn commands() -> impl Strategy<Value = (u64, Command)> {
             1 => Command::CreateSession {
                 particulars: creation(n, b % 2, flag.then_some(a)),
                 work: work(n),
+                course: Vec::new(),
                 prompt: flag.then(|| prompt(n)),
             },
             2 => Command::LeaseWork { environment: environment(a), reclaim_after_ms: 5_000, fresh: work(n) },
@@ -313,7 +316,8 @@ proptest! {
             let particulars = registration(n, 0, 1);
             let register = Command::RegisterEnvironment { particulars, reattach: None };
             bench.submit(Actor::System, register).expect("new");
-            let create = Command::CreateSession { particulars: creation(n, 0, Some(n)), work, prompt: None };
+            let particulars = creation(n, 0, Some(n));
+            let create = Command::CreateSession { particulars, work, course: Vec::new(), prompt: None };
             bench.submit(Actor::System, create).expect("new");
         }
         for (later, command) in steps {

@@ -12,6 +12,7 @@ use super::{
     event::{Event, FileStored, SecretDigest},
     id::{EnvironmentId, FileId, KeyId, OwnerId, SessionId},
     key::Key,
+    notify::Targets,
     session::Session,
     stream::Stream,
     subscription::Subscriptions,
@@ -33,6 +34,7 @@ pub struct World {
     pub(super) asking: BTreeSet<SessionId>,
     pub(super) user_streams: UserStreams,
     subscriptions: Subscriptions,
+    pub(super) targets: Targets,
 }
 
 impl World {
@@ -105,6 +107,11 @@ impl World {
         &mut self.subscriptions
     }
 
+    /// Where people are told that an agent waits for them.
+    pub const fn targets(&self) -> &Targets {
+        &self.targets
+    }
+
     /// The streams that users made.
     pub fn user_streams(&self) -> &UserStreams {
         &self.user_streams
@@ -133,7 +140,8 @@ pub fn apply(world: &mut World, record: &Record) {
         Event::LoginLinkCreated(_)
         | Event::DeviceSignedIn(_)
         | Event::DeviceUsed { .. }
-        | Event::DeviceSignedOut { .. } => super::device::apply(world, record),
+        | Event::DeviceSignedOut { .. }
+        | Event::DeviceRenamed { .. } => super::device::apply(world, record),
         Event::EnvironmentRegistered(_)
         | Event::EnvironmentReattached(_)
         | Event::EnvironmentOnline { .. }
@@ -157,6 +165,7 @@ pub fn apply(world: &mut World, record: &Record) {
             super::agent::apply(world, record);
         }
         Event::SessionRenamed { .. }
+        | Event::SessionPinned { .. }
         | Event::TurnTorn { .. }
         | Event::TurnRetold { .. }
         | Event::WorkerAttached { .. }
@@ -199,6 +208,12 @@ pub fn apply(world: &mut World, record: &Record) {
         | Event::WakeClaimed { .. }
         | Event::CursorsAcked { .. }
         | Event::WakeEnded { .. } => super::subscription::apply(world, record),
+        Event::TargetAdded(_)
+        | Event::TargetChanged { .. }
+        | Event::TargetRemoved { .. }
+        | Event::TargetTold { .. }
+        | Event::TargetWithdrawn { .. }
+        | Event::TargetFailed { .. } => world.targets.apply(record),
         Event::MessageReceived { .. }
         | Event::TranscriptAppended { .. }
         | Event::FileChunk { .. }

@@ -13,7 +13,7 @@ use std::{
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Relay, RelayError};
+use super::{Relay, RelayError, pulse};
 use crate::{
     domain::{Epoch, Position, limits},
     journal::{Copied, JournalError, JournalReader},
@@ -33,6 +33,13 @@ pub struct Backup {
     pub epoch: Epoch,
     /// While it lives there is no other.
     _place: OwnedSemaphorePermit,
+}
+
+/// What the journal takes and what is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Disk {
+    pub file_bytes: u64,
+    pub free_bytes: u64,
 }
 
 /// Why there is no copy.
@@ -61,7 +68,16 @@ impl Relay {
         let place = Arc::clone(&self.shared.backups).try_acquire_owned().map_err(|_| BackupError::UnderWay)?;
         let reader = Arc::clone(&self.shared.reader);
         let copying = tokio::task::spawn_blocking(move || copy(reader.as_ref(), place));
-        copying.await.unwrap_or(Err(BackupError::Relay(RelayError::Closing)))
+        let backup = copying.await.unwrap_or(Err(BackupError::Relay(RelayError::Closing)))?;
+        self.shared.pulse.copied(pulse::Copied { at: self.now(), bytes: backup.bytes });
+        Ok(backup)
+    }
+
+    /// How large the journal's file is, and how much its disk has left; `None` where it lies in no file.
+    pub fn disk(&self) -> io::Result<Option<Disk>> {
+        let Some(file) = self.shared.reader.file() else { return Ok(None) };
+        let file_bytes = fs::metadata(file)?.len();
+        Ok(Some(Disk { file_bytes, free_bytes: free(file.parent().unwrap_or(Path::new(".")))? }))
     }
 }
 
@@ -97,8 +113,13 @@ fn remove_leftovers(directory: &Path) -> io::Result<()> {
 fn room_for(journal: &Path, directory: &Path) -> Result<(), BackupError> {
     let look = |source| BackupError::File { doing: "find room for", source };
     let needed = fs::metadata(journal).map_err(look)?.len();
-    let disk = rustix::fs::statvfs(directory).map_err(|error| look(error.into()))?;
-    fits(disk.f_bavail.saturating_mul(disk.f_frsize), needed, directory)
+    fits(free(directory).map_err(look)?, needed, directory)
+}
+
+/// What those who are not root may still write there.
+fn free(directory: &Path) -> io::Result<u64> {
+    let disk = rustix::fs::statvfs(directory)?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
 fn fits(free: u64, needed: u64, directory: &Path) -> Result<(), BackupError> {
@@ -143,8 +164,14 @@ mod tests {
             source: "test".into(),
             mode: None,
             model: None,
+            directory: None,
         };
-        let command = Command::CreateSession { particulars, work: WorkId::from_uuid(Uuid::nil()), prompt: None };
+        let command = Command::CreateSession {
+            particulars,
+            work: WorkId::from_uuid(Uuid::nil()),
+            course: Vec::new(),
+            prompt: None,
+        };
         relay.submit(Actor::System, command).await.expect("created");
     }
 

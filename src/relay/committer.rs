@@ -15,7 +15,7 @@ use super::{
     hand::{Batch, Trim},
 };
 use crate::{
-    domain::{Sequence, Stream, apply},
+    domain::{Sequence, Stream, apply, notify},
     journal::{self, Journal, JournalError},
 };
 
@@ -83,10 +83,18 @@ impl Committer {
         if let Some(record) = changed {
             self.shared.subscriptions.send_replace(record.position);
         }
+        if let Some(record) = records.iter().rev().find(|record| notify::concerns(&record.event)) {
+            self.shared.notable.send_replace(record.position);
+        }
+        for ended in records.iter().filter_map(|record| notify::turn_ended(&record.event)) {
+            // Whether anybody listens is their business.
+            let _heard = self.shared.turns_ended.send(ended);
+        }
         if let Some(record) = records.last() {
             self.shared.committed.send_replace(record.position);
         }
         let took = started.unwrap_or(append_started).elapsed();
+        self.shared.pulse.commit(append_took);
         (self.observer)(&CommitReport { commands, records: records.len(), took, append_took });
     }
 

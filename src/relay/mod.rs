@@ -15,14 +15,14 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{Semaphore, broadcast, oneshot, watch};
 
 use crate::{
     domain::{
-        Actor, Command, DedupeKey, Epoch, Outcome, OwnerId, Position, Record, Refusal, Sequence, Stream, Timestamp,
-        World, event::Fingerprint, limits,
+        Actor, Command, DedupeKey, Epoch, Outcome, OwnerId, Position, Record, Refusal, Sequence, SessionId, Stream,
+        Timestamp, World, event::Fingerprint, limits,
     },
-    journal::{Journal, JournalReader, StreamTail},
+    journal::{Journal, StreamTail},
 };
 
 mod backup;
@@ -34,6 +34,7 @@ mod handover;
 mod hub;
 mod leases;
 mod links;
+mod pulse;
 pub mod replay;
 mod retention;
 mod subscription;
@@ -41,17 +42,18 @@ mod subscription;
 mod tests;
 mod writer;
 
-pub use backup::{Backup, BackupError};
+pub use backup::{Backup, BackupError, Disk};
 pub use committer::CommitReport;
 pub use connections::Connection;
 pub use expiry::InUse;
 pub use leases::{Held, Lease, Terms};
 pub use links::{Heard, Link, NoAnswer, Question, Viewing};
+pub use pulse::{CommitTimes, Copied};
 pub use retention::Retention;
 pub use subscription::Subscription;
 
 /// What callers of this floor must name although it comes from below: how much to read, and why reading failed.
-pub use crate::journal::{Bounds, JournalError};
+pub use crate::journal::{Bounds, JournalError, JournalReader, Verdict};
 
 /// Why a submission had no outcome.
 #[derive(Debug, thiserror::Error)]
@@ -105,6 +107,7 @@ pub struct Options {
     pub clock: Clock,
     pub observer: Observer,
     pub leases: Terms,
+    pub retention: Retention,
 }
 
 impl fmt::Debug for Options {
@@ -115,7 +118,12 @@ impl fmt::Debug for Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { clock: Arc::new(system_time), observer: Arc::new(|_| {}), leases: Terms::default() }
+        Self {
+            clock: Arc::new(system_time),
+            observer: Arc::new(|_| {}),
+            leases: Terms::default(),
+            retention: Retention::default(),
+        }
     }
 }
 
@@ -151,12 +159,18 @@ struct Shared {
     writer: writer::Writer,
     /// One backup at a time.
     backups: Arc<Semaphore>,
+    pulse: pulse::Pulse,
+    retention: Retention,
     /// Commands that found no room in hand.
     refused: AtomicU64,
     closing: watch::Sender<bool>,
     /// Changes with each commit that changes a subscription.
     subscriptions: watch::Sender<Position>,
     committed: watch::Sender<Position>,
+    /// Changes with each commit that somebody may have to be told of.
+    notable: watch::Sender<Position>,
+    /// Sessions whose turn just ended.
+    turns_ended: broadcast::Sender<SessionId>,
 }
 
 /// Waits for the writer to end.
@@ -190,10 +204,14 @@ impl Relay {
             clock: options.clock,
             writer: writer::Writer::new(world, reader.tail()),
             backups: Arc::new(Semaphore::new(1)),
+            pulse: pulse::Pulse::default(),
+            retention: options.retention,
             refused: AtomicU64::new(0),
             closing: watch::Sender::new(false),
             subscriptions: watch::Sender::new(Position::ZERO),
             committed: watch::Sender::new(Position::ZERO),
+            notable: watch::Sender::new(Position::ZERO),
+            turns_ended: broadcast::Sender::new(limits::TURNS_ENDED_MAX),
             reader,
         });
         let committer = committer::Committer::new(journal, Arc::clone(&shared), options.observer);
@@ -322,6 +340,16 @@ impl Relay {
     /// Changes with every commit: for views of many streams, which look at the world again.
     pub fn committed(&self) -> watch::Receiver<Position> {
         self.shared.committed.subscribe()
+    }
+
+    /// Changes when a commit held something that somebody may have to be told of.
+    pub fn notable(&self) -> watch::Receiver<Position> {
+        self.shared.notable.subscribe()
+    }
+
+    /// Sessions whose turn ends from now on. A signal: who is slow misses some.
+    pub fn turns_ended(&self) -> broadcast::Receiver<SessionId> {
+        self.shared.turns_ended.subscribe()
     }
 
     /// Returns when everybody who watched for the end has let go: all streams, sockets and polls are closed.

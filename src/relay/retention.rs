@@ -22,6 +22,9 @@ pub struct Retention {
     pub age: Option<Duration>,
     /// Events that are kept of a session's stream; older ones are forgotten.
     pub events: Option<u64>,
+    /// Age at which what was appended to streams of users is forgotten, whether its followers have read it or not: they
+    /// would keep it for ever by not coming back.
+    pub streams: Option<Duration>,
 }
 
 impl Retention {
@@ -36,7 +39,8 @@ const ONE: Bounds = Bounds { records_max: 1, bytes_max: 1 };
 
 impl Relay {
     /// Applies the policy now and then, until the relay closes.
-    pub async fn run_retention(&self, policy: Retention) {
+    pub async fn run_retention(&self) {
+        let policy = self.shared.retention;
         if !policy.is_needed() {
             return;
         }
@@ -54,6 +58,11 @@ impl Relay {
                 Err(error) => tracing::warn!(%error, "the retention policy could not be applied"),
             }
         }
+    }
+
+    /// The policy that it was started with.
+    pub fn retention(&self) -> Retention {
+        self.shared.retention
     }
 
     /// Applies the policy once. Returns how many records were forgotten.
@@ -81,6 +90,7 @@ impl Relay {
         let before =
             |age: Duration| Timestamp(now.0.saturating_sub(u64::try_from(age.as_millis()).unwrap_or(u64::MAX)));
         let (archived, aged) = (policy.archived_after.map(before), policy.age.map(before));
+        let appended = policy.streams.map(before);
         let reader = self.shared.reader.as_ref();
         let mut due = Vec::new();
         for (stream, tail) in reader.stream_tails()? {
@@ -100,6 +110,9 @@ impl Relay {
                         let many = many.map(|events| Sequence(tail.latest.0.saturating_sub(events)));
                         old.max(many).unwrap_or_default().min(state.unneeded)
                     }
+                }
+                Stream::User(_) => {
+                    appended.map(|before| last_until(reader, stream, tail, before)).transpose()?.unwrap_or_default()
                 }
                 Stream::File(_) if aged.is_some_and(|before| tail.at <= before) => tail.latest,
                 _ => continue,
@@ -171,7 +184,9 @@ mod tests {
         domain::{
             Actor, Command, DedupeKey, FileId, MessageId, WorkId,
             command::{Prompt, TranscriptEntry, WorkerReport},
-            event::Fingerprint,
+            event::{Fingerprint, ProducerStamp},
+            id::UserStreamId,
+            user_stream::{NewUserStream, UserAppend},
         },
         journal::RedbJournal,
         relay::{
@@ -341,6 +356,43 @@ mod tests {
         assert_eq!(bench.earliest(STREAM), 4);
         bench.submit(Command::CancelMessage { session: SESSION, message }).await;
         assert_eq!(bench.forget(aged(1)).await, 6, "its cancellation is new");
+    }
+
+    #[tokio::test]
+    async fn what_was_appended_to_a_stream_grows_old_and_its_producers_are_still_known() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let bench = Bench::open(directory.path()).await;
+        let stream = UserStreamId::from_uuid(Uuid::from_u128(7));
+        let new = NewUserStream {
+            stream,
+            owner: OWNER,
+            name: "log".into(),
+            content_type: Some("text/plain".into()),
+            lifetime: None,
+            closed: false,
+            fork: None,
+            content: Bytes::from_static(b"first"),
+        };
+        bench.submit(Command::CreateUserStream(new)).await;
+        for (day, number) in [(1, 0), (2, 1), (3, 2)] {
+            bench.pass(DAY);
+            let append = UserAppend {
+                stream,
+                payload: Bytes::from(format!("day {day}")),
+                type_matches: true,
+                producer: Some(ProducerStamp { id: "p".into(), epoch: 0, seq: number }),
+                stream_seq: None,
+                closes: false,
+            };
+            bench.submit(Command::AppendUserStream(append)).await;
+        }
+        let streams = |days| Retention { streams: Some(DAY * days), ..Retention::default() };
+        assert_eq!(bench.forget(aged(1)).await, 1, "the session's words have a term of their own");
+        assert_eq!(bench.forget(streams(4)).await, 0);
+        assert_eq!(bench.forget(streams(1)).await, 4, "that it was made, what it began with, and two days");
+        assert_eq!(bench.earliest(Stream::User(stream)), 5);
+        let world = crate::relay::replay::rebuild(bench.relay.journal().as_ref()).expect("rebuilt");
+        assert_eq!(world, *bench.relay.world(), "a repeated append is known without its words");
     }
 
     #[tokio::test]

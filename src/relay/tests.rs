@@ -88,8 +88,9 @@ pub(super) fn create() -> Command {
         source: "test".into(),
         mode: None,
         model: None,
+        directory: None,
     };
-    Command::CreateSession { particulars, work: WorkId::from_uuid(Uuid::nil()), prompt: None }
+    Command::CreateSession { particulars, work: WorkId::from_uuid(Uuid::nil()), course: Vec::new(), prompt: None }
 }
 
 pub(super) fn say(number: u128) -> Command {

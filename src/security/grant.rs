@@ -91,6 +91,16 @@ pub const fn holds(principal: &Principal, grant: Grant) -> Result<(), Denied> {
     }
 }
 
+/// Whether an agent in this mode asks nobody any more: every question of the session is answered for ever. Whoever owns
+/// the machine may want that; a key that may answer questions one by one is not meant to.
+pub fn asks_nothing(mode: &str) -> bool {
+    // As the agents call it, without regard to case and signs: Claude, Qwen, Codex.
+    let name: String = mode.chars().filter(char::is_ascii_alphanumeric).collect();
+    ["bypass", "bypasspermissions", "yolo", "fullaccess", "agentfullaccess", "dangerfullaccess"]
+        .iter()
+        .any(|known| name.eq_ignore_ascii_case(known))
+}
+
 /// Whether the principal may do this with something of `owner`. `None`, a thing without an owner, is an admin's only:
 /// touching it first does not make it yours.
 pub fn may(principal: &Principal, grant: Grant, owner: Option<OwnerId>) -> Result<(), Denied> {

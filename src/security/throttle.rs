@@ -89,14 +89,21 @@ pub struct Refusals {
     login: AtomicU64,
     ingestion: AtomicU64,
     polls: AtomicU64,
+    searches: AtomicU64,
 }
 
 impl Refusals {
     /// Each throttle's name and number.
-    pub fn counts(&self) -> [(&'static str, u64); 4] {
-        let Self { registration, login, ingestion, polls } = self;
-        [("registration", registration), ("login", login), ("ingestion", ingestion), ("polls", polls)]
-            .map(|(name, count)| (name, count.load(Ordering::Relaxed)))
+    pub fn counts(&self) -> [(&'static str, u64); 5] {
+        let Self { registration, login, ingestion, polls, searches } = self;
+        let named = [
+            ("registration", registration),
+            ("login", login),
+            ("ingestion", ingestion),
+            ("polls", polls),
+            ("searches", searches),
+        ];
+        named.map(|(name, count)| (name, count.load(Ordering::Relaxed)))
     }
 
     const fn of(&self, kind: ThrottleKind) -> &AtomicU64 {
@@ -123,6 +130,7 @@ pub struct Throttle<C: Clock = DefaultClock> {
     ingestion: Buckets<C>,
     ingestion_burst: u32,
     polls: Arc<Polls>,
+    searches: Arc<Polls>,
     polls_max: usize,
     refusals: Arc<Refusals>,
 }
@@ -149,6 +157,7 @@ impl<C: Clock + Clone> Throttle<C> {
             clock,
             ingestion_burst: config.ingestion.burst.max(1),
             polls: Arc::default(),
+            searches: Arc::default(),
             polls_max: config.polls_max,
             refusals: Arc::default(),
         }
@@ -180,14 +189,14 @@ impl<C: Clock + Clone> Throttle<C> {
 
     /// Takes one of the principal's places for a long poll; dropping it frees the place.
     pub fn open_poll(&self, key: ThrottleKey) -> Result<PollPlace, RetryAfter> {
-        let mut open = self.polls.lock();
-        let count = open.get(&key).copied().unwrap_or(0);
-        if count >= self.polls_max {
-            one_more(&self.refusals.polls);
-            return Err(RetryAfter { seconds: limits::POLL_RETRY_SECONDS });
-        }
-        open.insert(key, count + 1);
-        Ok(PollPlace { key, polls: Arc::clone(&self.polls) })
+        let place = self.polls.take(key, self.polls_max);
+        place.ok_or(RetryAfter { seconds: limits::POLL_RETRY_SECONDS }).inspect_err(|_| one_more(&self.refusals.polls))
+    }
+
+    /// Takes one of the principal's places for a search; dropping it frees the place.
+    pub fn open_search(&self, key: ThrottleKey) -> Result<PollPlace, RetryAfter> {
+        let place = self.searches.take(key, limits::SEARCHES_PER_PRINCIPAL_MAX);
+        place.ok_or(RetryAfter { seconds: 1 }).inspect_err(|_| one_more(&self.refusals.searches))
     }
 
     /// Forgets whoever was quiet long enough to be as good as new. Due every [`limits::THROTTLE_PRUNE_MS`].
@@ -226,17 +235,28 @@ fn seat<C: Clock>(buckets: &Buckets<C>, key: ThrottleKey) -> ThrottleKey {
     }
 }
 
-/// Open polls per principal; a principal without one has no entry.
+/// What is open per principal; a principal with nothing open has no entry.
 #[derive(Debug, Default)]
 struct Polls(Mutex<HashMap<ThrottleKey, usize>>);
 
 impl Polls {
+    /// One more for this principal, if it has fewer than `max`.
+    fn take(self: &Arc<Self>, key: ThrottleKey, max: usize) -> Option<PollPlace> {
+        let mut open = self.lock();
+        let count = open.get(&key).copied().unwrap_or(0);
+        if count >= max {
+            return None;
+        }
+        open.insert(key, count + 1);
+        Some(PollPlace { key, polls: Arc::clone(self) })
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ThrottleKey, usize>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A place for one long poll, held while it is open.
+/// A place for one long poll or search, held while it is open.
 #[derive(Debug)]
 #[must_use = "dropping it frees the place"]
 pub struct PollPlace {
@@ -340,7 +360,7 @@ mod tests {
         let _checked = throttle.check_messages(key(1), 1);
         let _refused = throttle.check_messages(key(1), 1);
         let _places = [throttle.open_poll(key(1)), throttle.open_poll(key(1)), throttle.open_poll(key(1))];
-        let counts = [("registration", 0), ("login", 2), ("ingestion", 1), ("polls", 1)];
+        let counts = [("registration", 0), ("login", 2), ("ingestion", 1), ("polls", 1), ("searches", 0)];
         assert_eq!(throttle.refusals().counts(), counts);
     }
 

@@ -6,6 +6,7 @@
 //! | session ingress | `rcsi_…` | session | the session is archived, or the signing key is retired |
 //! | environment | `rcse_…` | environment | the signing key is retired |
 //! | wake | `rcsw_…` | subscription, generation and journal epoch | it expires, or the generation is over |
+//! | answer | `rcsq_…` | target, question and journal epoch | it expires, or the question is settled |
 //!
 //! The opaque kinds are `prefix ‖ base64url(key id ‖ claims ‖ HMAC-SHA256(purpose ‖ key id ‖ claims))`. The
 //! purpose is in the tag and not in the token: a token of one kind with the prefix of another does not verify. They
@@ -24,6 +25,7 @@ use super::{
 use crate::domain::{EnvironmentId, SessionId, Timestamp, limits::TOKEN_BYTES_MAX};
 
 pub use super::{
+    answer_token::{AnswerClaims, sign_answer, verify_answer},
     wake_token::{WakeClaims, sign_wake, verify_wake},
     worker_token::{WorkerClaims, sign_worker, verify_worker},
 };
@@ -34,6 +36,8 @@ pub const SESSION_PREFIX: &str = "rcsi_";
 pub const ENVIRONMENT_PREFIX: &str = "rcse_";
 /// The prefix of a wake's token.
 pub const WAKE_PREFIX: &str = "rcsw_";
+/// The prefix of the token in a notification.
+pub const ANSWER_PREFIX: &str = "rcsq_";
 
 /// What a bearer text claims to be, by its form alone. Nothing is verified yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +46,7 @@ pub enum TokenKind {
     Session,
     Environment,
     Wake,
+    Answer,
     /// Everything else: to be looked up by its digest.
     ApiKey,
 }
@@ -55,6 +60,8 @@ impl TokenKind {
             Self::Environment
         } else if text.starts_with(WAKE_PREFIX) {
             Self::Wake
+        } else if text.starts_with(ANSWER_PREFIX) {
+            Self::Answer
         } else if text.starts_with("eyJ") && text.bytes().filter(|byte| *byte == b'.').count() == 2 {
             Self::Worker
         } else {
@@ -70,6 +77,7 @@ impl std::fmt::Display for TokenKind {
             Self::Session => "session token",
             Self::Environment => "environment secret",
             Self::Wake => "wake token",
+            Self::Answer => "notification token",
             Self::ApiKey => "API key",
         })
     }
@@ -117,6 +125,7 @@ const fn purpose(kind: TokenKind) -> &'static [u8] {
         TokenKind::Session => b"rcs session token, version 2\0",
         TokenKind::Environment => b"rcs environment secret, version 1\0",
         TokenKind::Wake => b"rcs wake token, version 1\0",
+        TokenKind::Answer => b"rcs notification token, version 1\0",
         // Neither is sealed here; distinct all the same.
         TokenKind::Worker => b"rcs worker token, version 1\0",
         TokenKind::ApiKey => b"rcs API key, version 1\0",

@@ -22,6 +22,7 @@ use tokio::{
     sync::{Semaphore, watch},
 };
 
+use super::linger::Lingering;
 use crate::{
     api::{Corridor, common::front::Peer},
     domain::limits,
@@ -43,6 +44,7 @@ pub(super) async fn serve(listener: TcpListener, door: Door, corridor: Corridor,
     let (door, corridor) = (Arc::new(door), Arc::new(corridor));
     let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(limits::CONNECTIONS_MAX));
+    let lingering = Arc::new(Semaphore::new(limits::LINGERING_MAX));
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -57,7 +59,7 @@ pub(super) async fn serve(listener: TcpListener, door: Door, corridor: Corridor,
         };
         // Beyond the limit the connection is dropped: the client sees a reset and backs off.
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
-        let connection = connection(stream, address, &door, &corridor);
+        let connection = connection(stream, address, &door, &lingering, &corridor);
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -89,6 +91,7 @@ fn connection(
     stream: TcpStream,
     address: SocketAddr,
     door: &Arc<Door>,
+    lingering: &Arc<Semaphore>,
     corridor: &Arc<Corridor>,
 ) -> impl hyper_util::server::graceful::GracefulConnection<Error = ConnectionError> + Send + 'static {
     // Frames are small and somebody waits for each. A socket that refuses is about to fail anyway.
@@ -110,6 +113,7 @@ fn connection(
         .header_read_timeout(Duration::from_millis(limits::HEADER_READ_MS))
         .max_buf_size(limits::HEADER_BYTES_MAX)
         .pipeline_flush(true);
+    let stream = Lingering::new(stream, Arc::clone(lingering));
     builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned()
 }
 

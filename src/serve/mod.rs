@@ -12,11 +12,12 @@ use std::{
 };
 
 use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_rustls::rustls::pki_types::CertificateDer;
 
 use crate::{
     api::{
         self,
-        common::{House, Outbound, RequestNames, Settings},
+        common::{House, Notify, Outbound, RequestNames, Settings},
         web::{NoLink, make_link},
     },
     domain::{Actor, KeyId, limits},
@@ -25,7 +26,7 @@ use crate::{
     relay::{Observer, Options, Relay, RelayError, Retention, Terms, WriterHandle},
     security::{
         ApiKey, NoRandomness, PrivateTargets, SigningKeys, Throttle, ThrottleConfig, TrustedProxies, WebhookKeys,
-        private_file::PrivateFileError, signing::SigningError,
+        private_file::PrivateFileError, recipient::Configured, signing::SigningError,
     },
     telemetry::Metrics,
     ui,
@@ -34,8 +35,10 @@ use crate::{
 
 mod gauges;
 mod keys;
+mod linger;
 mod listen;
 pub mod program;
+mod targets;
 
 pub use listen::Door;
 
@@ -51,6 +54,12 @@ pub struct Start {
     pub retention: Retention,
     pub trusted_proxies: TrustedProxies,
     pub webhook_private_targets: PrivateTargets,
+    /// Notification targets from the configuration.
+    pub notify: Vec<Configured>,
+    /// Whom push services may write to.
+    pub push_contact: Option<String>,
+    /// Authorities that are trusted besides the public ones, where the server calls others: a file in PEM.
+    pub outbound_ca: Option<PathBuf>,
     pub observer: Observer,
     /// The recorder of this process; `None` where a server runs inside another program.
     pub metrics: Option<Metrics>,
@@ -77,8 +86,12 @@ pub enum StartError {
     PrivateFile(#[from] PrivateFileError),
     #[error(transparent)]
     Randomness(#[from] NoRandomness),
+    #[error("{} holds no usable certificates: {problem}; see --outbound-ca or RCS_OUTBOUND_CA", path.display())]
+    Authorities { path: PathBuf, problem: String },
     #[error("the keys could not be set up: {0}")]
     Keys(RelayError),
+    #[error("the notification targets could not be set up: {0}")]
+    Targets(RelayError),
     #[error("the journal could not be replayed: {0}")]
     Replay(RelayError),
 }
@@ -102,13 +115,19 @@ impl Server {
     /// Starts a server. Returns when it accepts requests.
     pub async fn start(start: Start) -> Result<Self, StartError> {
         prepare_data(start.data.path())?;
+        let authorities = start.outbound_ca.as_deref().map(authorities).transpose()?.unwrap_or_default();
         let listening = |source| StartError::Listen { address: start.listen, source };
         let listener = TcpListener::bind(start.listen).await.map_err(listening)?;
         let address = listener.local_addr().map_err(listening)?;
         let signing = Arc::new(SigningKeys::open(&start.data.signing_keys())?);
         let journal = RedbJournal::open_or_create(start.data.journal())?;
         let webhook_keys = Arc::new(WebhookKeys::open(&start.data.webhook_keys())?);
-        let options = Options { observer: Arc::clone(&start.observer), leases: start.leases, ..Options::default() };
+        let options = Options {
+            observer: Arc::clone(&start.observer),
+            leases: start.leases,
+            retention: start.retention,
+            ..Options::default()
+        };
         let (relay, writer) = Relay::start(Box::new(journal), options).map_err(StartError::Replay)?;
         keys::configure(&relay, &start.api_keys).await?;
         let (admin_key, admin) = keys::ensure_admin(&relay, &start.data.admin_key()).await?;
@@ -117,6 +136,9 @@ impl Server {
             settings.base_url = format!("http://{address}");
         }
         let base_url = settings.base_url.clone();
+        let (vault, push) = (start.data.vault_key(), start.data.push_key());
+        let notify = Notify::open(&vault, &push, start.push_contact.as_deref(), &base_url)?;
+        targets::configure(&relay, &notify, admin, &start.notify).await?;
         let throttle = Throttle::new(start.throttle);
         let metrics = gauges::render(relay.clone(), throttle.refusals(), start.metrics.clone());
         let names = RequestNames::since(relay.now());
@@ -127,8 +149,9 @@ impl Server {
             settings,
             metrics,
             names,
-            outbound: Outbound::new(start.webhook_private_targets),
+            outbound: Outbound::new(start.webhook_private_targets, authorities),
             webhook_keys,
+            notify,
         });
         let door = Door { trusted_proxies: start.trusted_proxies };
         let serving =
@@ -137,8 +160,9 @@ impl Server {
         let tasks = vec![
             tokio::spawn(serving),
             tokio::spawn(async move { timers.run_timers().await }),
-            tokio::spawn(async move { forgetting.run_retention(start.retention).await }),
+            tokio::spawn(async move { forgetting.run_retention().await }),
             tokio::spawn(api::streams::subscriptions::deliver(Arc::clone(&house))),
+            tokio::spawn(api::web::notify::run(Arc::clone(&house))),
             tokio::spawn(prune(house, start.metrics)),
         ];
         Ok(Self { address, admin_key, admin, base_url, relay, writer, tasks })
@@ -192,6 +216,10 @@ async fn retire_keys(house: Arc<House>) {
         Ok(Ok(count)) => tracing::info!(count, "earlier signing keys were retired: tokens they signed are refused"),
         Ok(Err(error)) => tracing::error!(%error, "earlier signing keys could not be retired"),
     }
+}
+
+fn authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, StartError> {
+    Outbound::authorities(path).map_err(|problem| StartError::Authorities { path: path.to_owned(), problem })
 }
 
 /// Makes the data directory, for its owner only.

@@ -104,9 +104,13 @@ fn start(config: Config, metrics: Metrics) -> Start {
             archived_after: config.retention.archived,
             age: config.retention.age,
             events: config.retention.events,
+            streams: config.retention.streams,
         },
         trusted_proxies: config.trusted_proxies,
         webhook_private_targets: config.webhook_private_targets,
+        notify: config.notify,
+        push_contact: config.push_contact,
+        outbound_ca: config.outbound_ca,
         observer: Arc::new(observe),
         metrics: Some(metrics),
     }

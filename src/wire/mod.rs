@@ -4,5 +4,6 @@
 
 pub mod acp;
 pub mod bridge;
+pub mod spoken;
 pub mod streams;
 pub mod web;

@@ -30,5 +30,5 @@ async fn a_mode_that_asks_nothing_is_an_admins_to_begin_in() {
 
 /// An agent that can do everything.
 fn agent() -> Agent {
-    Agent::new("node", Talents { load: true, resume: true })
+    Agent::new("node", Talents { load: true, resume: true, steered: false })
 }

@@ -129,7 +129,23 @@ async fn keys_are_made_listed_and_revoked() {
     let listed = lines(&listed);
     let id = listed.iter().find(|key| key["name"] == "phone").and_then(|key| key["id"].as_str()).expect("is listed");
     done(&server, &admin, &["key", "revoke", id]);
+    assert!(done(&server, &admin, &["status"]).contains("us one in a hundred"), "an admin sees the disk");
+    assert!(!done(&server, ALICE, &["status"]).contains("MB free"), "nobody else does");
     assert_eq!(failed(&server, secret, &["session", "list"]).0, 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn browsers_are_listed_renamed_and_signed_out() {
+    let server = Server::start();
+    let alice = Client::new(&server, ALICE);
+    alice.post("/api/v1/login", json!({"key": ALICE, "name": "phone"})).await.expect(200);
+    let listed = lines(&done(&server, ALICE, &["--json", "device", "list"]));
+    let id = listed[0]["id"].as_str().expect("is listed");
+    assert!(done(&server, ALICE, &["device", "rename", id, "Kitchen phone"]).contains("Kitchen phone"));
+    assert_eq!(failed(&server, MALLORY, &["device", "rename", id, "mine"]).0, 3, "it is not theirs");
+    done(&server, ALICE, &["device", "sign-out", id]);
+    let table = done(&server, ALICE, &["device", "list"]);
+    assert!(table.contains("Kitchen phone") && table.contains("signed out"), "{table}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

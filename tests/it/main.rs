@@ -9,6 +9,7 @@ mod ctl;
 mod harness;
 mod kill;
 mod metrics;
+mod notify;
 mod proxies;
 mod retention;
 mod secrecy;

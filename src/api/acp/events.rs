@@ -3,7 +3,7 @@
 //! The events of a group come from as many streams as its agents have conversations, so their offset is the position
 //! in the journal: it grows, has gaps, and outlives the server. A reader sees its owner's agents and no others.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
@@ -19,7 +19,7 @@ use crate::{
         reply::{Feed, streamed},
         stream,
     },
-    domain::{EnvironmentId, Event, Position, Record, Stream, limits},
+    domain::{EnvironmentId, Event, Position, Record, Stream},
     relay::{RelayError, page_bounds},
     security::Principal,
     wire::acp::{listing::GroupEvent, text},
@@ -43,6 +43,8 @@ pub(super) fn follow(
         principal,
         group,
         next: after.next(),
+        retold: HashMap::new(),
+        committed: house.relay.committed(),
         closing: house.relay.closing(),
         spoke_at: None,
         // A number that was never reached is of another journal: going on from here would hide what was missed.
@@ -72,6 +74,9 @@ struct Follow {
     principal: Principal,
     group: String,
     next: Position,
+    /// The second accounts of turns, by conversation: so many records are told in one already.
+    retold: HashMap<Stream, u64>,
+    committed: watch::Receiver<Position>,
     closing: watch::Receiver<bool>,
     /// When something was written last.
     spoke_at: Option<Instant>,
@@ -108,17 +113,18 @@ impl Feed for Follow {
                 self.spoke_at = Some(Instant::now());
                 return Some(piece.into());
             }
-            let keepalive = self.house.settings.sse_keepalive;
-            if self.spoke_at.is_some_and(|at| at.elapsed() >= keepalive) {
-                self.spoke_at = Some(Instant::now());
-                if !may_go_on(&self.house, &self.principal, None) {
-                    self.state = State::Ended;
-                    return Some(Bytes::from_static(b": the credential of this stream is no longer valid\n\n"));
-                }
-                return Some(Bytes::from_static(KEEPALIVE));
-            }
+            let rest = self.house.settings.sse_keepalive.saturating_sub(self.spoke_at.map_or(Duration::ZERO, passed));
             tokio::select! {
-                () = sleep(Duration::from_millis(limits::GROUP_EVENTS_MS)) => {}
+                // The writer is gone only when everything ends.
+                Ok(()) = self.committed.changed() => {}
+                () = sleep(rest) => {
+                    self.spoke_at = Some(Instant::now());
+                    if !may_go_on(&self.house, &self.principal, None) {
+                        self.state = State::Ended;
+                        return Some(Bytes::from_static(b": the credential of this stream is no longer valid\n\n"));
+                    }
+                    return Some(Bytes::from_static(KEEPALIVE));
+                }
                 _ = self.closing.wait_for(|closing| *closing) => {
                     self.state = State::Ended;
                     return Some(Bytes::from_static(GOODBYE));
@@ -128,10 +134,16 @@ impl Feed for Follow {
     }
 }
 
+fn passed(since: Instant) -> Duration {
+    since.elapsed()
+}
+
 impl Follow {
     /// What came since the last look, up to one read's bounds.
     fn read(&mut self) -> Result<Vec<u8>, RelayError> {
         let mut piece = Vec::new();
+        // Before the look, so that what comes during it wakes the next one.
+        self.committed.mark_unchanged();
         while piece.is_empty() && self.next <= self.house.relay.journal().tail() {
             let records = self.house.relay.journal().read_all(self.next, page_bounds())?;
             let Some(last) = records.last() else {
@@ -147,7 +159,10 @@ impl Follow {
         Ok(piece)
     }
 
-    fn draw(&self, record: &Record, piece: &mut Vec<u8>) {
+    fn draw(&mut self, record: &Record, piece: &mut Vec<u8>) {
+        if self.is_second_account(record) {
+            return;
+        }
         let is_frame = matches!(
             record.event,
             Event::MessageReceived { .. } | Event::PermissionRequested(_) | Event::AgentReported(_)
@@ -166,6 +181,25 @@ impl Follow {
         let mut line = Vec::new();
         stream::single_line(text(&event).as_bytes(), &mut line);
         stream::frame(piece, Some("message"), Some(record.position.0), &line);
+    }
+
+    /// Whether a record tells again what its reader was told as it happened.
+    fn is_second_account(&mut self, record: &Record) -> bool {
+        match &record.event {
+            Event::TurnRetold { pieces, .. } if *pieces > 0 => {
+                self.retold.insert(record.stream, *pieces);
+                false
+            }
+            Event::MessageReceived { .. } if !self.retold.is_empty() => {
+                let Some(left) = self.retold.get_mut(&record.stream) else { return false };
+                *left -= 1;
+                if *left == 0 {
+                    self.retold.remove(&record.stream);
+                }
+                true
+            }
+            _ => false,
+        }
     }
 
     /// The agent that a stream is about, if it is of this group and its owner's is the reader's to see.

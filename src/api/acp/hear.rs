@@ -13,15 +13,17 @@ use super::{
 };
 use crate::{
     domain::{
-        Command, Outcome, SessionId, agent,
+        Command, Outcome, SessionId,
+        agent::{self, Steering},
         command::{DeliveryRef, DeliveryStage, DeliveryUpdate, Incoming, Meaning, Said as Heard, WorkerReport},
-        event::{Abilities, AgentReported, MessageKind, PermissionRequested},
+        event::{Abilities, AgentReported, MessageKind, Offer, Offers, PermissionRequested},
         limits,
     },
     security::dedupe_key,
     wire::acp::{
         DISCONNECTED, error, flat_error,
-        link::{Asks, Course, Kind, Said, Status, ToolCall, Turned, Update, read},
+        link::{Asks, Changed, Course, Kind, SET_MODE, SET_OPTION, Said, Status, ToolCall, Turned, Update, read},
+        offers::{Choices, Offered},
     },
 };
 
@@ -162,14 +164,16 @@ impl Line<'_> {
             Said::Identify { .. } => self.write(flat_error("Already identified")).await,
             Said::Register(_) => self.write(flat_error("Already registered")).await,
             Said::Status(status) => self.status(line, &status).await,
-            Said::Turned { how, session, course } => self.turned(line, how, session.as_deref(), course).await,
+            Said::Turned { how, session, course, offered } => {
+                self.turned(line, how, session.as_deref(), course, offers(offered)).await
+            }
             Said::Sessions => {
                 if let Some(Errand::List) = self.errand() {
                     self.answered(&Reply::Frame(line.to_owned()));
                 }
                 Ok(())
             }
-            Said::ModelChanged { model } => self.control_answered(true, model, line).await,
+            Said::Changed { what, course } => self.changed(line, what, course).await,
             Said::PromptComplete => self.end_turn(self.turn(), line.to_owned()).await,
             Said::Error { message } => self.trouble(line, &message).await,
             Said::Other => self.pass(line).await,
@@ -218,6 +222,8 @@ impl Line<'_> {
                 load: status.capabilities.as_ref().is_some_and(|capabilities| capabilities.load == Some(true)),
                 resume: session.is_some_and(|session| session.resume.is_some()),
                 list: session.is_some_and(|session| session.list.is_some()),
+                set_mode: status.knows(SET_MODE),
+                set_option: status.knows(SET_OPTION),
             },
         };
         let notice = Bytes::from(error("The agent's program ended, and the turn with it."));
@@ -231,7 +237,7 @@ impl Line<'_> {
         Ok(())
     }
 
-    async fn turned(&mut self, line: &str, how: Turned, foreign: Option<&str>, course: Course) -> Flow {
+    async fn turned(&mut self, line: &str, how: Turned, foreign: Option<&str>, course: Course, offers: Offers) -> Flow {
         let torn = matches!(self.errand(), Some(Errand::Retell { .. }));
         let (session, foreign) = match (self.errand(), how, foreign) {
             (Some(Errand::Retell { session, foreign }), Turned::Loaded, _) => (*session, foreign.clone()),
@@ -250,7 +256,7 @@ impl Line<'_> {
             return self.fail("the agent's id of this session is too long").await;
         }
         let payload = Bytes::copy_from_slice(line.as_bytes());
-        let command = Command::BindSession { environment: self.environment, session, foreign, payload };
+        let command = Command::BindSession { environment: self.environment, session, foreign, offers, payload };
         let Some(Outcome::Agent { session, .. }) = self.submit(command).await? else {
             return self.fail("this agent has too many sessions: archive some").await;
         };
@@ -276,11 +282,34 @@ impl Line<'_> {
         Ok(())
     }
 
-    async fn control_answered(&mut self, ok: bool, model: Option<String>, line: &str) -> Flow {
-        let Some(Errand::Control { session, request }) = self.errand().cloned() else { return Ok(()) };
+    /// Somebody on the link's own machine changes things as well: only what was asked for is an answer.
+    async fn changed(&mut self, line: &str, what: Changed, course: Course) -> Flow {
+        let Some(Errand::Control { session, request, by, wanted }) = self.errand().cloned() else { return Ok(()) };
+        let (fits, named) = match (&by, what) {
+            (Steering::Model, Changed::Model) => (true, course.model.as_ref()),
+            (Steering::Mode, Changed::Mode) => (true, course.mode.as_ref()),
+            (Steering::Option(_), Changed::Option) => (true, None),
+            _ => (false, None),
+        };
+        if !fits {
+            return Ok(());
+        }
+        self.flight.asked = None;
+        // A link that does not say what is in force now means what it was told.
+        let named = named.cloned().unwrap_or(wanted);
+        let course = match by {
+            Steering::Model => Course { mode: None, model: Some(named) },
+            Steering::Mode => Course { mode: Some(named), model: None },
+            Steering::Option(_) => course,
+        };
+        self.answer_control(session, request, true, course, Bytes::copy_from_slice(line.as_bytes())).await
+    }
+
+    async fn control_failed(&mut self, line: &str) -> Flow {
+        let Some(Errand::Control { session, request, .. }) = self.errand().cloned() else { return Ok(()) };
         self.flight.asked = None;
         let payload = Bytes::copy_from_slice(line.as_bytes());
-        self.answer_control(session, request, ok, model, payload).await
+        self.answer_control(session, request, false, Course::default(), payload).await
     }
 
     /// Errors do not say what went wrong with what. A turn's begin with words of their own; all others are about the
@@ -292,7 +321,7 @@ impl Line<'_> {
             return self.end_turn(self.turn(), line.to_owned()).await;
         }
         if of_control {
-            return self.control_answered(false, None, line).await;
+            return self.control_failed(line).await;
         }
         if message == "Not connected to agent" {
             self.gone().await?;
@@ -337,6 +366,17 @@ impl Line<'_> {
     pub(super) fn stopped(&mut self) {
         self.flight.stopped_at.get_or_insert_with(Instant::now);
     }
+}
+
+/// What is kept of what an agent offers. A list that is longer is taken for one that was never told: its agent says no
+/// to what it does not have.
+fn offers(offered: Offered) -> Offers {
+    let kept = |choices: Choices| {
+        let fits = choices.ids.len() <= limits::AGENT_OFFERS_MAX;
+        let named = choices.ids.iter().chain(&choices.option).all(|id| id.len() <= limits::NAME_BYTES_MAX);
+        (fits && named).then_some(Offer { ids: choices.ids, option: choices.option })
+    };
+    Offers { modes: offered.modes.and_then(kept), models: offered.models.and_then(kept) }
 }
 
 fn heard(kind: MessageKind, mode: Option<String>, model: Option<String>) -> Heard {

@@ -32,7 +32,9 @@ use crate::{
         socket::{Frame, Gone, Socket},
     },
     domain::{
-        Actor, Command, EnvironmentId, Event, MessageId, Outcome, Record, RequestId, SessionId, Stream, agent, limits,
+        Actor, Command, EnvironmentId, Event, MessageId, Outcome, Record, RequestId, SessionId, Stream,
+        agent::{self, Steering},
+        limits,
     },
     relay::{Heard, Link, Question, RelayError, Subscription},
     security::Principal,
@@ -69,6 +71,9 @@ pub(super) enum Errand {
     Control {
         session: SessionId,
         request: RequestId,
+        /// What changes if the answer is yes.
+        by: Steering,
+        wanted: String,
     },
     /// To tell this conversation from its beginning, because of a turn that was torn.
     Retell {
@@ -232,7 +237,7 @@ impl<'s> Line<'s> {
         if let Some(session) = turn {
             self.flight.quiet_since = Some(Instant::now());
             let words = "The line to this agent was cut in the middle of a turn. What it said or asked meanwhile is \
-                         lost; the turn goes on.";
+                         lost; the turn goes on. If it waits for an answer to a question that is not here, stop it.";
             self.submit(Command::TearTurn { session, payload: error(words).into() }).await?;
         }
         if runs {

@@ -16,7 +16,15 @@
 //! `PermissionDelivered` |
 //! | `cancel` | `RequestControl(Interrupt)` | `permission_response` cancelled for all that is open, `cancel` |
 //! written; the turn's end is another |
-//! | `set_session_model` | `RequestControl(SetModel)` | `set_session_model` | `model_changed` or `error` |
+//! | `set_session_model` | `RequestControl(SetModel)` | `set_session_model`, or `set_config_option` | `model_changed`,
+//! `config_option_changed` or `error` |
+//! | `set_session_mode` | `RequestControl(SetPermissionMode)` | `set_session_mode`, or `set_config_option` |
+//! `mode_changed`, `config_option_changed` or `error` |
+//!
+//! Every link has the word `set_session_model`, and answers no word that it does not know. One that has
+//! `set_session_mode` and `set_config_option` as well says so in its `status`, as `"words": [...]`; to others they are
+//! not said, and what is asked for is refused. Which modes and models there are is what the agent announced when the
+//! conversation began. A mode that is asked for before that goes along with `new_session`.
 //!
 //! A prompt is recorded as handed over before it is written, and never written twice: a prompt that runs a command must
 //! not run it again. Behind it goes a `ping`: links answer in order, so the `pong` says that the prompt arrived
@@ -58,6 +66,7 @@ mod listings;
 mod outgoing;
 mod registration;
 mod retelling;
+mod retold;
 mod show;
 mod steps;
 mod viewer;

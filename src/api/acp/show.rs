@@ -51,9 +51,6 @@ pub(super) fn live(record: &Record, foreign: &str, own: impl Fn(MessageId) -> bo
         Event::MessageCancelled { message, .. } if own(*message) => {
             vec![text(&Told::PromptComplete(Stopped { reason: "cancelled" }))]
         }
-        Event::TurnRetold { through, .. } if through.0 > 0 => {
-            vec![error("The agent tells the turn in which the line was cut once more:")]
-        }
         Event::PermissionDecided(decided) => {
             let outcome = if decided.verdict == Verdict::Allow { "allowed" } else { "denied" };
             vec![resolved(&decided.request, outcome)]

@@ -17,14 +17,15 @@ use super::{
 use crate::{
     domain::{
         Command, MessageId, Outcome, RequestId, Sequence, SessionId, Stream,
-        agent::{Step, next_step},
+        agent::{Steering, Step, next_step, steering},
         command::{DeliveryRef, DeliveryStage, DeliveryUpdate, Incoming, Meaning, Said},
         event::{Control, Event, MessageKind},
         outbox::Item,
+        session::Session,
     },
     wire::acp::{
         error,
-        link::{Target, Told},
+        link::{Course, Target, Told},
         viewer::empty,
     },
 };
@@ -32,6 +33,8 @@ use crate::{
 /// What a link can be told when it begins a conversation by itself.
 #[derive(Serialize)]
 struct Beginning<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cwd: Option<&'a str>,
     #[serde(rename = "permissionMode", skip_serializing_if = "Option::is_none")]
     mode: Option<&'a str>,
 }
@@ -137,11 +140,12 @@ impl Line<'_> {
     }
 
     async fn begin(&mut self, session: SessionId) -> Flow {
-        let mode = {
+        let (cwd, mode) = {
             let world = self.house.relay.world();
-            world.session(session).and_then(|found| found.requested_mode.clone())
+            let found = world.session(session);
+            found.map(|found| (found.requested_directory.clone(), beginning_mode(found))).unwrap_or_default()
         };
-        let payload = raw(&Beginning { mode: mode.as_deref() });
+        let payload = raw(&Beginning { cwd: cwd.as_deref(), mode: mode.as_deref() });
         self.send_out(Errand::Open { session }, None, &Told::NewSession(&payload)).await
     }
 
@@ -195,24 +199,41 @@ impl Line<'_> {
             self.stopped();
             self.say(&Told::Cancel).await?;
         }
-        self.answer_control(session, request, running, None, Bytes::new()).await
+        self.answer_control(session, request, running, Course::default(), Bytes::new()).await
     }
 
     async fn control(&mut self, session: SessionId, request: RequestId, sequence: Sequence) -> Flow {
         self.settle(Command::MarkDelivered { session, items: vec![sequence] }).await?;
-        let control = {
+        let (control, steering, stands) = {
             let world = self.house.relay.world();
-            match world.session(session).and_then(|found| found.outbox.get(sequence)) {
-                Some(Item::Control { control, .. }) => Some(control.clone()),
-                _ => None,
+            let Some(found) = world.session(session) else { return Ok(()) };
+            let Some(Item::Control { control, .. }) = found.outbox.get(sequence) else { return Ok(()) };
+            let agent = world.environment(self.environment).and_then(|found| found.agent.as_ref());
+            let abilities = agent.and_then(|agent| agent.program.as_ref()).map(|program| program.abilities);
+            // It may have begun in the mode that was asked for.
+            let stands = matches!(control, Control::SetPermissionMode { mode } if found.mode.as_ref() == Some(mode));
+            (control.clone(), steering(abilities.unwrap_or_default(), found, control), stands)
+        };
+        if stands {
+            return self.answer_control(session, request, true, Course::default(), Bytes::new()).await;
+        }
+        let by = match steering {
+            Ok(by) => by,
+            Err(refusal) => {
+                let words = error(&refusal.to_string()).into();
+                return self.answer_control(session, request, false, Course::default(), words).await;
             }
         };
-        if let Some(Control::SetModel { model }) = control {
-            let errand = Errand::Control { session, request };
-            return self.send_out(errand, None, &Told::SetSessionModel { model: &model }).await;
-        }
-        let words = "This agent's link has no way to switch that in a conversation.";
-        self.answer_control(session, request, false, None, error(words).into()).await
+        let (Control::SetModel { model: wanted } | Control::SetPermissionMode { mode: wanted }) = control else {
+            return Ok(());
+        };
+        let errand = Errand::Control { session, request, by: by.clone(), wanted: wanted.clone() };
+        let told = match &by {
+            Steering::Model => Told::SetSessionModel { model: &wanted },
+            Steering::Mode => Told::SetSessionMode { mode: &wanted },
+            Steering::Option(option) => Told::SetConfigOption { option, value: &wanted },
+        };
+        self.send_out(errand, None, &told).await
     }
 
     pub(super) async fn answer_control(
@@ -220,10 +241,10 @@ impl Line<'_> {
         session: SessionId,
         request: RequestId,
         ok: bool,
-        model: Option<String>,
+        course: Course,
         payload: Bytes,
     ) -> Flow {
-        let meaning = Meaning::Answers { request, ok, mode: None, model };
+        let meaning = Meaning::Answers { request, ok, mode: course.mode, model: course.model };
         let messages = vec![Incoming { key: None, payload, meaning }];
         self.submit(Command::Receive { session, epoch: None, messages }).await.map(drop)
     }
@@ -253,8 +274,8 @@ impl Line<'_> {
         let asked_by_viewer = asked.reply.is_some();
         asked.answer(&Reply::Failed(words.to_owned()));
         match errand {
-            Errand::Control { session, request } => {
-                self.answer_control(session, request, false, None, error(words).into()).await
+            Errand::Control { session, request, .. } => {
+                self.answer_control(session, request, false, Course::default(), error(words).into()).await
             }
             Errand::Retell { session, .. } => self.settle(Command::RetellTurn { session, pieces: vec![] }).await,
             Errand::Turn { session: Some(session), load, .. } if !asked_by_viewer => {
@@ -283,7 +304,8 @@ impl Line<'_> {
                 Item::Prompt { message, .. } => self.settle(Command::CancelMessage { session, message }).await?,
                 Item::Control { request, .. } => {
                     self.settle(Command::MarkDelivered { session, items: vec![sequence] }).await?;
-                    self.answer_control(session, request, false, None, error(words).into()).await?;
+                    let words = error(words).into();
+                    self.answer_control(session, request, false, Course::default(), words).await?;
                 }
                 Item::Answer { .. } => {}
             }
@@ -305,6 +327,15 @@ impl Line<'_> {
         let messages = vec![Incoming { key: None, payload: error(words).into(), meaning: Meaning::Said(said) }];
         self.submit(Command::Receive { session, epoch: None, messages }).await.map(drop)
     }
+}
+
+/// The mode that a conversation is to begin in: what was asked for last, before it began.
+fn beginning_mode(session: &Session) -> Option<String> {
+    let asked = session.outbox.items().filter_map(|(_, item)| match item {
+        Item::Control { control: Control::SetPermissionMode { mode }, delivered: false, .. } => Some(mode.clone()),
+        _ => None,
+    });
+    asked.last().or_else(|| session.requested_mode.clone())
 }
 
 fn raw<T: Serialize + ?Sized>(value: &T) -> Box<RawValue> {

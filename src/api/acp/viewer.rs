@@ -18,6 +18,7 @@ use super::{
     error::Failure,
     may_go_on,
     outgoing::record,
+    retold::Retold,
     show,
 };
 use crate::{
@@ -30,7 +31,7 @@ use crate::{
     security::{Grant, Principal, grant},
     wire::acp::{
         DISCONNECTED, KEEP_ALIVE, flat_error, text,
-        viewer::{Returned, Told, described, with_cursor},
+        viewer::{self as wire, Returned, Told, with_cursor},
     },
 };
 
@@ -138,8 +139,7 @@ pub(super) struct View {
     /// Up to here it is told what was; then it hears that it is there, and then what is.
     until: Sequence,
     arriving: Option<Arriving>,
-    /// Ranges of the past that later records tell better.
-    retold: Vec<(Sequence, Sequence)>,
+    retold: Retold,
 }
 
 /// How a viewer came.
@@ -320,6 +320,7 @@ impl Viewer<'_> {
         };
         // Behind a cursor everything is news, also how turns ended.
         let until = if matches!(arriving, Arriving::Created | Arriving::From(_)) { after } else { latest };
+        let retold = Retold::new(arriving, retold);
         self.view =
             Some(View { session, foreign: bound.foreign, records, told, until, arriving: Some(arriving), retold });
         Ok(true)
@@ -335,19 +336,23 @@ impl Viewer<'_> {
         view.arriving = None;
         let (session, foreign, until) = (view.session, view.foreign.clone(), view.until);
         let stream = Stream::Session(session);
-        let (bound, open) = {
+        let (bound, described, open) = {
             let world = self.house.relay.world();
             let found = world.session(session);
             let open = found.into_iter().flat_map(|found| found.permissions.open()).map(|open| open.sequence);
             let open: Vec<_> = open.filter(|sequence| *sequence <= until).collect();
-            (found.and_then(|found| found.bound.as_ref()).map(|bound| bound.sequence), open)
+            let bound = found.and_then(|found| found.bound.as_ref());
+            (bound.map(|bound| bound.sequence), bound.map(|bound| bound.described), open)
         };
-        let said = bound.map(|bound| record(&self.house, stream, bound)).transpose()?.flatten();
-        let payload = said.as_ref().map(|said| said.payload.clone()).unwrap_or_default();
+        let payload = |place: Option<Sequence>| -> Result<Bytes, RelayError> {
+            let said = place.map(|place| record(&self.house, stream, place)).transpose()?.flatten();
+            Ok(said.map(|said| said.payload.clone()).unwrap_or_default())
+        };
+        let (payload, before) = (payload(bound)?, payload(described)?);
         let frame = if arriving == Arriving::Created {
             String::from_utf8_lossy(&payload).into_owned()
         } else {
-            let about = described(&payload);
+            let about = wire::described(&payload).or(wire::described(&before));
             let returned = Returned {
                 session: &foreign,
                 prompts: about.prompts,
@@ -381,10 +386,12 @@ impl Viewer<'_> {
             }
             _ => None,
         };
-        let frames = if record.sequence <= view.until {
-            let is_piece = matches!(record.event, Event::MessageReceived { .. });
-            let better = view.retold.iter().any(|(from, to)| (*from..=*to).contains(&record.sequence));
-            if is_piece && better { Vec::new() } else { show::history(record, &view.foreign) }
+        let frames = if view.retold.hides(record) {
+            Vec::new()
+        } else if record.sequence <= view.until {
+            show::history(record, &view.foreign)
+        } else if let Some(words) = view.retold.says(record) {
+            vec![words]
         } else {
             show::live(record, &view.foreign, |message| self.own.contains(&message))
         };

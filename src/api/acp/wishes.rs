@@ -37,8 +37,6 @@ use crate::{
 /// What a viewer without a conversation hears.
 const NO_SESSION: &str = "No active session";
 const NO_AGENT: &str = "Agent connection lost";
-/// Modes in which an agent does not ask, in lower case.
-const ASKS_NOTHING: [&str; 3] = ["bypass", "bypasspermissions", "yolo"];
 
 /// Why a wish cannot be granted: words for its viewer.
 type Wished = Result<(), String>;
@@ -70,6 +68,7 @@ impl Viewer<'_> {
             Ok(Said::Cancel) => self.cancel().await,
             Ok(Said::PermissionResponse { request, outcome }) => self.decide(request, outcome).await,
             Ok(Said::SetSessionModel { model }) => self.set_model(model).await,
+            Ok(Said::SetSessionMode { mode }) => self.set_mode(mode).await,
             Err(refused) => Err(refused.to_string()),
         };
         match wished {
@@ -93,7 +92,7 @@ impl Viewer<'_> {
         self.may(Grant::SessionWrite)?;
         let Some(mode) = mode_of(payload) else { return Ok(()) };
         self.may(Grant::ControlMode)?;
-        if ASKS_NOTHING.contains(&mode.trim().to_lowercase().as_str()) { self.may(Grant::AdminAll) } else { Ok(()) }
+        if grant::asks_nothing(&mode) { self.may(Grant::AdminAll) } else { Ok(()) }
     }
 
     async fn submit(&mut self, command: Command) -> Wished {
@@ -244,6 +243,19 @@ impl Viewer<'_> {
         }
         let request = self.request_id()?;
         self.submit(Command::RequestControl { session, request, control: Control::SetModel { model } }).await
+    }
+
+    async fn set_mode(&mut self, mode: String) -> Wished {
+        let session = self.session()?;
+        self.may(Grant::ControlMode)?;
+        if grant::asks_nothing(&mode) {
+            self.may(Grant::AdminAll)?;
+        }
+        if mode.is_empty() || mode.len() > limits::NAME_BYTES_MAX {
+            return Err(format!("Failed to set mode: its id must have 1 to {} bytes", limits::NAME_BYTES_MAX));
+        }
+        let request = self.request_id()?;
+        self.submit(Command::RequestControl { session, request, control: Control::SetPermissionMode { mode } }).await
     }
 
     /// Only a question of the conversation that the viewer is in, and only with what the agent offers.

@@ -50,8 +50,14 @@ async fn create(house: &House, call: &Call, principal: &Principal) -> Result<Res
         source: SOURCE.into(),
         mode: None,
         model: None,
+        directory: None,
     };
-    let command = Command::CreateSession { particulars, work: WorkId::from_uuid(house.fresh()?), prompt: None };
+    let command = Command::CreateSession {
+        particulars,
+        work: WorkId::from_uuid(house.fresh()?),
+        course: Vec::new(),
+        prompt: None,
+    };
     let outcome = match once(call, owner)? {
         Some(idempotency) => house.relay.submit_once(principal.actor(), command, idempotency).await?,
         None => house.relay.submit(principal.actor(), command).await?,

@@ -150,6 +150,7 @@ fn class_of(error: &RelayError) -> (StatusCode, &'static str, Option<u64>) {
             Refusal::NoEnvironment(_)
             | Refusal::NoSession(_)
             | Refusal::NoKey(_)
+            | Refusal::NoDevice(_)
             | Refusal::NoLoginLink
             | Refusal::NoWork { .. }
             | Refusal::NoPermission { .. }

@@ -1,34 +1,21 @@
 //! Files that go with a message: `POST /api/oauth/files` takes one, `GET /api/oauth/files/{uuid}/content` gives it to
 //! the worker, which asks with its machine's API key.
 //!
-//! A file is a stream of chunks. It is read in bounded pieces while it is sent, so that no download holds a file in
-//! memory. What others uploaded is never shown under our origin: it is a download, of the type that was said, in a
-//! sandbox.
+//! A file is a stream of chunks.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::sync::Arc;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use http::{
-    HeaderValue, StatusCode,
-    header::{self, HeaderName},
-};
+use http::{StatusCode, header};
 
 use super::{Endpoint, Failure};
 use crate::{
-    api::common::{
-        BadRequest, Call, House, Response,
-        reply::{self, Feed, streamed},
-    },
-    domain::{Command, Event, FileId, Sequence, Stream, event::FileStored, limits},
-    relay::page_bounds,
+    api::common::{BadRequest, Call, House, Response, download::download, reply},
+    domain::{Command, FileId, limits},
     security::Principal,
     wire::bridge::worker::{FileUploaded, UploadFile},
 };
-
-/// What a file is when nobody said.
-const UNTYPED: &str = "application/octet-stream";
-const NOSNIFF: HeaderName = HeaderName::from_static("x-content-type-options");
 
 /// Answers this module's endpoints.
 pub(super) async fn answer(
@@ -100,78 +87,7 @@ pub(super) fn chunks(bytes: &Bytes) -> Vec<Bytes> {
 fn content(house: &Arc<House>, file: FileId) -> Result<Response, Failure> {
     let stored = house.relay.world().file(file).cloned();
     let Some(stored) = stored else { return Err(Failure::NotFound) };
-    // Its length is told before its first byte, so what retention took away must be known before.
-    if house.relay.stream_tail(Stream::File(file))?.is_none_or(|tail| tail.earliest > Sequence(1)) {
-        return Err(Failure::NotFound);
-    }
-    let FileStored { name, media_type, size_bytes, .. } = stored;
-    let pieces = Pieces { house: Arc::clone(house), file, next: Sequence(1), left: size_bytes, ready: VecDeque::new() };
-    let mut response = streamed(UNTYPED, pieces);
-    let headers = response.headers_mut();
-    if let Some(media_type) = media_type.and_then(|text| HeaderValue::from_str(&text).ok()) {
-        headers.insert(header::CONTENT_TYPE, media_type);
-    }
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(size_bytes));
-    headers.insert(NOSNIFF, HeaderValue::from_static("nosniff"));
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox; default-src 'none'"));
-    let disposition = HeaderValue::from_str(&disposition(&name));
-    headers.insert(header::CONTENT_DISPOSITION, disposition.unwrap_or(HeaderValue::from_static("attachment")));
-    Ok(response)
-}
-
-/// RFC 6266: a plain name for old clients, and the real one.
-fn disposition(name: &str) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() || "-_. ".contains(c) { c } else { '_' };
-    let fallback: String = name.chars().map(plain).collect();
-    let encode = |byte: u8| match byte {
-        byte if byte.is_ascii_alphanumeric() || b"-_.".contains(&byte) => char::from(byte).to_string(),
-        byte => format!("%{byte:02X}"),
-    };
-    let encoded: String = name.bytes().map(encode).collect();
-    format!("attachment; filename=\"{fallback}\"; filename*=UTF-8''{encoded}")
-}
-
-/// A file on its way out.
-struct Pieces {
-    house: Arc<House>,
-    file: FileId,
-    next: Sequence,
-    /// Bytes to come. The length was announced, so an end before it is an error that the client sees.
-    left: u64,
-    ready: VecDeque<Bytes>,
-}
-
-impl Feed for Pieces {
-    async fn next(&mut self) -> Option<Bytes> {
-        if self.left == 0 {
-            return None;
-        }
-        if self.ready.is_empty() {
-            self.read_more();
-        }
-        let mut piece = self.ready.pop_front()?;
-        if piece.len() as u64 > self.left {
-            piece.truncate(usize::try_from(self.left).unwrap_or(usize::MAX));
-        }
-        self.left -= piece.len() as u64;
-        Some(piece)
-    }
-}
-
-impl Pieces {
-    fn read_more(&mut self) {
-        match self.house.relay.read(Stream::File(self.file), self.next, page_bounds()) {
-            Ok(records) => {
-                for record in records {
-                    self.next = record.sequence.next();
-                    if matches!(record.event, Event::FileChunk { .. }) {
-                        self.ready.push_back(record.payload.clone());
-                    }
-                }
-            }
-            Err(error) => tracing::error!(file = %self.file, %error, "a file could not be read to its end"),
-        }
-    }
+    download(house, file, &stored)?.ok_or(Failure::NotFound)
 }
 
 #[cfg(test)]
@@ -184,14 +100,5 @@ mod tests {
         let lengths: Vec<_> = chunks(&bytes).iter().map(Bytes::len).collect();
         assert_eq!(lengths, [limits::FILE_CHUNK_BYTES_MAX, limits::FILE_CHUNK_BYTES_MAX, 1]);
         assert!(chunks(&Bytes::new()).is_empty());
-    }
-
-    #[test]
-    fn a_file_name_cannot_leave_its_header() {
-        let text = disposition("né \"x\"\\; a/../b.html");
-        assert_eq!(
-            text,
-            "attachment; filename=\"n_ _x___ a_.._b.html\"; filename*=UTF-8''n%C3%A9%20%22x%22%5C%3B%20a%2F..%2Fb.html"
-        );
     }
 }

@@ -58,10 +58,11 @@ async fn create(house: &House, call: &Call, principal: &Principal) -> Result<Res
         source: named("source", source.unwrap_or_else(|| SOURCE_DEFAULT.into()))?,
         mode: permission_mode.map(|mode| named("permission_mode", mode)).transpose()?,
         model: model.map(|model| named("session_context.model", model)).transpose()?,
+        directory: None,
     };
     let mut prompts = prompts(events.iter().map(|event| &**event))?.into_iter();
     let work = WorkId::from_uuid(house.fresh()?);
-    let command = Command::CreateSession { particulars, work, prompt: prompts.next() };
+    let command = Command::CreateSession { particulars, work, course: Vec::new(), prompt: prompts.next() };
     house.relay.submit(principal.actor(), command).await?;
     for prompt in prompts {
         submit(house, principal, session, prompt).await?;

@@ -67,7 +67,8 @@ where
     warp::ws()
         .and(head())
         .map(move |ws: warp::ws::Ws, method, path, query, headers, peer: Option<Peer>| {
-            // The room sees a frame one byte beyond the limit and can close with 1009; beyond that the library cuts.
+            // Of a frame beyond the limit the room learns from its head, and closes with 1009; its body is read away by
+            // whoever holds the connection.
             let ws = ws.max_message_size(limits::SOCKET_MESSAGE_BYTES_MAX + 1);
             let ws = ws.max_frame_size(limits::SOCKET_MESSAGE_BYTES_MAX + 1);
             let peer = peer.map(|peer| peer.0);

@@ -10,7 +10,7 @@ use std::{
 
 use uuid::Uuid;
 
-use super::outbound::Outbound;
+use super::{notify::Notify, outbound::Outbound};
 use crate::{
     domain::{EnvironmentId, SessionId, Timestamp},
     relay::Relay,
@@ -79,6 +79,8 @@ pub struct House {
     pub outbound: Outbound,
     /// What they verify us with.
     pub webhook_keys: Arc<WebhookKeys>,
+    /// What telling people needs.
+    pub notify: Notify,
 }
 
 impl std::fmt::Debug for House {

@@ -65,8 +65,8 @@ impl House {
                 self.answered_for(owner)?;
                 Principal::Environment(environment)
             }
-            // It opens one wake and says nothing about who shows it.
-            TokenKind::Wake => return Err(TokenError::Invalid(TokenKind::Wake).into()),
+            // They open one wake, or answer one question, and say nothing about who shows them.
+            kind @ (TokenKind::Wake | TokenKind::Answer) => return Err(TokenError::Invalid(kind).into()),
             TokenKind::ApiKey => {
                 let digest = secret_digest(token);
                 let world = self.relay.world();
@@ -83,6 +83,20 @@ impl House {
         let mut principal = security::authenticate(world.key(signed_in.key).map(view).as_ref(), now)?;
         if let Principal::Key { device, .. } = &mut principal {
             *device = Some(signed_in.device);
+        }
+        Ok(principal)
+    }
+
+    /// The principal that a key is, seen through this browser if it is one. Who shows neither is known some other way:
+    /// by something that the server signed for them.
+    pub fn stand_in(&self, key: KeyId, through: Option<DeviceId>) -> Result<Principal, Unknown> {
+        if !self.is_valid(key, through) {
+            return Err(Unknown::SignedOut);
+        }
+        let world = self.relay.world();
+        let mut principal = security::authenticate(world.key(key).map(view).as_ref(), self.relay.now())?;
+        if let Principal::Key { device, .. } = &mut principal {
+            *device = through;
         }
         Ok(principal)
     }

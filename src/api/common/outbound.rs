@@ -7,6 +7,7 @@
 use std::{
     fmt, io,
     net::{IpAddr, SocketAddr},
+    path::Path,
     pin::Pin,
     sync::Arc,
     time::Duration,
@@ -26,10 +27,17 @@ use tokio::{
 };
 use tokio_rustls::{
     TlsConnector,
-    rustls::{ClientConfig, RootCertStore, crypto::ring::default_provider, pki_types::ServerName},
+    rustls::{
+        ClientConfig, RootCertStore,
+        crypto::ring::default_provider,
+        pki_types::{CertificateDer, ServerName, pem::PemObject as _},
+    },
 };
 
 use crate::{domain::limits, security::PrivateTargets};
+
+#[cfg(test)]
+mod tests;
 
 /// Where to send something.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,6 +97,8 @@ pub struct Answer {
     pub status: StatusCode,
     /// `None`: there was more than [`limits::WEBHOOK_ANSWER_BYTES_MAX`].
     pub body: Option<Bytes>,
+    /// Seconds that the answer asks to wait before another try.
+    pub retry_after: Option<u64>,
 }
 
 /// The addresses of a name, in the order in which to try them.
@@ -134,6 +144,12 @@ impl Target {
         Ok(Self { secure, host, port, authority, path })
     }
 
+    /// The scheme, the host and the port: what RFC 6454 calls its origin.
+    pub fn origin(&self) -> String {
+        let scheme = if self.secure { "https" } else { "http" };
+        format!("{scheme}://{}", self.authority.as_str().to_ascii_lowercase())
+    }
+
     /// Names that lead to private networks by their form, wherever they are looked up.
     fn is_private_name(&self) -> bool {
         let host = self.host.trim_end_matches('.');
@@ -143,12 +159,26 @@ impl Target {
 }
 
 impl Outbound {
-    /// Out to the world, and to these private networks.
-    pub fn new(private: PrivateTargets) -> Self {
+    /// Out to the world, and to these private networks. These authorities are trusted besides the public ones.
+    pub fn new(private: PrivateTargets, authorities: Vec<CertificateDer<'static>>) -> Self {
         let system: Lookup = Arc::new(|host, port| {
             Box::pin(async move { Ok(tokio::net::lookup_host((host.as_str(), port)).await?.collect()) })
         });
-        Self::with_lookup(private, system)
+        Self::with_lookup(private, authorities, system)
+    }
+
+    /// The certificates of a file in PEM, at least one. Says in words what is wrong with it.
+    pub fn authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+        let mut store = RootCertStore::empty();
+        let certificates = CertificateDer::pem_file_iter(path).map_err(|error| error.to_string())?;
+        let certificates = certificates.collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
+        if certificates.is_empty() {
+            return Err("there is none in it".into());
+        }
+        for certificate in &certificates {
+            store.add(certificate.clone()).map_err(|error| error.to_string())?;
+        }
+        Ok(certificates)
     }
 
     /// The same with another way to look names up.
@@ -156,8 +186,10 @@ impl Outbound {
     /// # Panics
     ///
     /// If the TLS library has no cipher suites for its own versions.
-    pub fn with_lookup(private: PrivateTargets, lookup: Lookup) -> Self {
-        let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    pub fn with_lookup(private: PrivateTargets, authorities: Vec<CertificateDer<'static>>, lookup: Lookup) -> Self {
+        let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        // What cannot be used was refused when the file was read.
+        roots.add_parsable_certificates(authorities);
         let tls = ClientConfig::builder_with_provider(Arc::new(default_provider()))
             .with_safe_default_protocol_versions()
             .expect("the provider has suites for the default versions")
@@ -247,7 +279,9 @@ async fn exchange(stream: Box<dyn Duplex>, request: Request<Whole>) -> Result<An
     let mut answer = std::pin::pin!(async {
         let response = sender.send_request(request).await?;
         let status = response.status();
-        Ok(Answer { status, body: read(response.into_body()).await? })
+        let wait = response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let retry_after = wait.and_then(|seconds| seconds.trim().parse().ok());
+        Ok(Answer { status, body: read(response.into_body()).await?, retry_after })
     });
     tokio::select! {
         biased;
@@ -290,170 +324,5 @@ impl hyper::body::Body for Whole {
 
     fn is_end_stream(&self) -> bool {
         self.0.is_none()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use tokio::{
-        io::{AsyncReadExt as _, AsyncWriteExt as _},
-        net::TcpListener,
-    };
-
-    use super::*;
-
-    /// Names that mean what the test says.
-    fn outbound(private: &str, names: &'static [(&'static str, &'static [&'static str])]) -> Outbound {
-        let lookup: Lookup = Arc::new(move |host, port| {
-            let found = names.iter().find(|(name, _)| *name == host).map(|(_, addresses)| *addresses);
-            let parse = |text: &&str| SocketAddr::new(text.parse().expect("an address"), port);
-            let found = found.map(|addresses| addresses.iter().map(parse).collect());
-            Box::pin(async move { found.ok_or_else(|| io::Error::other("no such name")) })
-        });
-        Outbound::with_lookup(private.parse().expect("networks"), lookup)
-    }
-
-    const NAMES: &[(&str, &[&str])] = &[
-        ("public.example", &["93.184.215.14"]),
-        ("private.example", &["10.0.0.7"]),
-        ("metadata.example", &["169.254.169.254"]),
-        ("both.example", &["93.184.215.14", "127.0.0.1"]),
-        ("six.example", &["fd00::1"]),
-        ("mapped.example", &["::ffff:10.0.0.1"]),
-        ("localhost", &["127.0.0.1"]),
-        ("127.1", &["127.0.0.1"]),
-        ("2130706433", &["127.0.0.1"]),
-        ("empty.example", &[]),
-    ];
-
-    async fn verdict(private: &str, url: &str) -> Result<(), BadTarget> {
-        outbound(private, NAMES).examine(&Target::parse(url)?).await
-    }
-
-    #[tokio::test]
-    async fn a_url_into_the_network_of_the_server_is_no_target() {
-        for (url, expected) in [
-            ("http://public.example/", BadTarget::Insecure),
-            ("http://10.0.0.1/hook", BadTarget::Insecure),
-            ("https://10.0.0.1/hook", BadTarget::Private("10.0.0.1".parse().expect("an address"))),
-            ("https://[::1]/", BadTarget::Private("::1".parse().expect("an address"))),
-            ("https://[::ffff:7f00:1]/", BadTarget::Private("::ffff:127.0.0.1".parse().expect("an address"))),
-            ("https://127.1/", BadTarget::Private("127.0.0.1".parse().expect("an address"))),
-            ("https://2130706433/", BadTarget::Private("127.0.0.1".parse().expect("an address"))),
-            ("https://private.example/", BadTarget::Private("10.0.0.7".parse().expect("an address"))),
-            ("https://metadata.example/", BadTarget::Private("169.254.169.254".parse().expect("an address"))),
-            ("https://both.example/", BadTarget::Private("127.0.0.1".parse().expect("an address"))),
-            ("https://six.example/", BadTarget::Private("fd00::1".parse().expect("an address"))),
-            ("https://mapped.example/", BadTarget::Private("::ffff:10.0.0.1".parse().expect("an address"))),
-            ("https://localhost/", BadTarget::PrivateName),
-            ("https://LOCALHOST./", BadTarget::PrivateName),
-            ("https://metadata.google.internal/", BadTarget::PrivateName),
-            ("https://me:secret@public.example/", BadTarget::Credentials),
-            ("ftp://public.example/", BadTarget::Form),
-            ("file:///etc/passwd", BadTarget::Form),
-            ("/relative", BadTarget::Form),
-            ("https://", BadTarget::Form),
-            ("", BadTarget::Form),
-        ] {
-            assert_eq!(verdict("", url).await, Err(expected), "{url}");
-        }
-        assert_eq!(verdict("", &format!("https://x.example/{}", "x".repeat(2_048))).await, Err(BadTarget::TooLong));
-        for url in ["https://public.example/hook?x=1", "https://public.example:8443/", "https://unknown.example/"] {
-            assert_eq!(verdict("", url).await, Ok(()), "{url}");
-        }
-    }
-
-    #[tokio::test]
-    async fn what_the_operator_allows_may_be_reached_without_tls_and_nothing_else() {
-        for url in ["http://localhost:1/", "https://localhost/", "http://127.0.0.1/", "http://[::1]/"] {
-            assert_eq!(verdict("loopback", url).await, Ok(()), "{url}");
-        }
-        for url in ["http://10.0.0.1/", "http://public.example/", "http://both.example/", "http://unknown.example/"] {
-            assert!(verdict("loopback", url).await.is_err(), "{url}");
-        }
-    }
-
-    /// Answers one request with these bytes and returns what it was sent.
-    async fn receiver(answer: &'static [u8]) -> (SocketAddr, tokio::task::JoinHandle<String>) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("bound");
-        let task = tokio::spawn(async move {
-            let (mut socket, _) = listener.accept().await.expect("a connection");
-            let mut heard = Vec::new();
-            while !heard.ends_with(b"hello") {
-                let mut piece = [0; 1_024];
-                let length = socket.read(&mut piece).await.expect("bytes");
-                assert!(length > 0, "the request ended early");
-                heard.extend_from_slice(&piece[..length]);
-            }
-            // Whoever has read enough may have hung up.
-            let _cut = socket.write_all(answer).await;
-            String::from_utf8(heard).expect("text")
-        });
-        (address, task)
-    }
-
-    async fn post(private: &str, url: &str) -> Result<Answer, Unsent> {
-        let target = Target::parse(url).expect("a URL");
-        outbound(private, NAMES).post(&target, HeaderMap::new(), Bytes::from_static(b"hello")).await
-    }
-
-    #[tokio::test]
-    async fn a_request_is_whole_and_so_is_its_answer() {
-        let (address, heard) = receiver(b"HTTP/1.1 200 OK\r\ncontent-length: 13\r\n\r\n{\"done\":true}").await;
-        let answer = post("loopback", &format!("http://{address}/hook?x=1")).await.expect("an answer");
-        assert_eq!((answer.status, answer.body.as_deref()), (StatusCode::OK, Some(&b"{\"done\":true}"[..])));
-        let heard = heard.await.expect("heard");
-        assert!(heard.starts_with("POST /hook?x=1 HTTP/1.1\r\n"), "{heard}");
-        assert!(heard.contains(&format!("host: {address}\r\n")) && heard.contains("content-length: 5\r\n"), "{heard}");
-    }
-
-    #[tokio::test]
-    async fn a_redirect_is_an_answer_and_not_followed() {
-        let answer = b"HTTP/1.1 307 Temporary Redirect\r\nlocation: http://169.254.169.254/\r\n\r\n";
-        let (address, _heard) = receiver(answer).await;
-        let answer = post("loopback", &format!("http://{address}/")).await.expect("an answer");
-        assert_eq!(answer.status, StatusCode::TEMPORARY_REDIRECT);
-    }
-
-    #[tokio::test]
-    async fn an_answer_without_end_is_read_to_the_bound() {
-        let endless: &'static [u8] =
-            [&b"HTTP/1.1 200 OK\r\n\r\n"[..], &vec![b'x'; limits::WEBHOOK_ANSWER_BYTES_MAX + 1]].concat().leak();
-        let (address, _heard) = receiver(endless).await;
-        let answer = post("loopback", &format!("http://{address}/")).await.expect("an answer");
-        assert_eq!(answer.body, None);
-    }
-
-    #[tokio::test]
-    async fn a_name_that_points_elsewhere_by_now_is_not_connected_to() {
-        let (address, heard) = receiver(b"").await;
-        for url in [
-            format!("http://{address}/"),
-            format!("https://{address}/"),
-            format!("https://private.example:{}/", address.port()),
-            format!("https://both.example:{}/", address.port()),
-        ] {
-            assert!(matches!(post("", &url).await, Err(Unsent::Target(_))), "{url}");
-        }
-        assert!(matches!(post("", "https://empty.example/").await, Err(Unsent::NoAddress)));
-        assert!(!heard.is_finished(), "nobody knocked");
-        heard.abort();
-    }
-
-    #[tokio::test]
-    async fn a_receiver_without_a_certificate_is_not_talked_to() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("bound");
-        let heard = tokio::spawn(async move {
-            let (mut socket, _) = listener.accept().await.expect("a connection");
-            socket.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.expect("written");
-            let mut heard = Vec::new();
-            let _cut = socket.read_to_end(&mut heard).await;
-            heard
-        });
-        assert!(matches!(post("loopback", &format!("https://{address}/")).await, Err(Unsent::Tls(_))));
-        let heard = heard.await.expect("heard");
-        assert!(!heard.windows(5).any(|part| part == b"hello"), "it never heard the body");
     }
 }

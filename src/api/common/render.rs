@@ -12,8 +12,8 @@ use crate::{
     wire::web::{AuditRecord, Author},
 };
 
-/// Members of events that are ours alone: digests, which would let a reader test guesses.
-const WITHHELD: [&str; 3] = ["digest", "fingerprint", "link"];
+/// Members of events that are ours alone: digests, which would let a reader test guesses, and what is sealed.
+const WITHHELD: [&str; 4] = ["digest", "fingerprint", "link", "sealed"];
 
 /// Appends the event as JSON on one line.
 pub fn event(record: &Record, out: &mut Vec<u8>) {
@@ -40,6 +40,7 @@ fn data(event: &Event, out: &mut Vec<u8>) {
         Event::KeyCreated(_)
             | Event::LoginLinkCreated(_)
             | Event::DeviceSignedIn(_)
+            | Event::TargetAdded(_)
             | Event::MessagePosted { .. }
             | Event::PermissionDecided(_)
             | Event::CommandDone { .. }

@@ -178,8 +178,9 @@ mod tests {
             throttle,
             settings,
             metrics: Arc::new(|| "rcs_sessions 1\n".into()),
-            outbound: Outbound::new(PrivateTargets::default()),
+            outbound: Outbound::new(PrivateTargets::default(), Vec::new()),
             webhook_keys: Arc::new(webhook_keys),
+            notify: crate::api::common::Notify::for_tests(directory),
         })
     }
 

@@ -1,15 +1,15 @@
-//! The journal in its own order, the chain over it, and a walk along the whole chain.
+//! The journal in its own order, forwards and back, and the chain over it.
 
-use std::{fmt::Write as _, sync::Arc};
+use std::fmt::Write as _;
 
 use http::StatusCode;
 
 use super::{caller::Caller, error::Failure, json, page, render};
 use crate::{
     api::common::Response,
-    domain::{Position, limits},
-    relay::Bounds,
-    wire::web::{AuditCommit, AuditCommits, AuditPage, Fault, ProblemKind, Verification},
+    domain::{Actor, DeviceId, EnvironmentId, KeyId, Position, Record, SessionId, Stream, limits},
+    relay::{Bounds, JournalError, JournalReader},
+    wire::web::{AuditCommit, AuditCommits, AuditPage, AuditRecord},
 };
 
 /// `?from=`: the first position to show.
@@ -17,19 +17,158 @@ fn from(caller: &Caller<'_>) -> Result<Position, Failure> {
     Ok(Position(caller.query::<u64>("from")?.unwrap_or(1).max(1)))
 }
 
+/// `?before=`, `?by=` and `?stream=`: backwards, of somebody, about something.
 pub(super) fn read(caller: &Caller<'_>) -> Result<Response, Failure> {
-    let (limit, from) = (page::limit(caller)?, from(caller)?);
-    let journal = caller.house.relay.journal();
-    let tail = journal.tail();
-    let records = journal.read_all(from, Bounds { records_max: limit, bytes_max: limits::READ_BYTES_MAX })?;
-    // Trimmed records are left out, so an empty page may still have passed some.
-    let next = match records.last() {
-        Some(last) => last.position.next(),
-        None => from.max(tail.next()),
+    let (limit, wanted) = (page::limit(caller)?, Wanted::of(caller)?);
+    let journal = caller.house.relay.journal().as_ref();
+    let found = match caller.query::<u64>("before")? {
+        None => forwards(journal, from(caller)?, limit, &wanted)?,
+        Some(_) if caller.call.query("from").is_some() => {
+            return Err(Failure::field("before", "and from are two directions: pass one of them"));
+        }
+        Some(before) => backwards(journal, Position(before), limit, &wanted)?,
     };
-    let records = records.iter().map(|record| render::audit(record)).collect();
-    let page = AuditPage { records, next: next.0, tail: tail.0, epoch: journal.epoch().to_string() };
+    let Found { records, next, previous } = found;
+    let page = AuditPage {
+        records,
+        next: next.0,
+        previous: previous.map(|position| position.0),
+        tail: journal.tail().0,
+        epoch: journal.epoch().to_string(),
+    };
     Ok(json(StatusCode::OK, &page))
+}
+
+/// Which records are asked for.
+#[derive(Debug, Default)]
+struct Wanted {
+    by: Option<String>,
+    stream: Option<About>,
+}
+
+#[derive(Debug)]
+enum About {
+    System,
+    /// What is said in it, and what its worker keeps of it.
+    Session(SessionId),
+    Environment(EnvironmentId),
+}
+
+impl Wanted {
+    fn of(caller: &Caller<'_>) -> Result<Self, Failure> {
+        let by = caller.call.query("by").map(std::borrow::Cow::into_owned);
+        if let Some(id) = by.as_deref() {
+            let is_somebody = matches!(id, "system" | "anonymous")
+                || id.parse::<KeyId>().is_ok()
+                || id.parse::<DeviceId>().is_ok()
+                || id.parse::<SessionId>().is_ok()
+                || id.parse::<EnvironmentId>().is_ok();
+            if !is_somebody {
+                return Err(Failure::field("by", "must be the id of a key, device, session or environment, or system"));
+            }
+        }
+        let stream =
+            match caller.call.query("stream").as_deref() {
+                None => None,
+                Some("system") => Some(About::System),
+                Some(id) => {
+                    let session = id.parse().map(About::Session);
+                    let about = session.or_else(|_| id.parse().map(About::Environment));
+                    Some(about.map_err(|_| {
+                        Failure::field("stream", "must be the id of a session or environment, or system")
+                    })?)
+                }
+            };
+        Ok(Self { by, stream })
+    }
+
+    const fn is_everything(&self) -> bool {
+        self.by.is_none() && self.stream.is_none()
+    }
+
+    fn includes(&self, record: &Record) -> bool {
+        let is_about = match (&self.stream, record.stream) {
+            (None, _) | (Some(About::System), Stream::System) => true,
+            (Some(About::Session(id)), Stream::Session(found) | Stream::Transcript(found)) => *id == found,
+            (Some(About::Environment(id)), Stream::Environment(found)) => *id == found,
+            _ => false,
+        };
+        is_about && self.by.as_deref().is_none_or(|id| is_by(record.actor, id))
+    }
+}
+
+fn is_by(actor: Actor, id: &str) -> bool {
+    match actor {
+        Actor::Key(found) => found.to_string() == id,
+        Actor::Device(found) => found.to_string() == id,
+        Actor::Worker(found) => found.to_string() == id,
+        Actor::Environment(found) => found.to_string() == id,
+        Actor::System => id == "system",
+        Actor::Anonymous => id == "anonymous",
+        Actor::Woken(_) => false,
+    }
+}
+
+struct Found {
+    records: Vec<AuditRecord>,
+    next: Position,
+    previous: Option<Position>,
+}
+
+fn forwards(journal: &dyn JournalReader, from: Position, limit: usize, wanted: &Wanted) -> Result<Found, JournalError> {
+    let tail = journal.tail();
+    let (mut records, mut next, mut looked) = (Vec::new(), from, 0);
+    loop {
+        let left = if wanted.is_everything() { limit - records.len() } else { limits::READ_RECORDS_MAX };
+        let part = journal.read_all(next, Bounds { records_max: left, bytes_max: limits::READ_BYTES_MAX })?;
+        // Trimmed records are left out, so an empty page may still have passed some.
+        let Some(last) = part.last() else { return Ok(Found { records, next: next.max(tail.next()), previous: None }) };
+        looked += part.len() as u64;
+        next = last.position.next();
+        for record in part.iter().filter(|record| wanted.includes(record)) {
+            records.push(render::audit(record));
+            if records.len() == limit {
+                next = record.position.next();
+                break;
+            }
+        }
+        // Who asks for all of it gets what one read holds: the next page is as cheap.
+        if wanted.is_everything() || records.len() == limit || looked >= limits::AUDIT_SCAN_RECORDS_MAX {
+            return Ok(Found { records, next, previous: None });
+        }
+    }
+}
+
+/// The newest first. The journal reads one way only: a window at a time, each turned around.
+fn backwards(
+    journal: &dyn JournalReader,
+    before: Position,
+    limit: usize,
+    wanted: &Wanted,
+) -> Result<Found, JournalError> {
+    let next = Position(before.0.clamp(1, journal.tail().next().0));
+    let (mut records, mut upper) = (Vec::new(), next);
+    while upper.0 > 1 && next.0 - upper.0 < limits::AUDIT_SCAN_RECORDS_MAX {
+        let lower = Position(upper.0.saturating_sub(limits::AUDIT_WINDOW_RECORDS).max(1));
+        let (mut part, mut at) = (Vec::new(), lower);
+        while at < upper {
+            let records_max = usize::try_from(upper.0 - at.0).unwrap_or(usize::MAX);
+            let read = journal.read_all(at, Bounds { records_max, bytes_max: limits::READ_BYTES_MAX })?;
+            let Some(last) = read.last() else { break };
+            at = last.position.next();
+            let found = read.iter().filter(|record| record.position < upper && wanted.includes(record));
+            part.extend(found.map(|record| render::audit(record)));
+        }
+        for record in part.into_iter().rev() {
+            upper = Position(record.position);
+            records.push(record);
+            if records.len() == limit {
+                return Ok(Found { records, next, previous: (upper.0 > 1).then_some(upper) });
+            }
+        }
+        upper = lower;
+    }
+    Ok(Found { records, next, previous: (upper.0 > 1).then_some(upper) })
 }
 
 pub(super) fn commits(caller: &Caller<'_>) -> Result<Response, Failure> {
@@ -45,26 +184,7 @@ pub(super) fn commits(caller: &Caller<'_>) -> Result<Response, Failure> {
     Ok(json(StatusCode::OK, &AuditCommits { commits: shown.collect(), next: next.0 }))
 }
 
-/// Reads every record there is, on a thread of its own: the others keep answering.
-pub(super) async fn verify(caller: &Caller<'_>) -> Result<Response, Failure> {
-    let journal = Arc::clone(caller.house.relay.journal());
-    let walked = tokio::task::spawn_blocking(move || journal.verify(&mut |_| {})).await;
-    let found = walked.map_err(|error| {
-        tracing::error!(%error, "an audit did not end");
-        Failure::new(ProblemKind::Internal, "the audit did not end; look at the server's log")
-    })??;
-    let verification = Verification {
-        clean: found.fault.is_none(),
-        records: found.records,
-        commits: found.commits,
-        trimmed: found.trimmed,
-        head: hex(&found.head),
-        fault: found.fault.map(|fault| Fault { position: fault.position.0, reason: fault.reason }),
-    };
-    Ok(json(StatusCode::OK, &verification))
-}
-
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         // Writing to memory cannot fail.
         let _written = write!(text, "{byte:02x}");

@@ -10,25 +10,42 @@ use super::{
 use crate::{
     api::common::Response,
     domain::{Command, Outcome, RequestId, Sequence, SessionId, event::Control, limits},
-    security::Grant,
+    security::{Grant, grant},
     wire::web::{ControlRequested, SetMode, SetModel, SetThinking},
 };
 
 /// The modes that an agent knows. It would take any text, nonsense included, and confirm it.
-const MODES: [&str; 5] = ["default", "acceptEdits", "plan", "dontAsk", BYPASS];
-/// The mode in which nothing is asked any more: every question of this session, answered for ever. Whoever owns the
-/// machine may want that; a key that may answer questions one by one is not meant to.
-const BYPASS: &str = "bypassPermissions";
+pub(super) const MODES: [&str; 5] = ["default", "acceptEdits", "plan", "dontAsk", "bypassPermissions"];
+
+/// Whether the caller may ask for this mode, if there is such a one.
+pub(super) fn may_use(caller: &Caller<'_>, mode: &str) -> bool {
+    caller.holds(Grant::ControlMode).is_ok() && check_asking(caller, mode).is_ok()
+}
 
 /// Whether the caller may ask for this mode, wherever it stands.
 pub(super) fn check_mode(caller: &Caller<'_>, field: &str, mode: &str) -> Result<(), Failure> {
     if !MODES.contains(&mode) {
         return Err(Failure::field(field, &format!("must name one of the modes {}", MODES.join(", "))));
     }
-    if mode == BYPASS {
+    check_asking(caller, mode)
+}
+
+fn check_asking(caller: &Caller<'_>, mode: &str) -> Result<(), Failure> {
+    if grant::asks_nothing(mode) {
         caller.holds(Grant::AdminAll)?;
     }
     Ok(())
+}
+
+/// The same in a conversation that is there: one of an agent behind a link has the modes that its agent announced,
+/// which are the writer's to compare with.
+pub(super) fn check_mode_of(caller: &Caller<'_>, session: SessionId, field: &str, mode: &str) -> Result<(), Failure> {
+    let announced = caller.house.relay.world().session(session).is_some_and(|found| found.bound.is_some());
+    if announced {
+        plain_text(field, mode, limits::NAME_BYTES_MAX)?;
+        return check_asking(caller, mode);
+    }
+    check_mode(caller, field, mode)
 }
 
 pub(super) async fn interrupt(caller: &Caller<'_>, session: SessionId) -> Result<Response, Failure> {
@@ -37,7 +54,7 @@ pub(super) async fn interrupt(caller: &Caller<'_>, session: SessionId) -> Result
 
 pub(super) async fn set_mode(caller: &Caller<'_>, session: SessionId) -> Result<Response, Failure> {
     let SetMode { mode } = caller.body()?;
-    check_mode(caller, "mode", &mode)?;
+    check_mode_of(caller, session, "mode", &mode)?;
     Ok(accepted(request(caller, session, Control::SetPermissionMode { mode }).await?))
 }
 

@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// Answered by a person each time: a rule would answer a question nobody has read.
-const ASKED_EACH_TIME: [&str; 3] = ["AskUserQuestion", "ExitPlanMode", "EnterPlanMode"];
+pub(super) const ASKED_EACH_TIME: [&str; 3] = ["AskUserQuestion", "ExitPlanMode", "EnterPlanMode"];
 /// The tool whose questions have answers rather than a yes or no.
 const ASKS_QUESTIONS: &str = "AskUserQuestion";
 

@@ -19,13 +19,13 @@ use crate::{
         origin::{CookieUse, Origin},
     },
     domain::{
-        Command, DeviceId, KeyId, device,
+        Command, DeviceId, KeyId, Timestamp, World, device,
         event::{DeviceSignedIn, LoginLinkCreated},
         limits,
     },
     relay::{Relay, RelayError},
     security::{Grant, NoRandomness, Principal, Secret, digest::secret_digest, grant, throttle::ThrottleKind},
-    wire::web::{Device, LoginLink, Me, Page, ProblemKind, SignIn},
+    wire::web::{Device, LoginLink, Me, Page, ProblemKind, RenameDevice, SignIn},
 };
 
 /// The cookie of a browser that is signed in.
@@ -55,7 +55,7 @@ pub(super) fn identify(house: &Arc<House>, call: &Call, origin: &Origin, how: Co
 }
 
 /// Counts the device's time anew, at most once an hour. Nobody waits for it.
-fn note_use(house: &Arc<House>, principal: &Principal) {
+pub(super) fn note_use(house: &Arc<House>, principal: &Principal) {
     let Principal::Key { device: Some(id), .. } = *principal else { return };
     let used_at = house.relay.world().devices().get(id).map(|device| device.used_at);
     if used_at.is_some_and(|at| house.relay.now().since_ms(at) >= limits::KEY_USE_INTERVAL_MS) {
@@ -137,6 +137,19 @@ pub(super) async fn sign_out_one(caller: &Caller<'_>, id: DeviceId) -> Result<Re
     Ok(no_content())
 }
 
+pub(super) async fn rename(caller: &Caller<'_>, id: DeviceId) -> Result<Response, Failure> {
+    let RenameDevice { name } = caller.body()?;
+    let name = plain_text("name", &name, limits::DEVICE_NAME_BYTES_MAX)?;
+    let key = caller.house.relay.world().devices().get(id).map(|device| device.signed_in.key);
+    key.filter(|key| may_end(caller, *key)).ok_or_else(|| Failure::absent(id))?;
+    caller.submit(Command::RenameDevice { device: id, name }).await?;
+    let Principal::Key { device: current, .. } = caller.principal else { return Err(Failure::absent(id)) };
+    let world = caller.house.relay.world();
+    let renamed = world.devices().get(id).map(|device| shown(caller.house, &world, device, current));
+    drop(world);
+    Ok(json(StatusCode::OK, &renamed.ok_or_else(|| Failure::absent(id))?))
+}
+
 pub(super) async fn sign_out_everywhere(caller: &Caller<'_>) -> Result<Response, Failure> {
     let owner = caller.owner()?;
     let devices: Vec<DeviceId> = {
@@ -153,7 +166,7 @@ pub(super) async fn sign_out_everywhere(caller: &Caller<'_>) -> Result<Response,
     Ok(response)
 }
 
-/// Whoever manages keys ends the devices that act for them; everybody else those that act for their own.
+/// Whoever manages keys ends, and names, the devices that act for them; everybody else those that act for their own.
 fn may_end(caller: &Caller<'_>, key: KeyId) -> bool {
     let owner = caller.house.relay.world().key(key).map(|key| key.created.owner);
     let own = matches!(&caller.principal, Principal::Key { key: own, .. } if *own == key);
@@ -169,7 +182,7 @@ pub(super) fn list(caller: &Caller<'_>) -> Response {
     let mut found: Vec<&device::Device> = device::of_owner(&world, owner).collect();
     found.sort_by_key(|device| std::cmp::Reverse((device.signed_out_at.is_none(), device.used_at)));
     found.truncate(limits::PAGE_ITEMS_MAX);
-    let items = found.into_iter().map(|device| shown(device, current)).collect();
+    let items = found.into_iter().map(|device| shown(caller.house, &world, device, current)).collect();
     drop(world);
     json(StatusCode::OK, &Page::<Device> { items, next: None })
 }
@@ -181,18 +194,26 @@ pub(super) fn me(caller: &Caller<'_>) -> Response {
 fn shown_me(house: &House, principal: &Principal) -> Option<Me> {
     let Principal::Key { key, owner, role, name, device } = principal else { return None };
     let world = house.relay.world();
-    let shown = device.and_then(|id| world.devices().get(id)).map(|found| shown(found, *device));
+    let shown = device.and_then(|id| world.devices().get(id)).map(|found| shown(house, &world, found, *device));
     Some(Me { key_id: *key, key_name: name.to_string(), owner_id: *owner, role: keys::wire_role(*role), device: shown })
 }
 
-fn shown(device: &device::Device, current: Option<DeviceId>) -> Device {
+/// Whatever ended it: it was signed out, its key was revoked or ran out, or it was not used for too long.
+fn ended_at(device: &device::Device, world: &World, now: Timestamp) -> Option<Timestamp> {
+    let key = world.key(device.signed_in.key);
+    let key = key.and_then(|key| [key.revoked_at, key.created.expires_at].into_iter().flatten().min());
+    let unused = Some(device.used_at.plus_ms(limits::DEVICE_IDLE_MS));
+    [device.signed_out_at, key, unused].into_iter().flatten().filter(|at| *at <= now).min()
+}
+
+fn shown(house: &House, world: &World, device: &device::Device, current: Option<DeviceId>) -> Device {
     Device {
         id: device.signed_in.device,
         name: device.signed_in.name.clone(),
         key_id: device.signed_in.key,
         signed_in_at: device.signed_in_at.to_string(),
         used_at: device.used_at.to_string(),
-        signed_out_at: device.signed_out_at.map(|at| at.to_string()),
+        signed_out_at: ended_at(device, world, house.relay.now()).map(|at| at.to_string()),
         current: current == Some(device.signed_in.device),
     }
 }

@@ -3,7 +3,7 @@
 use http::Method;
 
 use crate::{
-    domain::{DeviceId, EnvironmentId, InvalidId, KeyId, MessageId, RequestId, SessionId, WorkId},
+    domain::{DeviceId, EnvironmentId, FileId, InvalidId, KeyId, MessageId, RequestId, SessionId, TargetId, WorkId},
     security::Grant,
 };
 
@@ -19,7 +19,8 @@ pub enum Endpoint {
     CreateSession,
     ArchiveSessions,
     ShowSession(SessionId),
-    RenameSession(SessionId),
+    /// Its title, its pin.
+    ArrangeSession(SessionId),
     ArchiveSession(SessionId),
     /// A page of history, or with `Accept: text/event-stream` the history and all that follows.
     ReadEvents(SessionId),
@@ -29,6 +30,9 @@ pub enum Endpoint {
     PostMessage(SessionId),
     ShowMessage(SessionId, MessageId),
     CancelMessage(SessionId, MessageId),
+
+    /// What was said somewhere.
+    Search,
 
     ListPermissions,
     ShowPermission(SessionId, RequestId),
@@ -40,6 +44,8 @@ pub enum Endpoint {
     SetThinking(SessionId),
 
     StoreFile,
+    /// A stored file's bytes.
+    ReadFile(FileId),
 
     /// Let a browser in: a login link or a key against a cookie.
     SignIn,
@@ -50,10 +56,23 @@ pub enum Endpoint {
     /// All of the caller's, this one included.
     SignOutEverywhere,
     SignOutDevice(DeviceId),
+    RenameDevice(DeviceId),
     /// Who the caller is.
     ShowMe,
     /// All sessions and runners as they are, and every change.
     Overview,
+
+    /// Where the caller is told that an agent waits.
+    ListTargets,
+    AddTarget,
+    ChangeTarget(TargetId),
+    RemoveTarget(TargetId),
+    /// Tell something there, to see whether it arrives.
+    TestTarget(TargetId),
+    /// The key that browsers tie their subscriptions to.
+    ShowVapid,
+    /// Answer straight from a notification, with what came in it.
+    AnswerNotification,
 
     ListKeys,
     CreateKey,
@@ -67,6 +86,9 @@ pub enum Endpoint {
 
     /// The whole journal, as it is at one moment.
     Backup,
+
+    /// Who is woken when streams grow.
+    ListSubscriptions,
 
     ShowStatus,
     /// The description of all this, as OpenAPI 3.1.
@@ -119,7 +141,7 @@ pub fn parse(method: &Method, segments: &[&str]) -> Result<Endpoint, NoEndpoint>
         ["sessions", "archive"] => on(&[(POST, E::ArchiveSessions)]),
         ["sessions", id] => {
             let id = id.parse()?;
-            on(&[(GET, E::ShowSession(id)), (PATCH, E::RenameSession(id))])
+            on(&[(GET, E::ShowSession(id)), (PATCH, E::ArrangeSession(id))])
         }
         ["sessions", id, "archive"] => on(&[(POST, E::ArchiveSession(id.parse()?))]),
         ["sessions", id, "events"] => on(&[(GET, E::ReadEvents(id.parse()?))]),
@@ -130,6 +152,8 @@ pub fn parse(method: &Method, segments: &[&str]) -> Result<Endpoint, NoEndpoint>
             let (id, message) = (id.parse()?, message.parse()?);
             on(&[(GET, E::ShowMessage(id, message)), (DELETE, E::CancelMessage(id, message))])
         }
+
+        ["search"] => on(&[(GET, E::Search)]),
 
         ["permissions"] => on(&[(GET, E::ListPermissions)]),
         ["sessions", id, "permissions", request] => {
@@ -143,14 +167,27 @@ pub fn parse(method: &Method, segments: &[&str]) -> Result<Endpoint, NoEndpoint>
         ["sessions", id, "thinking"] => on(&[(POST, E::SetThinking(id.parse()?))]),
 
         ["files"] => on(&[(POST, E::StoreFile)]),
+        ["files", id] => on(&[(GET, E::ReadFile(id.parse()?))]),
 
         ["login"] => on(&[(POST, E::SignIn)]),
         ["logout"] => on(&[(POST, E::SignOut)]),
         ["login-links"] => on(&[(POST, E::CreateLoginLink)]),
         ["devices"] => on(&[(GET, E::ListDevices), (DELETE, E::SignOutEverywhere)]),
-        ["devices", id] => on(&[(DELETE, E::SignOutDevice(id.parse()?))]),
+        ["devices", id] => {
+            let id = id.parse()?;
+            on(&[(PATCH, E::RenameDevice(id)), (DELETE, E::SignOutDevice(id))])
+        }
         ["me"] => on(&[(GET, E::ShowMe)]),
         ["overview"] => on(&[(GET, E::Overview)]),
+
+        ["notifications", "targets"] => on(&[(GET, E::ListTargets), (POST, E::AddTarget)]),
+        ["notifications", "targets", id] => {
+            let id = id.parse()?;
+            on(&[(PATCH, E::ChangeTarget(id)), (DELETE, E::RemoveTarget(id))])
+        }
+        ["notifications", "targets", id, "test"] => on(&[(POST, E::TestTarget(id.parse()?))]),
+        ["notifications", "vapid"] => on(&[(GET, E::ShowVapid)]),
+        ["notifications", "answer"] => on(&[(POST, E::AnswerNotification)]),
 
         ["keys"] => on(&[(GET, E::ListKeys), (POST, E::CreateKey)]),
         ["keys", id] => on(&[(DELETE, E::RevokeKey(id.parse()?))]),
@@ -162,6 +199,8 @@ pub fn parse(method: &Method, segments: &[&str]) -> Result<Endpoint, NoEndpoint>
         ["audit", "verify"] => on(&[(POST, E::VerifyAudit)]),
 
         ["backup"] => on(&[(GET, E::Backup)]),
+
+        ["subscriptions"] => on(&[(GET, E::ListSubscriptions)]),
 
         ["status"] => on(&[(GET, E::ShowStatus)]),
         ["openapi.json"] => on(&[(GET, E::Describe)]),
@@ -192,22 +231,33 @@ impl Endpoint {
     /// The permission table.
     pub fn needs(&self) -> Need {
         match *self {
-            Self::Describe | Self::SignIn => Need::Nothing,
+            // An answer carries what it needs in its body.
+            Self::Describe | Self::SignIn | Self::AnswerNotification => Need::Nothing,
             Self::ListEnvironments => Need::Own(Grant::EnvironmentRead),
             Self::ShowEnvironment(id) => Need::Environment(Grant::EnvironmentRead, id),
             Self::RequeueWork(id, _) => Need::Environment(Grant::SessionWrite, id),
 
-            // Whose devices: asked where they are looked up. A link is worth no more than the credential that asks.
+            // Whose devices, files and targets: asked where they are looked up. A link is worth no more than the
+            // credential that asks, and whoever reads may be told; what leaves the house needs more, asked there.
             Self::ListSessions
+            | Self::Search
             | Self::ListPermissions
             | Self::ShowStatus
             | Self::Overview
             | Self::ShowMe
+            | Self::ReadFile(_)
             | Self::CreateLoginLink
             | Self::ListDevices
             | Self::SignOut
             | Self::SignOutDevice(_)
-            | Self::SignOutEverywhere => Need::Own(Grant::SessionRead),
+            | Self::RenameDevice(_)
+            | Self::SignOutEverywhere
+            | Self::ListTargets
+            | Self::AddTarget
+            | Self::ChangeTarget(_)
+            | Self::RemoveTarget(_)
+            | Self::TestTarget(_)
+            | Self::ShowVapid => Need::Own(Grant::SessionRead),
             Self::ShowSession(id)
             | Self::ReadEvents(id)
             | Self::OpenSocket(id)
@@ -216,9 +266,10 @@ impl Endpoint {
 
             // Which sessions, or which environment, stands in the body: asked there for each.
             Self::CreateSession | Self::ArchiveSessions | Self::StoreFile => Need::Own(Grant::SessionWrite),
-            Self::RenameSession(id) | Self::ArchiveSession(id) | Self::PostMessage(id) | Self::CancelMessage(id, _) => {
-                Need::Session(Grant::SessionWrite, id)
-            }
+            Self::ArrangeSession(id)
+            | Self::ArchiveSession(id)
+            | Self::PostMessage(id)
+            | Self::CancelMessage(id, _) => Need::Session(Grant::SessionWrite, id),
 
             Self::DecidePermission(id, _) => Need::Session(Grant::PermissionDecide, id),
             Self::Interrupt(id) => Need::Session(Grant::ControlInterrupt, id),
@@ -228,6 +279,7 @@ impl Endpoint {
 
             // Whose key: asked where it is looked up.
             Self::ListKeys | Self::CreateKey | Self::RevokeKey(_) => Need::Own(Grant::KeyManage),
+            Self::ListSubscriptions => Need::Own(Grant::StreamRead),
             Self::ReadAudit | Self::ListCommits | Self::VerifyAudit => Need::Own(Grant::AuditRead),
             Self::Backup | Self::RotateSigning => Need::Own(Grant::AdminAll),
         }

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{
     caller::Caller,
     error::Failure,
-    json,
+    json, offers,
     page::{Order, Place, Slice},
 };
 use crate::{
@@ -39,6 +39,7 @@ pub(super) fn list(caller: &Caller<'_>) -> Result<Response, Failure> {
 }
 
 pub(super) fn show(caller: &Caller<'_>, id: EnvironmentId) -> Result<Response, Failure> {
+    let offers = offers::of(caller, id)?;
     let world = caller.house.relay.world();
     let found = world.environment(id).ok_or_else(|| Failure::absent(id))?;
     let work = found.work.items().iter().map(|item| {
@@ -57,7 +58,7 @@ pub(super) fn show(caller: &Caller<'_>, id: EnvironmentId) -> Result<Response, F
             since: since.map(|at| at.to_string()),
         }
     });
-    let detail = EnvironmentDetail { environment: summary(found), work: work.collect() };
+    let detail = EnvironmentDetail { environment: summary(found), work: work.collect(), offers };
     drop(world);
     Ok(json(StatusCode::OK, &detail))
 }

@@ -39,6 +39,12 @@ impl Failure {
         Problem::new(ProblemKind::BadRequest, format!("{field} {reason}")).with_field(field).into()
     }
 
+    /// The same, naming the field at fault.
+    pub(super) fn at(mut self, field: &str) -> Self {
+        self.problem.field = Some(field.to_owned());
+        self
+    }
+
     /// Something that is not there, or not the caller's: the same words for both.
     pub(super) fn absent(what: impl std::fmt::Display) -> Self {
         Self::new(ProblemKind::NotFound, format!("there is no {what}"))
@@ -226,13 +232,20 @@ impl From<RelayError> for Failure {
 
 impl Failure {
     fn refused(refusal: &Refusal) -> Self {
+        if let Refusal::NotOffered { what, .. } = refusal {
+            return Problem::new(ProblemKind::BadRequest, refusal.to_string()).with_field(*what).into();
+        }
         let kind = match refusal {
+            Refusal::NotOffered { .. } => ProblemKind::BadRequest,
+            Refusal::NoWord { .. } => ProblemKind::NotSupported,
             Refusal::NoEnvironment(_)
             | Refusal::NoSession(_)
             | Refusal::NoKey(_)
+            | Refusal::NoDevice(_)
             | Refusal::NoWork { .. }
             | Refusal::NoPermission { .. }
             | Refusal::NoMessage { .. }
+            | Refusal::NoTarget(_)
             | Refusal::NoSubscription(_) => ProblemKind::NotFound,
             Refusal::NoLoginLink => ProblemKind::Unauthenticated,
             Refusal::Archived(_) => ProblemKind::Archived,

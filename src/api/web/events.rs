@@ -5,10 +5,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{StatusCode, header};
 
-use super::{caller::Caller, error::Failure, page, render};
+use super::{caller::Caller, error::Failure, overview, page, render};
 use crate::{
     api::common::{
-        Call, House, Response, reply,
+        Call, House, Response,
+        presence::Looking,
+        reply,
         stream::{self, Draw},
     },
     domain::{Record, Sequence, SessionId, Stream, limits},
@@ -103,8 +105,9 @@ pub(super) fn subscribe(caller: &Caller<'_>, session: SessionId) -> Result<Subsc
 
 fn follow(caller: &Caller<'_>, session: SessionId) -> Result<Response, Failure> {
     let subscription = subscribe(caller, session)?;
-    let reader = Reader { house: Arc::clone(caller.house), principal: caller.principal.clone(), session };
     let house = caller.house;
+    let looking = overview::looking(caller).and_then(|()| house.looks(&caller.principal, Some(session)));
+    let reader = Reader { house: Arc::clone(house), principal: caller.principal.clone(), session, _looking: looking };
     Ok(stream::follow(&house.relay, subscription, house.settings.sse_keepalive, Frames(reader)))
 }
 
@@ -114,6 +117,8 @@ pub(super) struct Reader {
     pub(super) house: Arc<House>,
     pub(super) principal: Principal,
     pub(super) session: SessionId,
+    /// Somebody has it before their eyes.
+    pub(super) _looking: Option<Looking>,
 }
 
 impl Reader {

@@ -1,4 +1,5 @@
-//! Files that messages refer to, kept in the journal like everything else. Workers fetch them from the bridge's room.
+//! Files that messages refer to, kept in the journal like everything else. People read theirs back here; workers fetch
+//! them from the bridge's room.
 
 use http::header;
 
@@ -8,7 +9,7 @@ use super::{
     error::Failure,
 };
 use crate::{
-    api::common::Response,
+    api::common::{Response, download::download},
     domain::{Command, FileId, Outcome, SessionId, limits},
     security::Grant,
     wire::web::StoredFile,
@@ -53,4 +54,11 @@ pub(super) async fn store(caller: &Caller<'_>) -> Result<Response, Failure> {
         size_bytes: stored.size_bytes,
     };
     Ok(created(&format!("/api/oauth/files/{}/content", shown.file_uuid), &shown))
+}
+
+/// The file as it was stored, for its owner. Somebody else's is not there.
+pub(super) fn read(caller: &Caller<'_>, id: FileId) -> Result<Response, Failure> {
+    let stored = caller.house.relay.world().file(id).cloned().ok_or_else(|| Failure::absent(id))?;
+    caller.may(Grant::SessionRead, Some(stored.owner)).map_err(|denied| Failure::denied(denied, id))?;
+    download(caller.house, id, &stored)?.ok_or_else(|| Failure::absent(id))
 }

@@ -41,13 +41,18 @@ mod events;
 mod files;
 mod keys;
 mod messages;
+pub mod notify;
+mod offers;
 mod overview;
 mod page;
 pub mod peer;
 mod permissions;
+mod search;
 mod sessions;
 mod socket;
 mod status;
+mod subscriptions;
+mod verify;
 
 #[cfg(test)]
 mod tests;
@@ -106,9 +111,10 @@ fn upgrade(house: &Arc<House>, call: &Call, ws: warp::ws::Ws, path: &[&str]) -> 
     let caller = Caller { house, call, principal };
     allow(&caller, endpoint.needs())?;
     let subscription = events::subscribe(&caller, session)?;
+    let looking = overview::looking(&caller).and_then(|()| house.looks(&caller.principal, Some(session)));
     let (house, principal) = (Arc::clone(house), caller.principal.clone());
-    let mut response =
-        ws.on_upgrade(move |open| socket::follow(house, principal, session, subscription, open)).into_response();
+    let reader = events::Reader { house, principal, session, _looking: looking };
+    let mut response = ws.on_upgrade(move |open| socket::follow(reader, subscription, open)).into_response();
     if let Some(credential) = credential {
         credential.echo(&mut response);
     }
@@ -147,6 +153,9 @@ async fn respond(house: &Arc<House>, call: &Call, origin: &Origin, path: &[&str]
     if endpoint == Endpoint::SignIn {
         return devices::sign_in(house, call).await;
     }
+    if endpoint == Endpoint::AnswerNotification {
+        return notify::answer(house, call).await;
+    }
     let principal = identify(house, call, origin, &endpoint)?;
     let caller = Caller { house, call, principal };
     allow(&caller, endpoint.needs())?;
@@ -178,7 +187,8 @@ async fn dispatch(caller: &Caller<'_>, endpoint: Endpoint) -> Result<Response, F
         Endpoint::CreateSession => sessions::create(caller).await,
         Endpoint::ArchiveSessions => sessions::archive_many(caller).await,
         Endpoint::ShowSession(id) => sessions::show(caller, id),
-        Endpoint::RenameSession(id) => sessions::rename(caller, id).await,
+        Endpoint::ArrangeSession(id) => sessions::arrange(caller, id).await,
+        Endpoint::Search => search::answer(caller).await,
         Endpoint::ArchiveSession(id) => sessions::archive(caller, id).await,
 
         Endpoint::ReadEvents(id) => events::read(caller, id),
@@ -198,16 +208,26 @@ async fn dispatch(caller: &Caller<'_>, endpoint: Endpoint) -> Result<Response, F
         Endpoint::SetThinking(id) => control::set_thinking(caller, id).await,
 
         Endpoint::StoreFile => files::store(caller).await,
+        Endpoint::ReadFile(id) => files::read(caller, id),
 
         // Answered before anybody is known.
         Endpoint::SignIn => devices::sign_in(caller.house, caller.call).await,
+        Endpoint::AnswerNotification => notify::answer(caller.house, caller.call).await,
         Endpoint::SignOut => devices::sign_out(caller).await,
         Endpoint::CreateLoginLink => devices::create_link(caller).await,
         Endpoint::ListDevices => Ok(devices::list(caller)),
         Endpoint::SignOutDevice(id) => devices::sign_out_one(caller, id).await,
+        Endpoint::RenameDevice(id) => devices::rename(caller, id).await,
         Endpoint::SignOutEverywhere => devices::sign_out_everywhere(caller).await,
         Endpoint::ShowMe => Ok(devices::me(caller)),
         Endpoint::Overview => Ok(overview::follow(caller)),
+
+        Endpoint::ListTargets => notify::list(caller),
+        Endpoint::AddTarget => notify::add(caller).await,
+        Endpoint::ChangeTarget(id) => notify::change(caller, id).await,
+        Endpoint::RemoveTarget(id) => notify::remove(caller, id).await,
+        Endpoint::TestTarget(id) => notify::test(caller, id).await,
+        Endpoint::ShowVapid => Ok(notify::vapid(caller)),
 
         Endpoint::ListKeys => keys::list(caller),
         Endpoint::CreateKey => keys::create(caller).await,
@@ -216,9 +236,11 @@ async fn dispatch(caller: &Caller<'_>, endpoint: Endpoint) -> Result<Response, F
 
         Endpoint::ReadAudit => audit::read(caller),
         Endpoint::ListCommits => audit::commits(caller),
-        Endpoint::VerifyAudit => audit::verify(caller).await,
+        Endpoint::VerifyAudit => verify::verify(caller).await,
 
         Endpoint::Backup => backup::download(caller).await,
+
+        Endpoint::ListSubscriptions => subscriptions::list(caller),
 
         Endpoint::ShowStatus => Ok(status::show(caller)),
         Endpoint::Describe => Ok(describe()),

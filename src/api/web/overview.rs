@@ -16,6 +16,7 @@ use super::{caller::Caller, environments, sessions};
 use crate::{
     api::common::{
         House, Response,
+        presence::Looking,
         reply::{Feed, streamed},
         stream::{self, Open},
     },
@@ -36,12 +37,14 @@ struct View {
     looked: Option<Instant>,
     ended: bool,
     _open: Open,
+    _looking: Option<Looking>,
 }
 
 pub(super) fn follow(caller: &Caller<'_>) -> Response {
     let (house, principal) = (Arc::clone(caller.house), caller.principal.clone());
     let (committed, closing) = (house.relay.committed(), house.relay.closing());
     let open = Open::new(Open::SSE);
+    let looking = looking(caller).and_then(|()| house.looks(&principal, None));
     let view = View {
         house,
         principal,
@@ -52,8 +55,14 @@ pub(super) fn follow(caller: &Caller<'_>) -> Response {
         looked: None,
         ended: false,
         _open: open,
+        _looking: looking,
     };
     streamed("text/event-stream", view)
+}
+
+/// Whether the page says that somebody looks at it.
+pub(super) fn looking(caller: &Caller<'_>) -> Option<()> {
+    (caller.call.query("looking").as_deref() == Some("true")).then_some(())
 }
 
 /// What a reader waits for.
@@ -116,7 +125,9 @@ impl View {
                 None => found.archived_at.is_none(),
             })
             .collect();
-        changed.sort_unstable_by_key(|found| std::cmp::Reverse((sessions::is_asking(found), found.active_at)));
+        changed.sort_unstable_by_key(|found| {
+            std::cmp::Reverse((sessions::is_asking(found), found.pinned, found.active_at))
+        });
         if whole {
             changed.truncate(limits::OVERVIEW_SESSIONS_MAX);
         }

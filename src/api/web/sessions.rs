@@ -4,18 +4,19 @@ use http::StatusCode;
 
 use super::{
     caller::{Caller, plain_text},
-    control, created,
+    created,
     error::Failure,
     json,
     messages::{self, Words},
+    offers::{self, Wanted},
     page::{Order, Place, Slice},
 };
 use crate::{
     api::common::Response,
     domain::{
-        Command, Outcome, OwnerId, SessionId, WorkId,
+        Command, Outcome, OwnerId, RequestId, SessionId, WorkId,
         command::Refusal,
-        event::{SessionCreated, Status},
+        event::{Control, SessionCreated, Status},
         limits,
         outbox::Item,
         session,
@@ -23,7 +24,7 @@ use crate::{
     relay::RelayError,
     security::{Grant, throttle::ThrottleKind},
     wire::web::{
-        Archive, ArchiveMany, ArchiveResult, ArchivedMany, CreateSession, Page, QueuedItem, QueuedKind, RenameSession,
+        Archive, ArchiveMany, ArchiveResult, ArchivedMany, ArrangeSession, CreateSession, Page, QueuedItem, QueuedKind,
         Rule, Session, SessionDetail, SessionStatus, Worker,
     },
 };
@@ -88,27 +89,26 @@ pub(super) fn show(caller: &Caller<'_>, id: SessionId) -> Result<Response, Failu
 }
 
 pub(super) async fn create(caller: &Caller<'_>) -> Result<Response, Failure> {
-    let CreateSession { environment_id, title, prompt, model, permission_mode } = caller.body()?;
-    if let Some(mode) = &permission_mode {
-        caller.holds(Grant::ControlMode)?;
-        control::check_mode(caller, "permission_mode", mode)?;
-    }
-    let owner = match environment_id {
+    let asked: CreateSession = caller.body()?;
+    let owner = match asked.environment_id {
         None => caller.owner()?,
         Some(id) => environment_owner(caller, id)?,
     };
+    let Wanted { mode, model, directory, course } = offers::check(caller, &asked)?;
+    let CreateSession { environment_id, title, prompt, .. } = asked;
     let particulars = SessionCreated {
         session: SessionId::from_uuid(caller.house.fresh()?),
         owner,
         environment: environment_id,
         title: title.map(|title| plain_text("title", &title, limits::TITLE_BYTES_MAX)).transpose()?,
         source: "api".into(),
-        mode: permission_mode,
-        model: model.map(|model| plain_text("model", &model, limits::NAME_BYTES_MAX)).transpose()?,
+        mode,
+        model,
+        directory,
     };
     let words = prompt.map(|content| Words { field: "prompt", content, attachments: None, message: None });
     let prompt = words.map(|words| messages::prompt(caller, owner, words)).transpose()?;
-    let id = begin(caller, particulars, prompt).await?;
+    let id = begin(caller, particulars, course, prompt).await?;
     Ok(created(&format!("/api/v1/sessions/{id}"), &detail(caller, id)?))
 }
 
@@ -116,11 +116,12 @@ pub(super) async fn create(caller: &Caller<'_>) -> Result<Response, Failure> {
 pub(super) async fn begin(
     caller: &Caller<'_>,
     particulars: SessionCreated,
+    course: Vec<(RequestId, Control)>,
     prompt: Option<crate::domain::command::Prompt>,
 ) -> Result<SessionId, Failure> {
     caller.count(ThrottleKind::Registration)?;
     let work = WorkId::from_uuid(caller.house.fresh()?);
-    match caller.submit(Command::CreateSession { particulars, work, prompt }).await? {
+    match caller.submit(Command::CreateSession { particulars, work, course, prompt }).await? {
         Outcome::Session { session } => Ok(session),
         other => Err(Failure::unexpected(&other)),
     }
@@ -133,10 +134,14 @@ pub(super) fn environment_owner(caller: &Caller<'_>, id: crate::domain::Environm
     owner.ok_or_else(|| Failure::absent(id))
 }
 
-pub(super) async fn rename(caller: &Caller<'_>, id: SessionId) -> Result<Response, Failure> {
-    let RenameSession { title } = caller.body()?;
-    let title = plain_text("title", &title, limits::TITLE_BYTES_MAX)?;
-    caller.submit(Command::RenameSession { session: id, title }).await?;
+/// A new title, a pin put in or taken out, or both at once.
+pub(super) async fn arrange(caller: &Caller<'_>, id: SessionId) -> Result<Response, Failure> {
+    let ArrangeSession { title, pinned } = caller.body()?;
+    if title.is_none() && pinned.is_none() {
+        return Err(Failure::field("title", "must be there, or pinned"));
+    }
+    let title = title.map(|title| plain_text("title", &title, limits::TITLE_BYTES_MAX)).transpose()?;
+    caller.submit(Command::ArrangeSession { session: id, title, pinned }).await?;
     Ok(json(StatusCode::OK, &detail(caller, id)?))
 }
 
@@ -199,10 +204,12 @@ pub(super) fn summary(found: &session::Session) -> Session {
         title: found.title.clone(),
         status: status(found),
         environment_id: found.environment,
+        directory: found.requested_directory.clone(),
         source: found.source.clone(),
         created_at: found.created_at.to_string(),
         active_at: found.active_at.to_string(),
         archived_at: found.archived_at.map(|at| at.to_string()),
+        pinned: found.pinned,
         mode: found.mode.clone().or_else(|| found.requested_mode.clone()),
         model: found.model.clone().or_else(|| found.requested_model.clone()),
         worker: Worker {
@@ -228,6 +235,8 @@ fn detail(caller: &Caller<'_>, id: SessionId) -> Result<SessionDetail, Failure> 
         session: summary(found),
         requested_mode: found.requested_mode.clone(),
         requested_model: found.requested_model.clone(),
+        modes: found.offers.modes.as_ref().map(|offer| offer.ids.clone()),
+        models: found.offers.models.as_ref().map(|offer| offer.ids.clone()),
         metadata: found.metadata.clone(),
         rules: found.rules.iter().map(rule).collect(),
         queue: found.outbox.items().map(|(sequence, item)| queued(sequence.0, item)).collect(),

@@ -6,28 +6,20 @@ use std::{sync::Arc, time::Instant};
 use super::{events::Reader, render};
 use crate::{
     api::common::{
-        House,
         socket::{Frame, Gone, Socket, code},
         stream::note_lag,
     },
-    domain::{Record, SessionId},
+    domain::Record,
     relay::{RelayError, Subscription},
-    security::Principal,
 };
 
 /// Why a socket ends: a code and a few words.
 type Farewell = (u16, &'static str);
 
 /// Follows the stream until either side has enough.
-pub(super) async fn follow(
-    house: Arc<House>,
-    principal: Principal,
-    session: SessionId,
-    mut subscription: Subscription,
-    open: warp::ws::WebSocket,
-) {
+pub(super) async fn follow(reader: Reader, mut subscription: Subscription, open: warp::ws::WebSocket) {
     let mut socket = Socket::new(open);
-    let reader = Reader { house, principal, session };
+    let session = reader.session;
     match run(&reader, &mut subscription, &mut socket).await {
         Ok((code, reason)) => socket.close(code, reason).await,
         Err(gone) => tracing::debug!(%gone, %session, "a reader's socket ended"),

@@ -56,7 +56,13 @@ impl Source {
                 let records = reader.read_all(Position(from), bounds)?;
                 let next = records.last().map_or(reader.tail().0 + 1, |record| record.position.0 + 1);
                 let records = records.iter().map(|record| audited(record)).collect::<Result<_, _>>()?;
-                Ok(AuditPage { records, next, tail: reader.tail().0, epoch: reader.epoch().to_string() })
+                Ok(AuditPage {
+                    records,
+                    next,
+                    previous: None,
+                    tail: reader.tail().0,
+                    epoch: reader.epoch().to_string(),
+                })
             }
         }
     }

@@ -69,5 +69,6 @@ fn kind(stream: Stream) -> &'static str {
         Stream::File(_) => "files",
         Stream::User(_) => "users",
         Stream::Subscription(_) => "subscriptions",
+        Stream::Target(_) => "notification targets",
     }
 }

@@ -27,6 +27,9 @@ pub(crate) struct Create {
     /// The model to ask for
     #[arg(long)]
     model: Option<String>,
+    /// The directory to begin in, where the runner lets one choose: `environment show` says
+    #[arg(long, value_name = "PATH")]
+    directory: Option<String>,
 }
 
 impl Create {
@@ -37,6 +40,7 @@ impl Create {
             prompt: self.prompt.map(content).transpose()?,
             model: self.model,
             permission_mode: self.mode,
+            directory: self.directory,
         };
         let raw: Box<serde_json::value::RawValue> = context.client()?.post("/sessions", &body)?;
         // Only the id, so that it can be handed to the next command.

@@ -10,6 +10,7 @@ mod create;
 mod export;
 mod list;
 mod replay;
+mod search;
 mod send;
 mod show;
 mod source;
@@ -33,6 +34,12 @@ pub(crate) enum Session {
     Archive(archive::Archive),
     /// Change a session's title
     Rename(steer::Rename),
+    /// Put a session before the others on people's screens
+    Pin(Which),
+    /// Put it back among the others
+    Unpin(Which),
+    /// Find what was said in sessions, or their titles: all of the words, in any case
+    Search(search::Search),
     /// Stop the agent's turn; its open questions are denied
     Interrupt(Which),
     /// Ask for a permission mode (default, acceptEdits, plan, ...)
@@ -63,6 +70,9 @@ impl Session {
             Self::Tail(command) => command.run(context),
             Self::Archive(command) => command.run(context),
             Self::Rename(command) => command.run(context),
+            Self::Pin(which) => steer::pin(which, true, context),
+            Self::Unpin(which) => steer::pin(which, false, context),
+            Self::Search(command) => command.run(context),
             Self::Interrupt(which) => steer::interrupt(which, context),
             Self::Mode(command) => command.run(context),
             Self::Model(command) => command.run(context),

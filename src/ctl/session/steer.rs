@@ -1,4 +1,4 @@
-//! `rcsctl session rename|interrupt|mode|model`: what changes a session's course in one word.
+//! `rcsctl session rename|pin|unpin|interrupt|mode|model`: what changes a session's course in one word.
 
 use clap::Args;
 use serde_json::value::RawValue;
@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use super::Which;
 use crate::{
     ctl::{Context, CtlError, list},
-    wire::web::{ControlRequested, RenameSession, Session, SetMode, SetModel},
+    wire::web::{ArrangeSession, ControlRequested, Session, SetMode, SetModel},
 };
 
 /// `rename`.
@@ -39,9 +39,18 @@ pub(crate) struct Model {
 impl Rename {
     pub(crate) fn run(self, context: &mut Context<'_>) -> Result<(), CtlError> {
         let path = format!("/sessions/{}", self.which.id);
-        let raw: Box<RawValue> = context.client()?.patch(&path, &RenameSession { title: self.title })?;
+        let raw: Box<RawValue> =
+            context.client()?.patch(&path, &ArrangeSession { title: Some(self.title), pinned: None })?;
         list::one(&mut context.out, &raw, |out, session: Session| out.line(format!("renamed {}", session.id)))
     }
+}
+
+/// `pin` and `unpin`.
+pub(crate) fn pin(which: Which, pinned: bool, context: &mut Context<'_>) -> Result<(), CtlError> {
+    let body = ArrangeSession { title: None, pinned: Some(pinned) };
+    let raw: Box<RawValue> = context.client()?.patch(&format!("/sessions/{}", which.id), &body)?;
+    let done = if pinned { "pinned" } else { "unpinned" };
+    list::one(&mut context.out, &raw, |out, session: Session| out.line(format!("{done} {}", session.id)))
 }
 
 impl Mode {

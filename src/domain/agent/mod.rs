@@ -13,7 +13,7 @@ use super::{
     decide::{Context, Decided},
     envelope::{Actor, Draft, Record, Sequence},
     environment::{self, Environment},
-    event::{Abilities, AgentReported, EnvironmentRegistered, Event, MessageKind, SessionCreated, Status},
+    event::{Abilities, AgentReported, EnvironmentRegistered, Event, MessageKind, Offers, SessionCreated, Status},
     id::{EnvironmentId, SessionId},
     limits,
     outbox::Item,
@@ -22,8 +22,11 @@ use super::{
     world::World,
 };
 
+mod course;
 mod step;
 
+pub(super) use course::check as check_course;
+pub use course::{Steering, steering};
 pub use step::{Step, next_step};
 
 /// What such a runner calls itself.
@@ -159,6 +162,7 @@ fn first_session(particulars: &EnvironmentRegistered, environment: EnvironmentId
         source: SOURCE.into(),
         mode: None,
         model: None,
+        directory: None,
     };
     Draft::new(Stream::Session(session), Event::SessionCreated(created))
 }
@@ -271,6 +275,7 @@ pub(super) fn bind(
     environment: EnvironmentId,
     session: SessionId,
     foreign: String,
+    offers: Offers,
     payload: Bytes,
 ) -> Result<Decided, Refusal> {
     let (found, agent) = find(world, environment)?;
@@ -288,7 +293,7 @@ pub(super) fn bind(
     if found.online && world.session(session).is_none_or(|known| !known.worker.online) {
         drafts.push(Draft::new(Stream::Session(session), Event::WorkerOnline { session }));
     }
-    let event = Event::SessionBound { session, foreign };
+    let event = Event::SessionBound { session, foreign, offers };
     drafts.push(Draft::new(Stream::Session(session), event).with_payload(payload));
     Ok(Decided { drafts, outcome: Outcome::Agent { environment, session } })
 }
@@ -329,7 +334,8 @@ pub(super) fn retell_turn(world: &World, session: SessionId, pieces: Vec<Bytes>)
     }
     let (from, through) =
         if pieces.is_empty() { (Sequence::ZERO, Sequence::ZERO) } else { (found.handed_over.next(), found.latest) };
-    let mut drafts = vec![found.draft(Event::TurnRetold { session, from, through })];
+    let told = Event::TurnRetold { session, from, through, pieces: pieces.len() as u64 };
+    let mut drafts = vec![found.draft(told)];
     drafts.extend(pieces.into_iter().map(|piece| {
         let event = Event::MessageReceived { message: None, kind: MessageKind::Other, ephemeral: false };
         found.draft(event).with_payload(piece)
@@ -394,7 +400,7 @@ pub(super) fn apply(world: &mut World, record: &Record) {
                 }
             }
         }
-        Event::SessionBound { session, foreign } => {
+        Event::SessionBound { session, foreign, .. } => {
             let Some(agent) = agent_of(world, *session) else { return };
             agent.bound.retain(|_, bound| bound != session);
             agent.bound.insert(foreign.clone(), *session);

@@ -74,13 +74,11 @@ fn urgent(session: &Session, turn: Option<SessionId>) -> Option<Step> {
         Item::Control { request, control: Control::Interrupt, delivered: false } => Some((sequence, request.clone())),
         _ => None,
     };
-    // A link has a word for one of them: the others are answered without it.
+    // No link has a word for this one, so it is answered without it.
     let other = |(sequence, item): (Sequence, &Item)| match item {
-        Item::Control {
-            request,
-            control: Control::SetPermissionMode { .. } | Control::SetMaxThinkingTokens { .. },
-            delivered: false,
-        } => Some((sequence, request.clone())),
+        Item::Control { request, control: Control::SetMaxThinkingTokens { .. }, delivered: false } => {
+            Some((sequence, request.clone()))
+        }
         _ => None,
     };
     let stopped = session.outbox.items().find_map(stop);

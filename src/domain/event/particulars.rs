@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::is_false;
 use crate::domain::{
     envelope::Timestamp,
     id::{DeviceId, EnvironmentId, FileId, KeyId, OwnerId, RequestId, SessionId},
@@ -103,6 +104,7 @@ pub struct AgentReported {
 }
 
 /// What an agent's program can do with conversations that it has not open.
+#[expect(clippy::struct_excessive_bools, reason = "independent of each other, and stored by these names")]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Abilities {
     /// Open one and tell its history.
@@ -111,6 +113,12 @@ pub struct Abilities {
     pub resume: bool,
     /// List them.
     pub list: bool,
+    /// Its link has a word for changing the mode of an open conversation.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub set_mode: bool,
+    /// Its link has a word for changing an option of its configuration.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub set_option: bool,
 }
 
 /// See [`Event::SessionCreated`](super::Event::SessionCreated).
@@ -126,6 +134,9 @@ pub struct SessionCreated {
     pub mode: Option<String>,
     /// The model asked for at creation.
     pub model: Option<String>,
+    /// The directory asked for at creation; without one the runner's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<String>,
 }
 
 /// What an agent is doing.

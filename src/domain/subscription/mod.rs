@@ -202,6 +202,21 @@ impl Subscription {
         pending
     }
 
+    /// How many streams its pattern means that it does not follow, because it follows
+    /// [`limits::LINKS_PER_SUBSCRIPTION_MAX`] already. Those are not linked later either: said, so that nobody waits.
+    pub fn left_out(&self, world: &World) -> usize {
+        let Some(pattern) = &self.created.pattern else { return 0 };
+        if self.links.len() < limits::LINKS_PER_SUBSCRIPTION_MAX {
+            return 0;
+        }
+        let own = match &self.created.delivery {
+            Delivery::PullWake { wake_stream } => Some(wake_stream),
+            Delivery::Webhook { .. } => None,
+        };
+        let meant = feed::matching(world, self.created.owner, pattern);
+        meant.filter(|(path, _, _)| Some(path) != own && !self.links.contains_key(path)).count()
+    }
+
     /// The first stream with news, if any has.
     fn pending(&self, world: &World) -> Option<&StreamPath> {
         self.links.iter().find(|(_, link)| link.tail(world) > link.acked).map(|(path, _)| path)

@@ -64,9 +64,11 @@ impl Bench {
             source: "test".into(),
             mode: None,
             model: None,
+            directory: None,
         };
         let work = WorkId::from_uuid(Uuid::from_u128(u128::from(n)));
-        self.submit(Command::CreateSession { particulars: created, work, prompt: None }).expect("new");
+        self.submit(Command::CreateSession { particulars: created, work, course: Vec::new(), prompt: None })
+            .expect("new");
     }
 
     fn grow(&mut self, n: u8) {

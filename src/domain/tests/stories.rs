@@ -1,6 +1,6 @@
 //! Single histories, each named after what somebody would see.
 
-use super::*;
+use super::{super::outbox::Item, *};
 
 fn ready() -> Bench {
     let mut bench = Bench::default();
@@ -9,7 +9,10 @@ fn ready() -> Bench {
         .submit(Actor::System, Command::RegisterEnvironment { particulars: registration(0, 0, 1), reattach: None })
         .expect("new");
     bench
-        .submit(Actor::System, Command::CreateSession { particulars: creation(0, 0, Some(0)), work, prompt: None })
+        .submit(
+            Actor::System,
+            Command::CreateSession { particulars: creation(0, 0, Some(0)), work, course: Vec::new(), prompt: None },
+        )
         .expect("new");
     bench
 }
@@ -175,4 +178,46 @@ fn a_worker_that_says_yes_to_a_model_has_that_model_and_one_that_says_no_has_not
         let confirmed = bench.world.session(session(0)).expect("there").model.as_deref();
         assert_eq!(confirmed, ok.then_some("opus"));
     }
+}
+
+#[test]
+fn a_pin_and_a_title_are_changed_together_and_what_is_put_away_stands_nowhere() {
+    let mut bench = ready();
+    let arrange = |title: Option<&str>, pinned| Command::ArrangeSession {
+        session: session(0),
+        title: title.map(str::to_owned),
+        pinned,
+    };
+    let before = bench.log.len();
+    assert_eq!(bench.submit(Actor::System, arrange(Some("first"), Some(true))), Ok(Outcome::Done));
+    assert_eq!(bench.log.len(), before + 2);
+    assert_eq!(bench.submit(Actor::System, arrange(Some("first"), Some(true))), Ok(Outcome::Unchanged));
+    assert_eq!(bench.submit(Actor::System, arrange(None, None)), Ok(Outcome::Unchanged));
+    let found = bench.world.session(session(0)).expect("there");
+    assert_eq!((found.pinned, found.title.as_deref()), (true, Some("first")));
+    bench.submit(Actor::System, Command::ArchiveSession { session: session(0) }).expect("put away");
+    assert!(!bench.world.session(session(0)).expect("there").pinned);
+    assert_eq!(bench.submit(Actor::System, arrange(None, Some(true))), Err(Refusal::Archived(session(0))));
+    assert_eq!(bench.submit(Actor::System, arrange(Some("later"), None)), Ok(Outcome::Done));
+    check(&bench);
+}
+
+#[test]
+fn a_session_that_shall_begin_in_a_mode_has_it_asked_for_before_its_first_prompt() {
+    let mut bench = ready();
+    let mode = Control::SetPermissionMode { mode: "plan".into() };
+    let create = Command::CreateSession {
+        particulars: creation(1, 0, Some(0)),
+        work: WorkId::from_uuid(Uuid::from_u128(2)),
+        course: vec![(request(1), mode.clone())],
+        prompt: Some(prompt(1)),
+    };
+    bench.submit(Actor::System, create).expect("new");
+    let found = bench.world.session(session(1)).expect("there");
+    let waits: Vec<_> = found.outbox.items().map(|(_, item)| item.clone()).collect();
+    assert!(
+        matches!(&waits[..], [Item::Control { control, .. }, Item::Prompt { .. }] if *control == mode),
+        "{waits:?}"
+    );
+    check(&bench);
 }

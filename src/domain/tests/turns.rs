@@ -154,6 +154,7 @@ fn what_is_seen_of_a_turn_in_every_order_that_workers_use() {
         let created = Command::CreateSession {
             particulars: creation(0, 0, None),
             work: WorkId::from_uuid(Uuid::nil()),
+            course: Vec::new(),
             prompt: None,
         };
         bench.submit(Actor::System, created).expect("new");
@@ -176,7 +177,7 @@ fn what_is_seen_of_a_turn_in_every_order_that_workers_use() {
 fn what_is_consumed_and_never_echoed_is_bounded() {
     let mut bench = Bench::default();
     let work = WorkId::from_uuid(Uuid::nil());
-    let created = Command::CreateSession { particulars: creation(0, 0, None), work, prompt: None };
+    let created = Command::CreateSession { particulars: creation(0, 0, None), work, course: Vec::new(), prompt: None };
     bench.submit(Actor::System, created).expect("new");
     for number in 0..=u8::try_from(limits::UNECHOED_MAX).expect("small") {
         for step in [Post(number), Processed(number)] {

@@ -10,14 +10,16 @@ use uuid::Uuid;
 
 use super::*;
 use crate::domain::{
-    DeviceId, EnvironmentId, FileId, KeyId, MessageId, OwnerId, RequestId, SessionId, SubscriptionId, UserStreamId,
-    WorkId,
+    DeviceId, EnvironmentId, FileId, KeyId, MessageId, OwnerId, RequestId, SessionId, SubscriptionId, TargetId,
+    UserStreamId, WorkId,
     command::{Outcome, WorkGrant},
     event::{
         Abilities, AgentReported, Control, DeviceSignedIn, EnvironmentRegistered, FileStored, Fingerprint, ForkPoint,
-        KeyCreated, Lifetime, LoginLinkCreated, MessageKind, PermissionDecided, PermissionRequested, ProducerStamp,
-        Role, Rule, SecretDigest, SessionCreated, Status, UserAppended, UserStreamClosed, UserStreamCreated, Verdict,
+        KeyCreated, Lifetime, LoginLinkCreated, MessageKind, Offer, Offers, PermissionDecided, PermissionRequested,
+        ProducerStamp, Role, Rule, SecretDigest, SessionCreated, Status, UserAppended, UserStreamClosed,
+        UserStreamCreated, Verdict,
     },
+    notify::{Sealed, TargetAdded, TargetEnd, TargetKind},
     subscription::{Acked, Delivery, Linked, StreamPath, SubscriptionCreated, WakeEnd},
 };
 
@@ -85,6 +87,7 @@ fn about_sessions() -> Vec<Event> {
             source: "remote-control".into(),
             mode: None,
             model: Some("opus".into()),
+            directory: None,
         }),
         Event::SessionRenamed { session, title: "Build".into() },
         Event::SessionArchived { session },
@@ -110,7 +113,7 @@ fn about_sessions() -> Vec<Event> {
 /// What came with agents behind links. Behind the others: a line that is there never moves.
 fn about_agents() -> Vec<Event> {
     let (environment, session) = (EnvironmentId::from_uuid(UUID), SessionId::from_uuid(UUID));
-    let abilities = Abilities { load: true, resume: false, list: true };
+    let abilities = Abilities { load: true, resume: false, list: true, ..Abilities::default() };
     let registered = EnvironmentRegistered {
         environment,
         owner: owner(),
@@ -127,9 +130,23 @@ fn about_agents() -> Vec<Event> {
         Event::EnvironmentSucceeded { environment, by: environment },
         Event::AgentReported(AgentReported { environment, connected: true, fresh: true, abilities }),
         Event::AgentSwitching { environment },
-        Event::SessionBound { session, foreign: "f2ebf6f0".into() },
+        Event::SessionBound { session, foreign: "f2ebf6f0".into(), offers: Offers::default() },
         Event::TurnTorn { session },
-        Event::TurnRetold { session, from: Sequence(4), through: Sequence(9) },
+        Event::TurnRetold { session, from: Sequence(4), through: Sequence(9), pieces: 0 },
+    ]
+}
+
+/// What came when links could say by which words their agents are steered.
+fn about_courses() -> Vec<Event> {
+    let (environment, session) = (EnvironmentId::from_uuid(UUID), SessionId::from_uuid(UUID));
+    let abilities = Abilities { set_mode: true, set_option: true, ..Abilities::default() };
+    let modes = Offer { ids: vec!["ask".into(), "code".into()], option: None };
+    let models = Offer { ids: vec!["small".into()], option: Some("model".into()) };
+    let offers = Offers { modes: Some(modes), models: Some(models) };
+    vec![
+        Event::AgentReported(AgentReported { environment, connected: true, fresh: false, abilities }),
+        Event::SessionBound { session, foreign: "f2ebf6f0".into(), offers },
+        Event::TurnRetold { session, from: Sequence(4), through: Sequence(9), pieces: 3 },
     ]
 }
 
@@ -258,6 +275,56 @@ fn about_devices() -> Vec<Event> {
     ]
 }
 
+/// What came with the list of sessions as people arrange it.
+fn about_arrangement() -> Vec<Event> {
+    let session = SessionId::from_uuid(UUID);
+    vec![
+        Event::SessionPinned { session, pinned: true },
+        Event::SessionCreated(SessionCreated {
+            session,
+            owner: owner(),
+            environment: None,
+            title: None,
+            source: "api".into(),
+            mode: None,
+            model: None,
+            directory: Some("/srv/work/böx".into()),
+        }),
+    ]
+}
+
+fn about_targets() -> Vec<Event> {
+    let (target, session, asked) = (TargetId::from_uuid(UUID), SessionId::from_uuid(UUID), Sequence(70_000));
+    let added = |kind, device, settings| {
+        Event::TargetAdded(TargetAdded {
+            target,
+            owner: owner(),
+            key: KeyId::from_uuid(UUID),
+            device,
+            kind,
+            name: "phone".into(),
+            host: "push.example".into(),
+            sealed: Sealed(vec![0xf0; 40].into()),
+            fingerprint: Fingerprint([9; 16]),
+            turns: settings,
+            answers: settings,
+            configured: settings,
+        })
+    };
+    let ends = [TargetEnd::Removed, TargetEnd::Replaced, TargetEnd::Gone, TargetEnd::Revoked, TargetEnd::Unconfigured];
+    let mut events = vec![
+        added(TargetKind::WebPush, Some(DeviceId::from_uuid(UUID)), false),
+        added(TargetKind::Webhook, None, true),
+        added(TargetKind::Ntfy, None, true),
+        Event::TargetChanged { target, turns: true },
+        Event::TargetTold { target, session, asked },
+        Event::TargetWithdrawn { target, session, asked },
+        Event::TargetFailed { target, reason: "status 500".into() },
+    ];
+    events.extend(ends.map(|end| Event::TargetRemoved { target, end }));
+    events
+}
+
 /// A record of every kind; streams, actors, keys and payloads take turns.
 pub(super) fn records() -> Vec<Record> {
     let streams = [
@@ -283,6 +350,10 @@ pub(super) fn records() -> Vec<Record> {
         about_subscriptions(),
         about_agents(),
         about_devices(),
+        about_courses(),
+        vec![Event::DeviceRenamed { device: DeviceId::from_uuid(UUID), name: "Kitchen tablet".into() }],
+        about_arrangement(),
+        about_targets(),
     ]
     .concat();
     let turn = |index: usize| Record {

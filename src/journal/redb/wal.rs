@@ -13,7 +13,8 @@
 //! The log is a ring of one round: when it is full, the database syncs, and the next frame is written over the first.
 //! What belongs to the end of the journal is told by the chain: a frame counts only if it goes on where the frame
 //! before it ended and its link is that of its records. A frame of an earlier round, or one that was cut off, does
-//! neither.
+//! neither. Where a frame that counts stands behind one that does not, the log was damaged and is refused; damage to
+//! the last frame cannot be told from one that was cut off.
 //!
 //! The database names the log it needs, so that one without the other is noticed and not taken for the whole.
 //! This file knows rows and links; what is in a record is the codec's business.
@@ -183,26 +184,86 @@ struct Frame<'a> {
     rows: Vec<&'a [u8]>,
 }
 
+impl Frame<'_> {
+    /// The link that goes on from `before` with its records; `None` if one of them is none or they are not as many as
+    /// it says.
+    fn link(&self, before: &[u8; 32]) -> Option<[u8; 32]> {
+        let Commit { first, last, at, .. } = self.commit;
+        let digests =
+            self.rows.iter().map(|row| Some(Stored::parse(row).ok()?.digest())).collect::<Option<Vec<_>>>()?;
+        let counted = first.0.checked_add(self.rows.len() as u64) == last.0.checked_add(1);
+        counted.then(|| chain::link(before, first, last, at, digests))
+    }
+
+    fn follows(&self, before: &[u8; 32]) -> bool {
+        self.link(before) == Some(self.commit.link)
+    }
+}
+
 /// The frame at the beginning of `bytes`, if it continues `last`, and what follows it.
 fn next_frame<'a>(bytes: &'a [u8], last: &Commit) -> Option<(Frame<'a>, &'a [u8])> {
-    let (frame, rest) = bytes.split_at_checked(stated_length(bytes)?)?;
-    let (head, mut records) = frame.split_at_checked(HEAD_BYTES)?;
+    whole_frame(bytes).filter(|(frame, _)| frame.commit.first == last.last.next() && frame.follows(&last.link))
+}
+
+/// What has the shape of a frame, and what follows it.
+fn whole_frame(bytes: &[u8]) -> Option<(Frame<'_>, &[u8])> {
+    let (commit, body) = head(bytes)?;
+    let (records, rest) = body.split_at_checked(stated_length(bytes)?.checked_sub(HEAD_BYTES)?)?;
+    Some((Frame { commit, rows: all_rows(records)? }, rest))
+}
+
+/// Whether a whole frame stands behind one that does not count. Each was synced before the next was begun, so what was
+/// cut off is the last one: something before the end was damaged.
+///
+/// Only the end of the frame is looked at, and only links tell: anybody may have written bytes that look like a frame.
+fn goes_on(bytes: &[u8], last: &Commit) -> bool {
+    let Some((commit, body)) = head(bytes) else { return false };
+    let stated = stated_length(bytes).and_then(|length| body.split_at_checked(length.checked_sub(HEAD_BYTES)?));
+    let stated = stated.map(|(records, behind)| (all_rows(records).unwrap_or_default(), behind));
+    let count = commit.last.0.checked_sub(commit.first.0).and_then(|more| more.checked_add(1));
+    let counted = count.and_then(|count| some_rows(body, count));
+    // Where it ends is told twice, and so is its link: one of both may be what was damaged.
+    [stated, counted].into_iter().flatten().any(|(rows, behind)| {
+        let frame = Frame { commit, rows };
+        let links = [Some(commit.link), frame.link(&last.link)];
+        let next = whole_frame(behind).filter(|(next, _)| next.commit.first > last.last.next());
+        next.is_some_and(|(next, _)| links.iter().flatten().any(|link| next.follows(link)))
+    })
+}
+
+/// What stands at the beginning of a frame, and what follows that.
+fn head(bytes: &[u8]) -> Option<(Commit, &[u8])> {
+    let (head, body) = bytes.split_at_checked(HEAD_BYTES)?;
     let number = |at: usize| rows::value(head.get(at..at + 8)?);
-    let (first, through) = (Position(number(4)?), Position(number(12)?));
-    let commit = Commit { first, last: through, at: Timestamp(number(20)?), link: head.get(28..)?.try_into().ok()? };
-    if first != last.last.next() {
-        return None;
-    }
-    let (mut rows, mut digests) = (Vec::new(), Vec::new());
-    while !records.is_empty() {
-        let row = records.get(4..4_usize.checked_add(stated_length(records)?)?)?;
-        digests.push(Stored::parse(row).ok()?.digest());
+    let link = head.get(28..)?.try_into().ok()?;
+    let (first, last) = (Position(number(4)?), Position(number(12)?));
+    Some((Commit { first, last, at: Timestamp(number(20)?), link }, body))
+}
+
+/// Records that fill these bytes.
+fn all_rows(mut bytes: &[u8]) -> Option<Vec<&[u8]>> {
+    let mut rows = Vec::new();
+    while !bytes.is_empty() {
+        let (row, rest) = next_row(bytes)?;
         rows.push(row);
-        records = &records[4 + row.len()..];
+        bytes = rest;
     }
-    let counted = first.0.checked_add(rows.len() as u64)?;
-    let link = chain::link(&last.link, first, through, commit.at, digests);
-    (counted == through.0.checked_add(1)? && link == commit.link).then_some((Frame { commit, rows }, rest))
+    Some(rows)
+}
+
+/// So many records, and what follows them.
+fn some_rows(mut bytes: &[u8], count: u64) -> Option<(Vec<&[u8]>, &[u8])> {
+    let mut rows = Vec::new();
+    for _ in 0..count {
+        let (row, rest) = next_row(bytes)?;
+        rows.push(row);
+        bytes = rest;
+    }
+    Some((rows, bytes))
+}
+
+fn next_row(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    bytes.get(4..)?.split_at_checked(stated_length(bytes)?)
 }
 
 fn stated_length(bytes: &[u8]) -> Option<usize> {
@@ -228,6 +289,10 @@ pub(super) fn recover(
         last = frame.commit;
         frames.push(frame);
         rest = behind;
+    }
+    if goes_on(rest, &last) {
+        let damaged = format!("its log {} is damaged behind position {}", beside.path().display(), last.last);
+        return Err(unreadable(path, format!("{damaged}, and what follows there was acknowledged: restore a backup")));
     }
     if !frames.is_empty() {
         transact(db, |txn| frames.iter().try_for_each(|frame| put(txn, frame)))?;

@@ -111,6 +111,27 @@ fn a_frame_that_was_cut_off_ends_the_log() {
 }
 
 #[test]
+fn a_log_that_is_damaged_before_its_last_frame_is_refused_wherever_it_is() {
+    let (mut subject, mut scribe) = (OnDisk::new(1_000), Scribe::default());
+    let mut ends = Vec::new();
+    for _ in 0..4 {
+        subject.write(&scribe.talk(stream(2), 3));
+        let log = fs::read(log_of(&subject)).expect("reads");
+        ends.push(log.iter().rposition(|byte| *byte != 0).expect("is no zeros") + 1);
+    }
+    let whole = fs::read(log_of(&subject)).expect("reads");
+    // The first batch was durable in the tables, so the log begins with the second.
+    for at in (4_096..ends[2]).step_by(5) {
+        let left = killed(&subject);
+        let mut damaged = whole.clone();
+        damaged[at] ^= 1 << (at % 8);
+        fs::write(log_of(&left), damaged).expect("writes");
+        let error = RedbJournal::open(left.path()).expect_err(&format!("byte {at} was noticed")).to_string();
+        assert!(error.contains("is damaged behind position"), "{error}");
+    }
+}
+
+#[test]
 fn what_does_not_fit_in_the_log_is_durable_in_the_tables() {
     let (mut subject, mut scribe) = ahead();
     let large = vec![b'x'; 700 * 1024];

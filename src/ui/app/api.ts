@@ -57,7 +57,7 @@ export async function call<T>(
   throw await failureOf(response, options.quiet)
 }
 
-async function failureOf(response: Response, quiet = false): Promise<Failure> {
+export async function failureOf(response: Response, quiet = false): Promise<Failure> {
   const problem = (await response.json().catch(() => null)) as Problem | null
   if (response.status === 401 && !quiet) lost.forEach((tell) => tell())
   return new Failure(problem, response.status, problem?.detail ?? response.statusText)
@@ -81,6 +81,7 @@ export async function readStream(
   signal: AbortSignal,
   opened: () => void,
   each: (frame: Frame) => void,
+  method = 'GET',
 ): Promise<void> {
   const own = new AbortController()
   const stop = () => own.abort()
@@ -90,6 +91,7 @@ export async function readStream(
   let watchdog = setTimeout(stop, SILENCE_MS)
   try {
     const response = await fetch(BASE + path, {
+      method,
       headers: { accept: 'text/event-stream', 'rcs-app': '1' },
       credentials: 'same-origin',
       cache: 'no-store',

@@ -4,22 +4,26 @@ import './style/base.css'
 import './style/shell.css'
 import './style/talk.css'
 import './style/ask.css'
+import './style/notify.css'
+import './style/attach.css'
+import './style/replay.css'
+import './style/home.css'
 import { App } from './view/app'
 import { me, onLeave, whoAmI } from './state/me'
-import { forgetOverview, reach, waitingCount, watchOverview } from './state/overview'
-import { drain, outbox } from './state/outbox'
-import { drafts, theme } from './state/look'
+import { forgetOverview, known, reach, sessions, waitingCount, watchOverview } from './state/overview'
+import { drain, forgetOutbox } from './state/outbox'
+import { drafts } from './state/look'
+import './state/shortcuts'
 import { pause } from './api'
-import { place } from './state/place'
-
-effect(() => {
-  document.documentElement.dataset.theme = theme.value
-})
+import { goTo, place } from './state/place'
+import { closeSettled, keepSubscription } from './state/push'
+import { beInstalled } from './state/installed'
 
 effect(() => {
   if (me.value) {
     watchOverview()
     void drain()
+    void keepSubscription()
   } else if (me.value === null) forgetOverview()
 })
 
@@ -28,6 +32,15 @@ effect(() => {
   document.title = count > 0 ? `(${count}) RCS` : 'RCS'
   const badge = navigator as Navigator & { setAppBadge?: (n: number) => Promise<void> }
   void badge.setAppBadge?.(count).catch(() => undefined)
+})
+
+effect(() => {
+  if (known.value) void closeSettled(sessions.value)
+})
+
+navigator.serviceWorker?.addEventListener('message', (event) => {
+  const { go } = event.data as { go?: string }
+  if (go) goTo(go)
 })
 
 /** The server may be on its way up: the shell is shown from the cache, and asks until somebody answers. */
@@ -49,13 +62,11 @@ async function begin(): Promise<void> {
 }
 
 onLeave(() => {
-  outbox.value = []
+  forgetOutbox()
   drafts.value = {}
 })
 
 void begin()
 render(<App />, document.getElementById('app')!)
 
-if ('serviceWorker' in navigator && import.meta.env.PROD) {
-  addEventListener('load', () => void navigator.serviceWorker.register('/code/sw.js', { scope: '/code/' }).catch(() => undefined))
-}
+beInstalled()

@@ -24,12 +24,34 @@ function files(directory) {
   })
 }
 
+/** The service worker keeps exactly the files of its version, and is another one when any of them is. */
+function fillWorker() {
+  const kept = files(dist).map(nameOf).filter((name) => typeOf(name) && name !== 'sw.js' && name !== 'index.html').sort()
+  const digest = createHash('sha256')
+  for (const name of [...kept, 'index.html', 'sw.js']) digest.update(name).update(readFileSync(join(dist, name)))
+  const worker = join(dist, 'sw.js')
+  const filled = readFileSync(worker, 'utf8')
+    .replace("'{{version}}'", JSON.stringify(digest.digest('hex').slice(0, 12)))
+    .replace("['{{files}}']", JSON.stringify(kept))
+  if (filled.includes('{{')) throw new Error('sw.js has a place that was not filled in')
+  writeFileSync(worker, filled)
+}
+
+function nameOf(path) {
+  return relative(dist, path).replaceAll('\\', '/')
+}
+
+function typeOf(name) {
+  return name.startsWith('.') ? undefined : TYPES[name.split('.').pop()]
+}
+
+fillWorker()
 const rows = []
 const weights = { raw: 0, gzip: 0, brotli: 0 }
 for (const path of files(dist).sort()) {
-  const name = relative(dist, path).replaceAll('\\', '/')
-  const type = TYPES[name.split('.').pop()]
-  if (!type || name.startsWith('.')) continue
+  const name = nameOf(path)
+  const type = typeOf(name)
+  if (!type) continue
   const bytes = readFileSync(path)
   const brotli = brotliCompressSync(bytes, {
     params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length },

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::offers::{Offered, offered};
 use crate::domain::id::RequestId;
 
 /// Something a link said.
@@ -24,10 +25,13 @@ pub enum Said<'a> {
         how: Turned,
         session: Option<Cow<'a, str>>,
         course: Course,
+        offered: Offered,
     },
     Sessions,
-    ModelChanged {
-        model: Option<String>,
+    /// What it was told to change is changed.
+    Changed {
+        what: Changed,
+        course: Course,
     },
     Update(Update<'a>),
     Asks(Asks<'a>),
@@ -44,6 +48,14 @@ pub enum Turned {
     Created,
     Loaded,
     Resumed,
+}
+
+/// By which word it was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Changed {
+    Model,
+    Mode,
+    Option,
 }
 
 /// The one-step form of older links.
@@ -66,6 +78,9 @@ pub struct Status<'a> {
     pub info: Option<&'a RawValue>,
     #[serde(default)]
     pub capabilities: Option<Capabilities>,
+    /// What the link can be told beside what every link can.
+    #[serde(borrow, default)]
+    pub words: Vec<Cow<'a, str>>,
 }
 
 /// What of it decides how one comes back to a conversation.
@@ -87,6 +102,11 @@ pub struct SessionCapabilities {
 }
 
 impl Status<'_> {
+    /// Whether the link can be told this.
+    pub fn knows(&self, word: &str) -> bool {
+        self.words.iter().any(|known| known == word)
+    }
+
     /// Whether the program ran before it was asked: a link that has nothing to start answers with the word of the
     /// agent's command instead of what the program says of itself.
     pub fn ran_before(&self, command: &str) -> bool {
@@ -253,14 +273,9 @@ pub fn read(line: &str) -> Result<Said<'_>, Malformed> {
         "session_loaded" => turned(Turned::Loaded, payload)?,
         "session_resumed" => turned(Turned::Resumed, payload)?,
         "session_list" => Said::Sessions,
-        "model_changed" => {
-            #[derive(Deserialize)]
-            struct Changed {
-                #[serde(default, rename = "modelId")]
-                model: Option<String>,
-            }
-            Said::ModelChanged { model: parsed::<Changed>(payload)?.model }
-        }
+        "model_changed" => changed(Changed::Model, payload)?,
+        "mode_changed" => changed(Changed::Mode, payload)?,
+        "config_option_changed" => changed(Changed::Option, payload)?,
         "session_update" => update(payload)?,
         "permission_request" => Said::Asks(parsed(payload)?),
         "prompt_complete" => Said::PromptComplete,
@@ -290,7 +305,25 @@ fn turned(how: Turned, payload: &str) -> Result<Said<'_>, Malformed> {
     }
     let Session { session } = parsed(payload)?;
     let course = serde_json::from_str::<Named>(payload).unwrap_or_default().course();
-    Ok(Said::Turned { how, session, course })
+    Ok(Said::Turned { how, session, course, offered: offered(payload) })
+}
+
+/// The first two name what is in force, the third says how all options are now.
+fn changed(what: Changed, payload: &str) -> Result<Said<'_>, Malformed> {
+    #[derive(Deserialize)]
+    struct Ids {
+        #[serde(default, rename = "modelId")]
+        model: Option<String>,
+        #[serde(default, rename = "modeId")]
+        mode: Option<String>,
+    }
+    let Ids { model, mode } = parsed(payload)?;
+    let course = match what {
+        Changed::Model => Course { mode: None, model },
+        Changed::Mode => Course { mode, model: None },
+        Changed::Option => serde_json::from_str::<Named>(payload).unwrap_or_default().course(),
+    };
+    Ok(Said::Changed { what, course })
 }
 
 fn update(payload: &str) -> Result<Said<'_>, Malformed> {
@@ -371,6 +404,16 @@ pub enum Told<'a> {
         #[serde(rename = "modelId")]
         model: &'a str,
     },
+    /// These two only to links that say that they know them: see [`Status::words`].
+    SetSessionMode {
+        #[serde(rename = "modeId")]
+        mode: &'a str,
+    },
+    SetConfigOption {
+        #[serde(rename = "configId")]
+        option: &'a str,
+        value: &'a str,
+    },
 }
 
 /// Which conversation to turn to.
@@ -379,6 +422,11 @@ pub struct Target<'a> {
     #[serde(rename = "sessionId")]
     pub session: &'a str,
 }
+
+/// The words of [`Told`] that not every link knows.
+pub const SET_MODE: &str = "set_session_mode";
+/// See [`SET_MODE`].
+pub const SET_OPTION: &str = "set_config_option";
 
 /// That a link is known, in answer to how it introduced itself.
 #[derive(Debug, Serialize)]

@@ -6,9 +6,11 @@
 
 use serde::{Deserialize, Serialize};
 
+pub mod about;
 pub mod answer;
 pub mod link;
 pub mod listing;
+pub mod offers;
 pub mod viewer;
 
 /// The one error body of these clients.

@@ -33,6 +33,9 @@ pub enum Said<'a> {
     SetSessionModel {
         model: String,
     },
+    SetSessionMode {
+        mode: String,
+    },
     /// Of the draft of a durable transport: go on behind this cursor.
     Resume {
         session: Cow<'a, str>,
@@ -102,6 +105,14 @@ pub fn read(line: &str) -> Result<Said<'_>, Refused> {
                 model: String,
             }
             Said::SetSessionModel { model: parsed::<Model>("set_session_model", payload)?.model }
+        }
+        "set_session_mode" => {
+            #[derive(Deserialize)]
+            struct Mode {
+                #[serde(rename = "modeId")]
+                mode: String,
+            }
+            Said::SetSessionMode { mode: parsed::<Mode>("set_session_mode", payload)?.mode }
         }
         "stream/resume" => {
             #[derive(Deserialize)]
@@ -236,7 +247,7 @@ pub struct Stopped {
 }
 
 /// Of what an agent said of a conversation, what a viewer that comes back to it needs.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
 pub struct Described<'a> {
     #[serde(borrow, default, rename = "promptCapabilities")]
     pub prompts: Option<&'a RawValue>,
@@ -246,6 +257,19 @@ pub struct Described<'a> {
     pub modes: Option<&'a RawValue>,
     #[serde(borrow, default, rename = "configOptions")]
     pub options: Option<&'a RawValue>,
+}
+
+impl Described<'_> {
+    /// With what an earlier word said of what this one says nothing of.
+    #[must_use]
+    pub fn or(self, before: Self) -> Self {
+        Self {
+            prompts: self.prompts.or(before.prompts),
+            models: self.models.or(before.models),
+            modes: self.modes.or(before.modes),
+            options: self.options.or(before.options),
+        }
+    }
 }
 
 /// The description in the frame that the agent answered with.

@@ -2,6 +2,8 @@
 //!
 //! Knows neither what a path or an offset means nor who may see them.
 
+use std::num::NonZeroUsize;
+
 use serde::{Deserialize, Serialize};
 
 /// How wakes are delivered.
@@ -94,6 +96,10 @@ pub struct Shown {
     pub kind: Kind,
     pub pattern: Option<String>,
     pub streams: Vec<ShownLink>,
+    /// Streams that the pattern means and that are not followed, because the subscription is full. Not in the protocol,
+    /// and absent where there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub streams_left_out: Option<NonZeroUsize>,
     pub webhook: Option<ShownWebhook>,
     pub wake_stream: Option<String>,
     pub lease_ttl_ms: u64,

@@ -11,6 +11,9 @@ pub struct AuditPage {
     pub records: Vec<AuditRecord>,
     /// Pass it as `?from=` to go on.
     pub next: u64,
+    /// Where it was asked for backwards: pass it as `?before=` to go on; absent at the beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<u64>,
     /// The last position there is.
     pub tail: u64,
     pub epoch: String,
@@ -59,6 +62,13 @@ pub struct Verification {
     pub head: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<Fault>,
+}
+
+/// How far a walk got: the data of the SSE event `progress`, before the one that is called `verified`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerificationProgress {
+    pub position: u64,
+    pub tail: u64,
 }
 
 /// The first thing that is wrong.

@@ -38,9 +38,17 @@ pub struct Device {
     pub signed_in_at: String,
     /// To the hour.
     pub used_at: String,
+    /// When it lost its power: it was signed out, its key ended, or nobody used it for too long.
     pub signed_out_at: Option<String>,
     /// It is the one that asks.
     pub current: bool,
+}
+
+/// Calls a browser something else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RenameDevice {
+    pub name: String,
 }
 
 /// A link that lets one browser in.

@@ -12,26 +12,37 @@ pub mod environment;
 pub mod event;
 pub mod key;
 pub mod message;
+pub mod notification;
 pub mod peer;
 pub mod permission;
 pub mod problem;
+pub mod search;
 pub mod session;
 pub mod status;
+pub mod subscription;
 
-pub use audit::{AuditCommit, AuditCommits, AuditPage, AuditRecord, Fault, Verification};
+pub use audit::{AuditCommit, AuditCommits, AuditPage, AuditRecord, Fault, Verification, VerificationProgress};
 pub use control::{ControlRequested, SetMode, SetModel, SetThinking};
-pub use device::{Device, LoginLink, Me, SignIn};
-pub use environment::{Environment, EnvironmentDetail, EnvironmentStatus, Requeued, WorkItem, WorkStage};
+pub use device::{Device, LoginLink, Me, RenameDevice, SignIn};
+pub use environment::{
+    Choice, Closed, Environment, EnvironmentDetail, EnvironmentStatus, Offers, Requeued, Spawn, WorkItem, WorkStage,
+};
 pub use event::{Author, Event, EventPage, Gap, GapTag};
 pub use key::{CreateKey, CreatedKey, Key, KeyOwner, Role, RotateSigning, SigningRotated};
 pub use message::{FileAttachment, MessageAccepted, MessageReceipt, MessageState, PostMessage, StoredFile};
+pub use notification::{
+    AddTarget, AnswerNotification, ChangeTarget, Pushed, PushedKind, Target, TargetKind, TargetMade, Tested, Vapid,
+    WebhookNotice,
+};
 pub use permission::{DecidePermission, DecidedPermission, Decision, Permission, PermissionState, Scope, Winner};
 pub use problem::{Problem, ProblemKind};
+pub use search::{SearchHit, SearchPage, SearchSource};
 pub use session::{
-    Archive, ArchiveMany, ArchiveResult, ArchivedMany, CreateSession, QueuedItem, QueuedKind, RenameSession, Rule,
+    Archive, ArchiveMany, ArchiveResult, ArchivedMany, ArrangeSession, CreateSession, QueuedItem, QueuedKind, Rule,
     Session, SessionDetail, SessionStatus, Worker,
 };
-pub use status::{Counts, Overview, ServerStatus};
+pub use status::{CommitTimes, Copied, Counts, Kept, Overview, ServerStatus, Storage};
+pub use subscription::{Delivery, Subscription, WakeState};
 
 /// The header under which a client names a command, so that repeating it does it once.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";

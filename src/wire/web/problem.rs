@@ -109,6 +109,8 @@ kinds! {
     TooLarge = "urn:rcs:problem:too-large", 413, "Too large";
     /// Another media type is needed.
     UnsupportedMediaType = "urn:rcs:problem:unsupported-media-type", 415, "This media type is not taken here";
+    /// The agent, or what it is reached through, has no way to do this.
+    NotSupported = "urn:rcs:problem:not-supported", 422, "The agent cannot do this";
     /// Too often: see `retry_after`.
     TooManyRequests = "urn:rcs:problem:too-many-requests", 429, "Too many requests";
     /// A bounded list or queue is full.

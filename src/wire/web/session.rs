@@ -14,12 +14,18 @@ pub struct Session {
     pub title: Option<String>,
     pub status: SessionStatus,
     pub environment_id: Option<EnvironmentId>,
+    /// The directory asked for at creation; absent where it is the runner's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<String>,
     /// Who made it: `remote-control`, `api`, `web`, ...
     pub source: String,
     pub created_at: String,
     /// When its stream last grew: lists are sorted by this.
     pub active_at: String,
     pub archived_at: Option<String>,
+    /// People want it before the others.
+    #[serde(default)]
+    pub pinned: bool,
     /// The permission mode that the worker confirmed; before that, the one asked for.
     pub mode: Option<String>,
     /// The model that the worker confirmed; before that, the one asked for.
@@ -77,6 +83,12 @@ pub struct SessionDetail {
     pub requested_mode: Option<String>,
     /// The model asked for at creation.
     pub requested_model: Option<String>,
+    /// The modes that its agent offers, as far as it said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub modes: Option<Vec<String>>,
+    /// The models.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub models: Option<Vec<String>>,
     /// What the worker says of itself, merged.
     pub metadata: Map<String, Value>,
     /// What is allowed without asking.
@@ -130,13 +142,20 @@ pub struct CreateSession {
     pub model: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub permission_mode: Option<String>,
+    /// Where it begins, if not in the environment's own directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<String>,
 }
 
-/// Gives a conversation a title.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Changes what people arrange conversations by: what is absent stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct RenameSession {
-    pub title: String,
+pub struct ArrangeSession {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Before the others, or no longer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pinned: Option<bool>,
 }
 
 /// What became of an archive request.

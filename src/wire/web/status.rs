@@ -19,6 +19,68 @@ pub struct ServerStatus {
     pub streams_followed: u64,
     /// Of what the caller may see.
     pub counts: Counts,
+    /// For those who run the server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage: Option<Storage>,
+}
+
+/// What is kept, and how its disk is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Storage {
+    /// Of the journal's file; absent where it lies in memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_bytes: Option<u64>,
+    /// What its disk has left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub free_bytes: Option<u64>,
+    /// When the earliest record that is there was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oldest_at: Option<String>,
+    /// Streams that users made and did not delete.
+    pub streams: u64,
+    pub subscriptions: u64,
+    pub kept: Kept,
+    /// Absent before the first commit of this process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit_times: Option<CommitTimes>,
+    /// The last download of a backup since the start; copies of the file are not known here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_backup: Option<Copied>,
+}
+
+/// How long words are kept; what is absent is kept for ever.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// Quiet seconds after which all words of an archived session are forgotten.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archived_seconds: Option<u64>,
+    /// Age in seconds at which words are forgotten.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub age_seconds: Option<u64>,
+    /// Events that are kept of a session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events: Option<u64>,
+    /// Age in seconds at which what was appended to streams of users is forgotten.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub streams_seconds: Option<u64>,
+}
+
+/// How long the last commits took, sync included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommitTimes {
+    /// How many were looked at.
+    pub commits: u64,
+    pub median_micros: u64,
+    /// One in a hundred took longer.
+    pub slow_micros: u64,
+    pub slowest_micros: u64,
+}
+
+/// A backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Copied {
+    pub at: String,
+    pub bytes: u64,
 }
 
 /// How many there are.

@@ -5,12 +5,24 @@ import type { Server } from './server'
 
 type Payload = Record<string, any>
 
+export interface Delegate {
+  say: (text: string) => Promise<void>
+  tool: (name: string, input: Payload, output: string) => Promise<void>
+}
+
 export class Agent {
   /** What it was told, in order. */
   readonly prompts: string[] = []
   /** Answers to its questions, by request. */
   readonly answers = new Map<string, Payload>()
   readonly interrupts: string[] = []
+  /** The messages as they came, with what is attached to them. */
+  readonly messages: Payload[] = []
+  /** Changes of course that it was asked for, and which it refuses. */
+  readonly controls: Payload[] = []
+  readonly refuses = new Set<string>()
+  /** Answers to changes of course are held back until this is done. */
+  hesitation: Promise<void> = Promise.resolve()
   /** What it does when somebody writes to it. */
   onPrompt: (text: string) => Promise<void> = async () => {}
 
@@ -34,7 +46,12 @@ export class Agent {
     const made = environment
       ? await server.ask('POST', '/v1/sessions', { title, events: [], session_context: { sources: [], outcomes: [] }, environment_id: environment, source: 'remote-control' })
       : (await server.ask('POST', '/v1/code/sessions', { title, bridge: {} })).session
-    const session = made.id.replace('session_', 'cse_')
+    return Agent.take(server, made.id)
+  }
+
+  /** Becomes the worker of a session that is there. */
+  static async take(server: Server, id: string): Promise<Agent> {
+    const session = id.replace('session_', 'cse_')
     const given = await server.ask('POST', `/v1/code/sessions/${session}/bridge`, {})
     const agent = new Agent(server, session, given.worker_jwt, Number(given.worker_epoch))
     await agent.put({ worker_status: 'idle', external_metadata: { permission_mode: 'default', model: 'claude-sonnet-4-6' } })
@@ -102,6 +119,7 @@ export class Agent {
     if (payload.type === 'user') {
       const text = typeof payload.message.content === 'string' ? payload.message.content : JSON.stringify(payload.message.content)
       this.prompts.push(text)
+      this.messages.push(payload)
       await this.events([{ ...payload, isReplay: true }])
       void this.onPrompt(text)
     } else if (payload.type === 'control_response') {
@@ -109,14 +127,46 @@ export class Agent {
     } else if (payload.type === 'control_request') {
       const { subtype, mode } = payload.request
       this.interrupts.push(...(subtype === 'interrupt' ? [payload.request_id] : []))
+      this.controls.push(payload.request)
+      await this.hesitation
+      if (this.refuses.has(subtype)) {
+        await this.events([{ type: 'control_response', response: { subtype: 'error', request_id: payload.request_id, error: `no ${subtype} here` } }])
+        return
+      }
       await this.events([{ type: 'control_response', response: { subtype: 'success', request_id: payload.request_id, ...(mode ? { response: { mode } } : {}) } }])
       if (mode) await this.put({ external_metadata: { permission_mode: mode } })
     }
     await this.post('/events/delivery', { updates: [{ event_id, status: 'processed' }] })
   }
 
-  private message(content: Payload[], id = `msg_${randomUUID()}`): Payload {
-    return { type: 'assistant', message: { id, type: 'message', role: 'assistant', model: 'claude-sonnet-4-6', content }, parent_tool_use_id: null }
+  private message(content: Payload[], id = `msg_${randomUUID()}`, parent: string | null = null): Payload {
+    return { type: 'assistant', message: { id, type: 'message', role: 'assistant', model: 'claude-sonnet-4-6', content }, parent_tool_use_id: parent }
+  }
+
+  /** What it is and has, as ccb says it when it begins. */
+  introduce(commands: string[], directory = '/home/dev/shop'): Promise<void> {
+    return this.events([{ type: 'system', subtype: 'init', cwd: directory, tools: ['Bash'], model: 'claude-sonnet-4-6', permissionMode: 'default', slash_commands: commands }])
+  }
+
+  /** A sub-agent: what it does stands between its call and its result. */
+  async delegate(description: string, prompt: string, steps: (within: Delegate) => Promise<void>, result: string | null): Promise<void> {
+    const id = `toolu_${randomUUID().replaceAll('-', '')}`
+    await this.events([this.message([{ type: 'tool_use', id, name: 'Task', input: { description, prompt, subagent_type: 'Explore' } }])])
+    await this.events([{ type: 'user', message: { role: 'user', content: prompt }, parent_tool_use_id: id }])
+    await steps({
+      say: (text) => this.events([this.message([{ type: 'text', text }], undefined, id)]),
+      tool: async (name, input, output) => {
+        const inner = `toolu_${randomUUID().replaceAll('-', '')}`
+        await this.events([this.message([{ type: 'tool_use', id: inner, name, input }], undefined, id)])
+        await this.events([{ type: 'user', message: { role: 'user', content: [{ tool_use_id: inner, type: 'tool_result', content: output }] }, parent_tool_use_id: id }])
+      },
+    })
+    if (result !== null) await this.events([{ type: 'user', message: { role: 'user', content: [{ tool_use_id: id, type: 'tool_result', content: result }] }, parent_tool_use_id: null }])
+  }
+
+  /** Frames as an agent behind a link sends them would come by another way; here they come as they are. */
+  raw(payloads: Payload[]): Promise<void> {
+    return this.events(payloads)
   }
 
   say(text: string): Promise<void> {
@@ -124,9 +174,9 @@ export class Agent {
   }
 
   /** So many messages, in as few requests as the server takes. */
-  async bulk(count: number): Promise<void> {
+  async bulk(count: number, name = 'Line'): Promise<void> {
     for (let from = 0; from < count; from += 100) {
-      const lines = Array.from({ length: Math.min(100, count - from) }, (_, index) => `Line ${from + index}`)
+      const lines = Array.from({ length: Math.min(100, count - from) }, (_, index) => `${name} ${from + index}`)
       await this.events(lines.map((text) => this.message([{ type: 'text', text }])))
     }
   }
@@ -162,9 +212,9 @@ export class Agent {
     await this.events([{ type: 'user', message: { role: 'user', content: [{ tool_use_id: id, type: 'tool_result', content: result, is_error: isError }] }, parent_tool_use_id: null }])
   }
 
-  async ask(tool: string, input: Payload): Promise<string> {
+  async ask(tool: string, input: Payload, more: Payload = {}): Promise<string> {
     const request = randomUUID()
-    await this.events([{ type: 'control_request', request_id: request, request: { subtype: 'can_use_tool', tool_name: tool, input, tool_use_id: `toolu_${request.slice(0, 8)}`, permission_suggestions: [] } }])
+    await this.events([{ type: 'control_request', request_id: request, request: { subtype: 'can_use_tool', tool_name: tool, input, tool_use_id: `toolu_${request.slice(0, 8)}`, permission_suggestions: [], ...more } }])
     return request
   }
 

@@ -328,7 +328,7 @@ test('the mode that is shown is the one that the worker confirmed', async ({ pag
   const agent = await begin('Modes')
   await signedIn(page)
   await open(page, agent)
-  const mode = page.getByLabel('Mode')
+  const mode = page.getByLabel('Mode', { exact: true })
   await expect(mode).toHaveValue('default')
   await mode.selectOption('plan')
   await expect(mode).toHaveValue('plan')

@@ -15,10 +15,10 @@ export class Server {
   private printed = ''
   readonly data = mkdtempSync(join(tmpdir(), 'rcs-e2e-'))
 
-  private constructor(readonly port: number) {}
+  private constructor(readonly port: number, private readonly more: Record<string, string>) {}
 
-  static async start(): Promise<Server> {
-    const server = new Server(await freePort())
+  static async start(more: Record<string, string> = {}): Promise<Server> {
+    const server = new Server(await freePort(), more)
     await server.launch()
     return server
   }
@@ -42,7 +42,7 @@ export class Server {
   async launch(): Promise<void> {
     this.printed = ''
     const child = spawn(binary, [], {
-      env: { RCS_DATA: this.data, RCS_PORT: String(this.port), RCS_LOG: 'warn', RCS_HEARTBEAT_INTERVAL: '5' },
+      env: { RCS_DATA: this.data, RCS_PORT: String(this.port), RCS_LOG: 'warn', RCS_HEARTBEAT_INTERVAL: '5', ...this.more },
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     this.child = child

@@ -5,15 +5,21 @@ import { expect, test, type Page } from '@playwright/test'
 import { Agent } from './agent'
 import { conversation, EDIT, machine } from './scenes'
 import { Server } from './server'
+import { signedIn } from './steps'
 
 let server: Server
 const agents: Agent[] = []
 const at: Record<string, string> = {}
+let home = ''
 
 test.beforeAll(async () => {
   server = await Server.start()
+  const topic = { kind: 'ntfy', url: 'https://ntfy.sh/hush', name: 'Pager', answers: true }
+  await server.ask('POST', '/api/v1/notifications/targets', topic)
+  await server.ask('POST', '/api/v1/notifications/targets', { kind: 'webhook', url: 'https://hooks.shop.test/agents', turns: true })
   const laptop = await machine(server, 'laptop', '/home/dev/shop', 'fix-total')
   const desk = await machine(server, 'workstation', '/srv/relay', 'main')
+  home = desk
   const make = async (title: string, home?: string) => {
     const agent = await Agent.begin(server, title, home)
     agents.push(agent)
@@ -38,9 +44,27 @@ test.beforeAll(async () => {
   await edits.ask('Edit', EDIT)
   const choice = await make('Choose a storage engine', desk)
   await choice.ask('AskUserQuestion', { questions: [{ question: 'Which database should the service use?', header: 'Storage', multiSelect: false, options: [{ label: 'SQLite', description: 'One file, no server, one writer' }, { label: 'Postgres', description: 'A server to run, many writers' }] }] })
+  const ways = await make('Run the tests', laptop)
+  await ways.ask('Bash', { command: 'npm test -- --coverage', description: 'Run all tests' }, { decision_reason: 'This command requires approval', permission_suggestions: [{ type: 'addRules', rules: [{ toolName: 'Bash', ruleContent: 'npm test:*' }], behavior: 'allow', destination: 'localSettings' }, { type: 'setMode', mode: 'acceptEdits', destination: 'session' }] })
+  await rich(await make('Fix the totals, with help', laptop))
   const plan = await make('Plan the import', desk)
   await plan.ask('ExitPlanMode', { plan: '# Import in three steps\n\n1. **Read** the export in pieces of 10 MB\n2. **Check** each row against the schema; bad rows go to `rejects.csv`\n3. **Write** in batches of 500 within one transaction\n\nNothing is deleted before step 3 is through.' })
 })
+
+/** A session with everything that may go with one. */
+async function rich(agent: Agent): Promise<void> {
+  await agent.introduce(['compact', 'context', 'init', 'pr-comments', 'review', 'security-review', 'release-notes', 'summary'])
+  await conversation(agent)
+  await agent.delegate('Find who calls total()', 'Look through the repository for callers of `total()` and say which of them are not tests.', async (within) => {
+    await within.tool('Grep', { pattern: 'total\\(' }, 'src/invoice.ts:4\nsrc/cart.ts:19')
+    await within.tool('Read', { file_path: '/home/dev/shop/src/invoice.ts' }, 'import { total } from "./checkout/total"')
+    await within.say('Two places call it: `invoice.ts` and `cart.ts`.')
+  }, 'invoice.ts and cart.ts call it.')
+  await agent.delegate('Check the invoices', 'Read the last ten invoices.', async (within) => {
+    await within.tool('Bash', { command: 'ls invoices | tail -10' }, '2026-10.json')
+    await within.tool('Read', { file_path: '/home/dev/shop/invoices/2026-10.json' }, '{}')
+  }, null)
+}
 
 test.afterAll(async () => {
   agents.forEach((agent) => agent.end())
@@ -50,14 +74,7 @@ test.afterAll(async () => {
 for (const scheme of ['light', 'dark'] as const) {
   test(`every screen, ${scheme}`, async ({ page }, info) => {
     await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' })
-    const shot = async (name: string) => {
-      // Pictures and fonts settle; there is nothing to wait for that says so.
-      await page.waitForTimeout(400)
-      const found = await new AxeBuilder({ page }).analyze()
-      const grave = found.violations.filter((violation) => ['serious', 'critical'].includes(violation.impact ?? ''))
-      expect.soft(grave.map(({ id, nodes }) => `${name} ${id}: ${nodes.map((node) => node.html).join(' ')}`)).toEqual([])
-      await page.screenshot({ path: `../../../target/e2e-ui/shots/${name}-${info.project.name}-${scheme}.png` })
-    }
+    const shot = camera(page, info.project.name, scheme)
     await page.goto(`${server.url}/code/`)
     await page.getByRole('heading').waitFor()
     await shot('1-login')
@@ -82,14 +99,219 @@ for (const scheme of ['light', 'dark'] as const) {
     await shot('8-question')
     await session(page, 'Plan the import')
     await shot('9-plan')
+    await session(page, 'Run the tests')
+    await page.getByText('More ways to allow').click()
+    await shot('12-ways')
     await page.goto(`${server.url}/code/devices`)
     await page.locator('.row').first().waitFor()
     await shot('10-devices')
+    await page.goto(`${server.url}/code/notifications`)
+    await page.getByText('Pager').waitFor()
+    await shot('16-notifications')
     await page.getByRole('button', { name: 'Menu' }).click()
     await shot('11-menu')
     await page.keyboard.press('Escape')
   })
 }
+
+type Shot = (name: string) => Promise<void>
+
+/** Takes a picture of what is there, and holds it against what those need who do not see or point. */
+function camera(page: Page, project: string, scheme: string): Shot {
+  return async (name) => {
+    // Pictures and fonts settle; there is nothing to wait for that says so.
+    await page.waitForTimeout(400)
+    const found = await new AxeBuilder({ page }).analyze()
+    const grave = found.violations.filter((violation) => ['serious', 'critical'].includes(violation.impact ?? ''))
+    expect.soft(grave.map(({ id, nodes }) => `${name} ${id}: ${nodes.map((node) => node.html).join(' ')}`)).toEqual([])
+    await page.screenshot({ path: `../../../target/e2e-ui/shots/${name}-${project}-${scheme}.png` })
+  }
+}
+
+for (const scheme of ['light', 'dark'] as const) {
+  test(`all that goes with a session, ${scheme}`, async ({ page }, info) => {
+    await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' })
+    await signedIn(server, page)
+    await withHelp(page, camera(page, info.project.name, scheme))
+  })
+}
+
+for (const scheme of ['light', 'dark'] as const) {
+  test(`the list and what begins there, ${scheme}`, async ({ page }, info) => {
+    await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' })
+    const shot = camera(page, info.project.name, scheme)
+    const made = await server.ask('POST', '/api/v1/login-links', {})
+    await page.goto(`${server.url}/code/login#${made.url.split('#')[1]}`)
+    await page.locator('.session-card').first().waitFor()
+    await server.ask('PATCH', `/api/v1/sessions/${at['Speed up the search index']}`, { pinned: true })
+    await page.getByRole('heading', { name: 'Pinned' }).waitFor()
+    await page.getByRole('button', { name: 'More for Speed up the search index' }).click()
+    await shot('30-row-menu')
+    await page.keyboard.press('Escape')
+    await page.getByRole('searchbox').fill('total')
+    await page.locator('.hit').first().waitFor()
+    await shot('31-search')
+    await page.getByRole('searchbox').fill('')
+    await page.getByRole('button', { name: 'Select', exact: true }).click()
+    await page.getByRole('checkbox', { name: /Migrate the blog/ }).click()
+    await page.getByRole('checkbox', { name: /Summarise/ }).click()
+    await shot('32-select')
+    await page.keyboard.press('Escape')
+    await page.getByRole('checkbox', { name: 'Archived' }).click()
+    await page.locator('#group-archived').waitFor()
+    await shot('33-archived')
+    await page.goto(`${server.url}/code/new`)
+    await page.getByRole('radio', { name: /workstation/ }).check()
+    await page.getByLabel('First prompt').fill('Find out why the nightly build takes twice as long since Tuesday.\n\nBegin with the cache; change nothing yet.')
+    await page.getByRole('button', { name: 'Start session' }).waitFor()
+    await page.waitForTimeout(300)
+    await shot('34-new')
+    const begun = await server.ask('POST', '/api/v1/sessions', { environment_id: home, title: 'Find out why the build is slow', prompt: 'Find out why the nightly build takes twice as long.' })
+    await page.goto(`${server.url}/code/${begun.id}`)
+    await page.getByText('Waiting for workstation').waitFor()
+    await shot('35-awaiting')
+    await server.ask('POST', `/api/v1/sessions/${begun.id}/archive`)
+    const fresh = await Server.start()
+    const first = await fresh.ask('POST', '/api/v1/login-links', {})
+    await page.goto(`${fresh.url}/code/login#${first.url.split('#')[1]}`)
+    await page.locator('.empty-code').waitFor()
+    await shot('36-empty')
+    await fresh.end()
+  })
+}
+
+async function withHelp(page: Page, shot: Shot): Promise<void> {
+  await session(page, 'Fix the totals, with help')
+  await shot('13-sub-agents')
+  await page.locator('.tasks summary').click()
+  await page.getByRole('button', { name: /^Thinking/ }).click()
+  await page.getByRole('button', { name: /^Edit/ }).click()
+  await page.getByRole('log').evaluate((element) => element.scrollTo(0, 0))
+  await shot('23-folds-open')
+  await page.locator('.tasks summary').click()
+  await page.getByRole('log').evaluate((element) => element.scrollTo(0, element.scrollHeight))
+  await page.locator('.tool-agent .tool-head').first().click()
+  await page.locator('.tool-agent').first().scrollIntoViewIfNeeded()
+  await shot('14-sub-agent-open')
+  const box = page.getByLabel('Message to the agent')
+  await box.fill('/re')
+  await shot('15-commands')
+  await box.fill('Compare @')
+  await shot('16-files')
+  await box.fill('Is this the total that you see?')
+  const picture = await page.screenshot({ clip: { x: 0, y: 0, width: 360, height: 240 } })
+  await page.locator('[data-pick=files]').setInputFiles([{ name: 'screenshot.png', mimeType: 'image/png', buffer: picture }, { name: 'checkout log of last night.txt', mimeType: 'text/plain', buffer: Buffer.from('x'.repeat(5_300)) }])
+  await page.locator('.attached .thumb').first().waitFor()
+  await shot('17-attached')
+  await box.press('Enter')
+  await page.locator('.mine .file').last().waitFor()
+  await shot('18-attachments')
+  await page.locator('.mine .picture').last().click()
+  await shot('19-lightbox')
+  await page.keyboard.press('Escape')
+  await page.context().setOffline(true)
+  await page.locator('[data-pick=files]').setInputFiles([{ name: 'screenshot.png', mimeType: 'image/png', buffer: picture }])
+  await box.fill('And this one from the tunnel')
+  await box.press('Enter')
+  await page.locator('.is-later .thumb').waitFor()
+  await shot('20-offline')
+  await page.context().setOffline(false)
+  await page.locator('.is-later').waitFor({ state: 'detached' })
+  await page.goto(`${page.url()}/replay`)
+  await page.locator('.scrubber').waitFor()
+  await shot('21-replay')
+  await page.getByRole('button', { name: 'Previous message' }).click()
+  await page.getByRole('button', { name: 'Previous message' }).click()
+  await page.getByRole('button', { name: 'Previous message' }).click()
+  await shot('22-replay-beginning')
+}
+
+const LOOKS = {
+  light: { colorScheme: 'light' },
+  dark: { colorScheme: 'dark' },
+  contrast: { colorScheme: 'light', contrast: 'more' },
+  'contrast-dark': { colorScheme: 'dark', contrast: 'more' },
+  forced: { colorScheme: 'dark', forcedColors: 'active' },
+} as const
+
+for (const [look, media] of Object.entries(LOOKS)) {
+  test(`looking after a server, ${look}`, async ({ page }, info) => {
+    await page.emulateMedia({ ...media, reducedMotion: 'reduce' })
+    const shot = async (name: string) => {
+      await page.waitForTimeout(400)
+      // Where the system chooses the colours, what is read from the styles is not what is seen.
+      const found = await new AxeBuilder({ page }).disableRules(look === 'forced' ? ['color-contrast'] : []).analyze()
+      const grave = found.violations.filter((violation) => ['serious', 'critical'].includes(violation.impact ?? ''))
+      expect.soft(grave.map(({ id, nodes }) => `${name} ${id}: ${nodes.map((node) => node.html).join(' ')}`)).toEqual([])
+      await page.screenshot({ path: `../../../target/e2e-ui/shots/${name}-${info.project.name}-${look}.png` })
+    }
+    const used = await server.ask('POST', '/api/v1/login-links', {})
+    const made = await server.ask('POST', '/api/v1/login-links', {})
+    const secret = (url: string) => `${server.url}/code/login#${url.split('#')[1]}`
+    await page.goto(secret(used.url))
+    await page.locator('.session-card').first().waitFor()
+    if (look.startsWith('contrast') || look === 'forced') {
+      await shot('30-home')
+      await session(page, 'Deploy the fix to staging')
+      await shot('31-approve')
+    }
+    await page.context().clearCookies()
+    await page.goto('about:blank')
+    await page.goto(secret(used.url))
+    await page.getByRole('alert').waitFor()
+    await shot('32-link-expired')
+    await page.goto('about:blank')
+    await page.goto(secret(made.url))
+    await page.locator('.session-card').first().waitFor()
+    const tab = async (name: string) => {
+      await page.goto(`${server.url}/code/admin/${name}`)
+      await page.locator('.tabs').waitFor()
+    }
+    await tab('keys')
+    await page.locator('.admin .row').first().waitFor()
+    await shot('33-keys')
+    await page.getByRole('button', { name: 'New key' }).click()
+    await page.getByLabel('Name').fill('Build machine')
+    await shot('34-new-key')
+    await page.getByRole('button', { name: 'Make the key' }).click()
+    await page.getByText('For ccb').click()
+    await page.getByRole('button', { name: 'Let a phone in' }).click()
+    await page.getByRole('img', { name: 'QR' }).waitFor()
+    await shot('35-secret')
+    await page.getByRole('button', { name: 'I have kept it' }).click()
+    await page.getByRole('button', { name: 'Revoke: Build machine' }).click()
+    await shot('36-revoke')
+    await page.getByRole('dialog').getByRole('button', { name: 'Revoke' }).click()
+    await tab('devices')
+    await page.getByRole('button', { name: 'Add a device' }).click()
+    await page.getByRole('img', { name: 'QR' }).waitFor()
+    await shot('37-devices')
+    await tab('machines')
+    await page.locator('.machine summary').first().click()
+    await shot('38-machines')
+    await tab('streams')
+    await shot('39-streams')
+    await tab('storage')
+    await page.getByRole('button', { name: 'Verify now' }).click()
+    await page.getByText('Clean:').waitFor()
+    await shot('40-storage')
+    await page.locator('.commits').scrollIntoViewIfNeeded()
+    await page.locator('.admin').evaluate((element) => element.scrollTo(0, 1e6))
+    await shot('41-storage-end')
+    await tab('audit')
+    await page.locator('.audit summary').nth(1).click()
+    await shot('42-audit')
+    await page.goto(`${server.url}/code/share?title=Stack%20trace&text=TypeError%3A%20total%20is%20not%20a%20function&url=https%3A%2F%2Fci.test%2Fruns%2F812`)
+    await page.locator('.row-button').first().waitFor()
+    await shot('43-share')
+    await page.goto(`${server.url}/code/`)
+    await page.locator('.session-card').first().waitFor()
+    await page.keyboard.press('?')
+    await shot('44-shortcuts')
+    await page.keyboard.press('Escape')
+    await page.getByRole('button', { name: 'Menu' }).click()
+    await shot('45-menu')
+  })}
 
 async function session(page: Page, title: string): Promise<void> {
   await page.goto(`${server.url}/code/${at[title]}`)

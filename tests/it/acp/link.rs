@@ -42,6 +42,8 @@ pub(super) async fn dial(server: &Server, path: &str, key: &str) -> Socket {
 pub(super) struct Talents {
     pub load: bool,
     pub resume: bool,
+    /// Its link has the words that the common one has not.
+    pub steered: bool,
 }
 
 struct Conversation {
@@ -139,6 +141,14 @@ impl Agent {
                 self.say(json!({"type": "session_list", "payload": {"sessions": sessions}}));
             }
             "set_session_model" => self.say(json!({"type": "model_changed", "payload": payload})),
+            // The common link has never heard of them, and says nothing at all.
+            "set_session_mode" if self.with(|inside| inside.talents.steered) => {
+                self.say(json!({"type": "mode_changed", "payload": payload}));
+            }
+            "set_config_option" if self.with(|inside| inside.talents.steered) => {
+                let option = json!({"id": payload["configId"], "currentValue": payload["value"]});
+                self.say(json!({"type": "config_option_changed", "payload": {"configOptions": [option]}}));
+            }
             "cancel" => self.cancel(),
             "permission_response" => {
                 let request = payload["requestId"].as_str().unwrap_or_default().to_owned();
@@ -168,8 +178,12 @@ impl Agent {
         });
         let info = if ran { json!({"name": name}) } else { json!({"name": "small-agent", "version": "1.0"}) };
         let sessions = if talents.resume { json!({"list": {}, "resume": {}}) } else { json!({"list": {}}) };
-        self.say(json!({"type": "status", "payload": {"connected": true, "agentInfo": info,
-            "capabilities": {"loadSession": talents.load, "sessionCapabilities": sessions}}}));
+        let mut payload = json!({"connected": true, "agentInfo": info,
+            "capabilities": {"loadSession": talents.load, "sessionCapabilities": sessions}});
+        if talents.steered {
+            payload["words"] = json!(["set_session_mode", "set_config_option"]);
+        }
+        self.say(json!({"type": "status", "payload": payload}));
     }
 
     fn begin(&self) {
@@ -180,8 +194,15 @@ impl Agent {
             inside.conversations.insert(id.clone(), fresh);
             inside.current = Some(id.clone());
         });
+        let effort = json!({"id": "model", "category": "model", "currentValue": "small", "options": [
+            {"name": "fast", "options": [{"value": "small"}, {"value": "tiny"}]}, {"value": "large"}]});
+        let models =
+            json!({"currentModelId": "small", "availableModels": [{"modelId": "small"}, {"modelId": "large"}]});
+        let modes = json!([{"id": "default"}, {"id": "plan"}, {"id": "yolo"}]);
+        let steered = self.with(|inside| inside.talents.steered);
         self.say(json!({"type": "session_created", "payload": {"sessionId": id, "promptCapabilities": {"image": true},
-            "models": {"currentModelId": "small", "availableModels": []}, "modes": {"currentModeId": "default"}}}));
+            "models": if steered { Value::Null } else { models }, "configOptions": [effort],
+            "modes": {"currentModeId": "default", "availableModes": modes}}}));
     }
 
     fn turn(&self, kind: &str, payload: &Value) {
@@ -249,7 +270,11 @@ impl Agent {
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
             }
-            "ask" => {
+            "ask" | "later" => {
+                if verb == "later" {
+                    self.chunk(&session, "thinking");
+                    tokio::time::sleep(Duration::from_millis(300)).await;
+                }
                 let request = format!("perm_{}", COUNT.fetch_add(1, Ordering::Relaxed));
                 let (answer, answered) = oneshot::channel();
                 self.with(|inside| {

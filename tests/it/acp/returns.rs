@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::{Agent, Talents, agent, link::Line, viewer::Viewer};
-use crate::harness::{ALICE, Client, Server};
+use crate::harness::{ALICE, Client, Server, Sse};
 
 /// How long a cut is noticed at most: the socket's end is seen at once.
 async fn offline(server: &Server, environment: &str) {
@@ -91,7 +91,7 @@ async fn when_two_are_away_nobody_guesses_which_one_came_back() {
     let back = Line::open(&server, ALICE, "lab", &one).await;
     assert!(!known.contains(&back.environment));
     // One of another name, another group or another key is somebody else in any case.
-    let other = Agent::new("gemini", Talents { load: true, resume: true });
+    let other = Agent::new("gemini", Talents { load: true, resume: true, steered: false });
     let third = Line::open(&server, ALICE, "lab", &other).await;
     third.cut(&other).await;
     let elsewhere = Line::open(&server, ALICE, "another", &other).await;
@@ -151,7 +151,7 @@ async fn a_program_that_died_is_started_again_and_its_conversation_loaded() {
     assert_eq!(one.heard("resume_session").last().expect("asked")["payload"]["sessionId"], foreign.as_str());
     assert_eq!(one.heard("connect").len(), 2);
     // One that can only load tells its history again, and nobody hears it twice.
-    let other = Agent::new("loads", Talents { load: true, resume: false });
+    let other = Agent::new("loads", Talents { load: true, resume: false, steered: false });
     let line = Line::open(&server, ALICE, "lab", &other).await;
     let (mut viewer, _) = Viewer::begin(&server, ALICE, &line.environment).await;
     viewer.prompt("echo once").await;
@@ -204,11 +204,12 @@ async fn what_was_said_while_the_line_was_down_is_told_again_and_nothing_is_told
     let mut there = Viewer::connected(&server, ALICE, &environment).await;
     there.say("resume_session", json!({"sessionId": foreign})).await;
     there.hear("prompt_complete").await;
-    assert!(there.hear("error").await.to_string().contains("once more"), "those who were there are told why");
+    assert!(there.hear("error").await.to_string().contains("Load the conversation again"), "those who were there");
     let whole = (0..60).map(|number| number.to_string()).collect::<Vec<_>>().join(" ") + " ";
-    while !there.text().ends_with(&whole) {
-        there.next().await.expect("open");
-    }
+    there.settle().await;
+    let after: Vec<_> = there.text().split_whitespace().map(|word| word.parse::<u32>().expect("a number")).collect();
+    assert!(after.is_sorted_by(|one, next| one < next), "nobody is told a word twice: {after:?}");
+    assert_eq!(after.last(), Some(&59), "{after:?}");
     let mut late = Viewer::connected(&server, ALICE, &environment).await;
     late.say("load_session", json!({"sessionId": foreign})).await;
     late.hear("session_loaded").await;
@@ -226,6 +227,14 @@ async fn what_was_said_while_the_line_was_down_is_told_again_and_nothing_is_told
     late.prompt("echo after").await;
     late.hear("prompt_complete").await;
     assert!(late.text().ends_with("holdingecho after"), "{}", late.text());
+    // Nor is a reader of the group told the last word of that turn twice.
+    let alice = Client::new(&server, ALICE);
+    let mut events = Sse::open(&alice, "/acp/channel-groups/lab/events?from_sequence_num=1").await.expect("open");
+    let mut told = String::new();
+    while !told.contains("echo after") {
+        told += &events.next().await.expect("an event").data;
+    }
+    assert_eq!(told.matches(r#""text":"59 ""#).count(), 1);
 }
 
 #[tokio::test]
@@ -253,4 +262,38 @@ async fn a_client_that_knows_cursors_goes_on_where_it_was_and_is_refused_where_n
         again.say("stream/resume", json!({"sessionId": foreign, "cursor": strange})).await;
         assert_eq!(again.hear("error").await["payload"]["code"], 409);
     }
+}
+
+#[tokio::test]
+async fn a_question_that_was_lost_with_the_line_holds_nobody_up_for_ever() {
+    let server = Server::start();
+    let one = agent();
+    let line = Line::open(&server, ALICE, "lab", &one).await;
+    let environment = line.environment.clone();
+    let (mut viewer, _) = Viewer::begin(&server, ALICE, &environment).await;
+    viewer.prompt("later deploy").await;
+    viewer.hear("session_update").await;
+    line.cut(&one).await;
+    offline(&server, &environment).await;
+    // Asked while nobody listens.
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    let back = Line::open(&server, ALICE, "lab", &one).await;
+    assert_eq!(viewer.hear("status").await["payload"]["connected"], false);
+    assert_eq!(viewer.hear("status").await["payload"]["connected"], true);
+    let words = viewer.hear("error").await["payload"]["message"].to_string();
+    assert!(words.contains("cut in the middle of a turn") && words.contains("stop it"), "{words}");
+    let alice = Client::new(&server, ALICE);
+    assert_eq!(alice.get("/api/v1/permissions").await.expect(200)["items"], json!([]), "nobody can answer it");
+    let shown = alice.get(&format!("/api/v1/sessions/{}", back.session)).await.expect(200);
+    assert_eq!(shown["status"], "working", "{shown:#}");
+    viewer.prompt("echo next").await;
+    viewer.say("cancel", Value::Null).await;
+    assert_eq!(viewer.hear("prompt_complete").await["payload"]["stopReason"], "cancelled", "the one that waits");
+    assert_eq!(viewer.hear("prompt_complete").await["payload"]["stopReason"], "cancelled", "the one that hung");
+    viewer.prompt("echo after").await;
+    viewer.hear("prompt_complete").await;
+    assert!(viewer.text().ends_with("echo after"), "{}", viewer.text());
+    let heard: Vec<_> =
+        one.heard("prompt").iter().map(|frame| frame["payload"]["content"][0]["text"].clone()).collect();
+    assert_eq!(heard, [json!("later deploy"), json!("echo after")]);
 }

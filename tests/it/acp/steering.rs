@@ -61,10 +61,13 @@ async fn the_api_steers_an_agent_as_it_steers_any_other() {
     eventually(&alice, &line.session, |detail| detail["model"] == "large").await;
     assert_eq!(one.heard("set_session_model")[0]["payload"], json!({"modelId": "large"}));
     let from = alice.get(&session).await.expect(200)["latest"].as_u64().expect("a number");
-    alice.post(&format!("{session}/mode"), json!({"mode": "plan"})).await.expect(202);
-    eventually(&alice, &line.session, |detail| detail["queued"] == 0).await;
+    // The common link has no word for modes, and answers none that it does not know.
+    let refused = alice.post(&format!("{session}/mode"), json!({"mode": "plan"})).await.expect(422);
+    assert_eq!(refused["type"], "urn:rcs:problem:not-supported");
+    assert!(refused["detail"].as_str().expect("words").contains("no word for switching the mode"), "{refused}");
+    alice.post(&format!("{session}/thinking"), json!({"max_thinking_tokens": 1000})).await.expect(422);
     let told = alice.history(&line.session, from).await;
-    assert!(told.iter().any(|event| event["kind"] == "control_answered" && event["data"]["ok"] == false), "{told:#?}");
+    assert!(!told.iter().any(|event| event["kind"] == "control_requested"), "{told:#?}");
     let detail = alice.get(&session).await.expect(200);
     assert_eq!(detail["mode"], "default", "what was asked for is not what is");
 }
@@ -88,6 +91,28 @@ async fn a_session_that_the_api_begins_reaches_the_agent() {
     assert_eq!(shown["work"], json!([]), "nothing waits for a runner that is no runner");
     let archived = alice.post(&format!("/api/v1/sessions/{session}/archive"), json!({})).await.expect(200);
     assert_eq!(archived["already"], false);
+}
+
+#[tokio::test]
+async fn a_session_begins_in_the_directory_mode_and_model_that_its_agent_offers() {
+    let server = Server::start();
+    let one = agent();
+    let line = Line::open(&server, ALICE, "lab", &one).await;
+    let alice = Client::new(&server, ALICE);
+    let (_viewer, _) = Viewer::begin(&server, ALICE, &line.environment).await;
+    let shown = alice.get(&format!("/api/v1/environments/{}", line.environment)).await.expect(200);
+    let offers = &shown["offers"];
+    assert_eq!((&offers["spawn"], &offers["any_directory"]), (&json!("shared"), &json!(true)), "{offers:#}");
+    assert_eq!(offers["models"], json!([{"id": "small"}, {"id": "large"}]));
+    let body = json!({"environment_id": line.environment, "directory": "/srv/shop", "permission_mode": "plan",
+        "model": "large", "prompt": "echo there"});
+    let session = alice.post("/api/v1/sessions", body).await.expect(201)["id"].as_str().expect("an id").to_owned();
+    eventually(&alice, &session, |detail| detail["model"] == "large" && detail["queued"] == 0).await;
+    let begun = one.heard("new_session");
+    assert_eq!(begun.last().expect("a beginning")["payload"], json!({"cwd": "/srv/shop", "permissionMode": "plan"}));
+    assert_eq!(one.heard("set_session_model")[0]["payload"], json!({"modelId": "large"}));
+    let shown = alice.get(&format!("/api/v1/environments/{}", line.environment)).await.expect(200);
+    assert_eq!((&shown["work"], &shown["offers"]["directories"]), (&json!([]), &json!(["/srv/shop"])));
 }
 
 #[tokio::test]
@@ -179,7 +204,7 @@ async fn an_option_that_was_not_offered_is_refused_and_the_first_answer_wins() {
 #[tokio::test]
 async fn a_failed_prompt_ends_its_turn_and_an_agent_that_cannot_come_back_says_so() {
     let server = Server::start();
-    let one = Agent::new("node", Talents { load: false, resume: false });
+    let one = Agent::new("node", Talents { load: false, resume: false, steered: false });
     let line = Line::open(&server, ALICE, "lab", &one).await;
     let (mut a, _) = Viewer::begin(&server, ALICE, &line.environment).await;
     a.prompt("fail").await;
@@ -209,4 +234,75 @@ async fn a_conversation_in_which_nothing_was_said_is_begun_anew_when_the_agent_f
     assert_eq!(said["payload"]["sessionId"], again["payload"]["sessionId"], "under the id that the client was told");
     a.hear("prompt_complete").await;
     assert_eq!((one.heard("resume_session").len(), one.heard("new_session").len()), (1, 3));
+}
+
+#[tokio::test]
+async fn a_mode_or_model_that_the_agent_does_not_offer_is_refused_with_what_it_offers() {
+    let server = Server::start();
+    let one = agent();
+    let line = Line::open(&server, ALICE, "lab", &one).await;
+    let (mut viewer, _) = Viewer::begin(&server, ALICE, &line.environment).await;
+    let alice = Client::new(&server, ALICE);
+    let shown = alice.get(&format!("/api/v1/sessions/{}", line.session)).await.expect(200);
+    assert_eq!((&shown["modes"], &shown["models"]), (&json!(["default", "plan", "yolo"]), &json!(["small", "large"])));
+    for (what, offered) in [("mode", "default, plan, yolo"), ("model", "small, large")] {
+        let path = format!("/api/v1/sessions/{}/{what}", line.session);
+        let refused = alice.post(&path, json!({what: "nonsense"})).await.expect(400);
+        assert_eq!(refused["field"], what);
+        assert!(refused["detail"].as_str().expect("words").ends_with(&format!("it offers {offered}")), "{refused}");
+        viewer.say(&format!("set_session_{what}"), json!({format!("{what}Id"): "nonsense"})).await;
+        let words = viewer.hear("error").await["payload"]["message"].to_string();
+        assert!(words.contains(offered), "{words}");
+    }
+    viewer.say("set_session_mode", json!({"modeId": "plan"})).await;
+    assert!(viewer.hear("error").await.to_string().contains("no word for switching the mode"));
+    viewer.settle().await;
+    assert_eq!((one.heard("set_session_model").len(), one.heard("set_session_mode").len()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_link_that_has_the_words_switches_the_mode_and_the_model_in_the_middle_of_a_turn() {
+    let server = Server::start();
+    let one = Agent::new("node", Talents { load: true, resume: true, steered: true });
+    let line = Line::open(&server, ALICE, "lab", &one).await;
+    let (mut viewer, _) = Viewer::begin(&server, ALICE, &line.environment).await;
+    let alice = Client::new(&server, ALICE);
+    let session = format!("/api/v1/sessions/{}", line.session);
+    viewer.prompt("hold").await;
+    viewer.hear("session_update").await;
+    alice.post(&format!("{session}/mode"), json!({"mode": "plan"})).await.expect(202);
+    assert_eq!(viewer.hear("mode_changed").await["payload"], json!({"modeId": "plan"}));
+    eventually(&alice, &line.session, |detail| detail["mode"] == "plan").await;
+    // Its models are an option of its configuration.
+    viewer.say("set_session_model", json!({"modelId": "tiny"})).await;
+    viewer.hear("config_option_changed").await;
+    assert_eq!(one.heard("set_config_option")[0]["payload"], json!({"configId": "model", "value": "tiny"}));
+    eventually(&alice, &line.session, |detail| detail["model"] == "tiny").await;
+    // A mode in which nothing is asked answers every question: that is an admin's.
+    viewer.say("set_session_mode", json!({"modeId": "yolo"})).await;
+    assert!(viewer.hear("error").await.to_string().contains("AdminAll"));
+    alice.post(&format!("{session}/mode"), json!({"mode": "yolo"})).await.expect(403);
+    let admin = Client::new(&server, &server.admin_key());
+    admin.post(&format!("{session}/mode"), json!({"mode": "yolo"})).await.expect(202);
+    assert_eq!(viewer.hear("mode_changed").await["payload"], json!({"modeId": "yolo"}));
+    viewer.say("cancel", Value::Null).await;
+    assert_eq!(viewer.hear("prompt_complete").await["payload"]["stopReason"], "cancelled");
+}
+
+#[tokio::test]
+async fn a_mode_that_was_asked_for_before_the_conversation_began_goes_along_with_its_beginning() {
+    let server = Server::start();
+    let one = agent();
+    let line = Line::open(&server, ALICE, "lab", &one).await;
+    let alice = Client::new(&server, ALICE);
+    let session = format!("/api/v1/sessions/{}", line.session);
+    alice.post(&format!("{session}/mode"), json!({"mode": "nonsense"})).await.expect(400);
+    alice.post(&format!("{session}/mode"), json!({"mode": "plan"})).await.expect(202);
+    eventually(&alice, &line.session, |detail| detail["queued"] == 0).await;
+    assert_eq!(one.heard("new_session")[0]["payload"], json!({"permissionMode": "plan"}));
+    // This agent begins in its own mode all the same, and that is what is said.
+    assert_eq!(alice.get(&session).await.expect(200)["mode"], "default");
+    let told = alice.history(&line.session, 0).await;
+    let answered = told.iter().find(|event| event["kind"] == "control_answered").expect("answered");
+    assert_eq!(answered["data"]["ok"], false);
 }

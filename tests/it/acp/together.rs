@@ -157,12 +157,16 @@ async fn broken_unknown_binary_and_oversize_frames_are_answered() {
     viewer.socket.send(Message::Binary(vec![0xff, 0xfe].into())).await.expect("sent");
     assert_eq!(viewer.closed().await, 1003);
 
-    let mut large = Viewer::connected(&server, ALICE, &line.environment).await;
-    // One byte beyond the limit: far beyond, the connection is reset while it is being sent.
-    let text = format!(r#"{{"type":"ping","payload":"{}"}}"#, "x".repeat(10 * 1024 * 1024 - 27));
-    assert_eq!(text.len(), 10 * 1024 * 1024 + 1);
-    large.socket.send(Message::text(text)).await.expect("sent");
-    assert_eq!(large.closed().await, 1009);
+    for beyond in [1, 2, 1024, 7 * 1024 * 1024, 40 * 1024 * 1024] {
+        let text = format!(r#"{{"type":"ping","payload":"{}"}}"#, "x".repeat(10 * 1024 * 1024 - 28 + beyond));
+        assert_eq!(text.len(), 10 * 1024 * 1024 + beyond);
+        let mut large = Viewer::connected(&server, ALICE, &line.environment).await;
+        large.socket.send(Message::text(text.clone())).await.expect("sent");
+        assert_eq!(large.closed().await, 1009, "a viewer, {beyond} bytes beyond the limit");
+        let mut link = dial(&server, "/acp/ws", ALICE).await;
+        link.send(Message::text(text)).await.expect("sent");
+        assert_eq!(code(&mut link).await, 1009, "a link, {beyond} bytes beyond the limit");
+    }
     let fits = json!({"content": [{"type": "text", "text": format!("echo {}", "y".repeat(1024 * 1024))}]});
     let (mut other, _) = Viewer::begin(&server, ALICE, &line.environment).await;
     other.say("prompt", fits).await;

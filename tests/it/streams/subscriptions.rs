@@ -1,14 +1,18 @@
 //! Subscriptions of a server that is killed: what was acked stays so, what was not is told again, and whoever was
 //! fenced off before is fenced off after.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use serde_json::{Value, json};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::TcpListener,
     sync::mpsc,
     time::timeout,
+};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{ServerConfig, crypto::ring::default_provider, pki_types::PrivateKeyDer},
 };
 
 use super::PATIENCE;
@@ -22,11 +26,24 @@ struct Receiver {
 
 impl Receiver {
     async fn open(answer: &'static str) -> Self {
+        Self::behind(answer, None).await
+    }
+
+    /// With TLS, if it has what that takes.
+    async fn behind(answer: &'static str, tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("bound");
         let (sender, heard) = mpsc::channel(64);
         tokio::spawn(async move {
-            while let Ok((mut socket, _)) = listener.accept().await {
+            while let Ok((socket, _)) = listener.accept().await {
+                let mut socket: Box<dyn Duplex> = match &tls {
+                    None => Box::new(socket),
+                    // Whoever does not trust the certificate hangs up here.
+                    Some(tls) => match tls.accept(socket).await {
+                        Ok(socket) => Box::new(socket),
+                        Err(_) => continue,
+                    },
+                };
                 let mut bytes = Vec::new();
                 let notification = loop {
                     let mut piece = [0; 4_096];
@@ -41,6 +58,7 @@ impl Receiver {
                 if let Some(notification) = notification {
                     sender.send(notification).await.expect("the test listens");
                     let _killed = socket.write_all(answer.as_bytes()).await;
+                    let _killed = socket.shutdown().await;
                 }
             }
         });
@@ -55,6 +73,11 @@ impl Receiver {
         format!("http://{}/hook", self.address)
     }
 }
+
+/// A connection, with TLS or without.
+trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
 const ACCEPTED: &str = "HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n";
 const BROKEN: &str = "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n";
@@ -77,7 +100,11 @@ async fn shown(server: &Server) -> Value {
 }
 
 async fn subscribe(server: &Server, receiver: &Receiver, lease_ttl_ms: u64) {
-    let wish = json!({"type": "webhook", "pattern": "events/**", "webhook": {"url": receiver.url()},
+    subscribe_url(server, &receiver.url(), lease_ttl_ms).await;
+}
+
+async fn subscribe_url(server: &Server, url: &str, lease_ttl_ms: u64) {
+    let wish = json!({"type": "webhook", "pattern": "events/**", "webhook": {"url": url},
         "lease_ttl_ms": lease_ttl_ms});
     alice(server, "PUT", "__ds/subscriptions/s", &wish).await.expect(201);
 }
@@ -199,4 +226,37 @@ async fn the_keys_of_signatures_outlive_the_server() {
     let before = as_bearer(&server, "", "GET", "__ds/jwks.json", &Value::Null).await.expect(200);
     server.kill_and_restart();
     assert_eq!(as_bearer(&server, "", "GET", "__ds/jwks.json", &Value::Null).await.expect(200), before);
+}
+
+#[tokio::test]
+async fn a_webhook_behind_a_private_authority_is_called_where_the_operator_trusts_it_and_nowhere_else() {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
+    let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .expect("they belong together");
+    let mut receiver = Receiver::behind(ACCEPTED, Some(TlsAcceptor::from(Arc::new(config)))).await;
+    let url = format!("https://localhost:{}/hook", receiver.address.port());
+
+    let stranger = server();
+    subscribe_url(&stranger, &url, 600_000).await;
+    alice(&stranger, "PUT", "events/a", &json!([1])).await.expect(201);
+    let health = async {
+        while shown(&stranger).await["status"] != "failed" {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, health).await.expect("the failure shows");
+    drop(stranger);
+
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), made.cert.pem()).expect("written");
+    let path = file.path().to_str().expect("text");
+    let server = Server::start_with(&[("RCS_WEBHOOK_PRIVATE_TARGETS", "loopback"), ("RCS_OUTBOUND_CA", path)]);
+    subscribe_url(&server, &url, 600_000).await;
+    alice(&server, "PUT", "events/a", &json!([1])).await.expect(201);
+    assert_eq!(receiver.next().await["generation"], 1);
 }

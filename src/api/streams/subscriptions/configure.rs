@@ -123,12 +123,12 @@ pub(super) fn show(caller: &Caller<'_>, name: &SubscriptionName) -> Result<Respo
 
 fn show_as(caller: &Caller<'_>, name: &SubscriptionName, status: StatusCode) -> Result<Response, Failure> {
     let owner = caller.namespace()?;
-    let (found, progress) = {
+    let (found, progress, left_out) = {
         let world = caller.house.relay.world();
         let found = world.subscriptions().named(owner, name).ok_or(Problem::Absent)?;
-        (found.clone(), found.progress(&world).collect::<Vec<_>>())
+        (found.clone(), found.progress(&world).collect::<Vec<_>>(), found.left_out(&world))
     };
-    let shown = render::subscription(caller.house, &found, &progress, sight(caller));
+    let shown = render::subscription(caller.house, &found, &progress, left_out, sight(caller));
     Ok(super::uncached(reply::json(status, &shown)))
 }
 

@@ -1,6 +1,6 @@
 //! How subscriptions, wakes and places in streams are shown.
 
-use std::sync::Arc;
+use std::{num::NonZeroUsize, sync::Arc};
 
 use super::super::source;
 use crate::{
@@ -102,7 +102,13 @@ const fn link_type(progress: &Progress) -> LinkType {
 }
 
 /// A subscription.
-pub(super) fn subscription(house: &Arc<House>, found: &Subscription, progress: &[Progress], sight: Sight) -> Shown {
+pub(super) fn subscription(
+    house: &Arc<House>,
+    found: &Subscription,
+    progress: &[Progress],
+    left_out: usize,
+    sight: Sight,
+) -> Shown {
     let created = &found.created;
     let seen = progress.iter().filter(|progress| sight.includes(progress));
     let streams = seen.map(|progress| ShownLink {
@@ -123,6 +129,8 @@ pub(super) fn subscription(house: &Arc<House>, found: &Subscription, progress: &
         kind,
         pattern: created.pattern.as_ref().map(ToString::to_string),
         streams: streams.collect(),
+        // Runners may not know how many sessions there are.
+        streams_left_out: NonZeroUsize::new(left_out).filter(|_| sight.sessions),
         webhook,
         wake_stream,
         lease_ttl_ms: created.lease_ms,

@@ -111,9 +111,10 @@ async fn a_session_is_a_stream_for_whoever_may_read_it() {
         source: "test".into(),
         mode: None,
         model: None,
+        directory: None,
     };
     let work = WorkId::from_uuid(Uuid::nil());
-    let create = Command::CreateSession { particulars: created, work, prompt: None };
+    let create = Command::CreateSession { particulars: created, work, course: Vec::new(), prompt: None };
     bench.house.relay.submit(Actor::System, create).await.expect("new");
     let path = format!("/v1/stream/sessions/{session}");
     let head = bench.send("HEAD", &path, VIEWER, &[], "").await.expect(200);

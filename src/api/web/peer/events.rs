@@ -109,7 +109,8 @@ impl History {
 /// history then, or the other way round, misses nothing. It tells repetitions by `seqNum`.
 pub(super) fn follow(caller: &Caller<'_>, session: SessionId) -> Result<Response, Failure> {
     let subscription = events::subscribe_anyhow(caller, session)?;
-    let reader = Reader { house: Arc::clone(caller.house), principal: caller.principal.clone(), session };
+    let (house, principal) = (Arc::clone(caller.house), caller.principal.clone());
+    let reader = Reader { house, principal, session, _looking: None };
     let house = caller.house;
     Ok(stream::follow(&house.relay, subscription, house.settings.sse_keepalive, Frames(reader)))
 }

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use super::{
     super::{
         caller::{Caller, plain_text},
-        control::{self, check_mode},
+        control::{self, check_mode_of},
         decide,
         error::Failure,
         json,
@@ -154,7 +154,7 @@ async fn steer(caller: &Caller<'_>, session: SessionId, control: Control) -> Res
     };
     may(caller, grant, session)?;
     if let Control::SetPermissionMode { mode } = &control {
-        check_mode(caller, "mode", mode)?;
+        check_mode_of(caller, session, "mode", mode)?;
     }
     Ok(control::request(caller, session, control).await?.1)
 }

@@ -94,8 +94,9 @@ pub(super) async fn create(caller: &Caller<'_>) -> Result<Response, Failure> {
         source: "web".into(),
         mode: Some(mode.unwrap_or_else(|| "default".into())),
         model: None,
+        directory: None,
     };
-    let id = sessions::begin(caller, particulars, None).await?;
+    let id = sessions::begin(caller, particulars, Vec::new(), None).await?;
     show(caller, id)
 }
 

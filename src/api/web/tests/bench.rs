@@ -135,8 +135,9 @@ impl Bench {
             settings,
             metrics,
             names,
-            outbound: Outbound::new(PrivateTargets::default()),
+            outbound: Outbound::new(PrivateTargets::default(), Vec::new()),
             webhook_keys: Arc::new(webhook_keys),
+            notify: crate::api::common::Notify::for_tests(directory.path()),
         });
         Self { house, clock, _directory: directory }
     }

@@ -105,6 +105,8 @@ async fn every_answer_is_as_described() {
     bench.submit(Actor::Worker(session), Command::WorkerSeen { session }).await;
     bench.ask(session, "ask-1", "Bash", json!({"command": "ls"})).await;
     let key = bench.post("/api/v1/keys", ALICE, json!({"name": "x"})).await.expect(201)["key"]["id"].clone();
+    let hook = json!({"kind": "webhook", "url": "https://hooks.test/x"});
+    let target = bench.post("/api/v1/notifications/targets", ADMIN, hook).await.expect(201)["target"]["id"].clone();
     let text = |value: &Value| value.as_str().expect("text").to_owned();
     let ids = [
         ("{environment}", environment.to_string()),
@@ -113,6 +115,7 @@ async fn every_answer_is_as_described() {
         ("{message}", uuid(1)),
         ("{request}", "ask-1".to_owned()),
         ("{key}", text(&key)),
+        ("{target}", text(&target)),
     ];
     let mut called = 0;
     for (method, path, body) in [
@@ -122,7 +125,8 @@ async fn every_answer_is_as_described() {
         ("get", "sessions", Value::Null),
         ("post", "sessions", json!({"title": "y"})),
         ("get", "sessions/{session}", Value::Null),
-        ("patch", "sessions/{session}", json!({"title": "z"})),
+        ("patch", "sessions/{session}", json!({"title": "z", "pinned": true})),
+        ("get", "search?q=go", Value::Null),
         ("post", "sessions/{session}/messages", json!({"content": "hi", "message_id": uuid(1)})),
         ("get", "sessions/{session}/messages/{message}", Value::Null),
         ("delete", "sessions/{session}/messages/{message}", Value::Null),
@@ -139,6 +143,11 @@ async fn every_answer_is_as_described() {
         ("post", "login-links", Value::Null),
         ("get", "devices", Value::Null),
         ("get", "me", Value::Null),
+        ("get", "notifications/vapid", Value::Null),
+        ("get", "notifications/targets", Value::Null),
+        ("patch", "notifications/targets/{target}", json!({"turns": true})),
+        ("post", "notifications/targets/{target}/test", Value::Null),
+        ("get", "notifications/targets", Value::Null),
         ("get", "keys", Value::Null),
         ("post", "keys", json!({"name": "y", "expires_in": 5})),
         ("delete", "keys/{key}", Value::Null),
@@ -146,12 +155,15 @@ async fn every_answer_is_as_described() {
         ("get", "audit", Value::Null),
         ("get", "audit/commits", Value::Null),
         ("post", "audit/verify", Value::Null),
+        ("get", "audit?before=9&limit=2", Value::Null),
+        ("get", "subscriptions", Value::Null),
         ("get", "status", Value::Null),
         ("post", "sessions/{session}/archive", Value::Null),
         ("post", "sessions/archive", json!({"ids": [session]})),
     ] {
-        let template = format!("/api/v1/{path}");
-        let real = ids.iter().fold(template.clone(), |path, (name, value)| path.replace(name, value));
+        let given = format!("/api/v1/{path}");
+        let template = given.split('?').next().unwrap_or_default().to_owned();
+        let real = ids.iter().fold(given.clone(), |path, (name, value)| path.replace(name, value));
         let (status, schema) = promised(&schemas, method, &template);
         let answer = bench.send(&method.to_uppercase(), &real, ADMIN, body).await.expect(status);
         let mut faults = Vec::new();
@@ -162,7 +174,7 @@ async fn every_answer_is_as_described() {
         assert!(faults.is_empty(), "{method} {path}: {faults:#?}");
         called += 1;
     }
-    assert_eq!(called, 33);
+    assert_eq!(called, 41);
     let problem = bench.get("/api/v1/sessions?limit=0", ALICE).await.problem(400, "bad-request");
     let mut faults = Vec::new();
     schemas.faults(&json!({"$ref": "#/components/schemas/Problem"}), &problem, "", &mut faults);

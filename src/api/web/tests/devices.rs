@@ -95,6 +95,8 @@ async fn a_link_ends_with_its_time_and_with_its_key() {
     bench.send("DELETE", &path, ALICE, Value::Null).await.expect(204);
     assert_eq!(show(&bench, json!({ "link": lost })).await.status, StatusCode::NOT_FOUND);
     assert_eq!(browser.status().await, StatusCode::UNAUTHORIZED, "a browser is worth what its key is worth");
+    let listed = bench.get("/api/v1/devices", ALICE).await.expect(200);
+    assert!(listed["items"][0]["signed_out_at"].is_string(), "and it is not listed as if it were in: {listed}");
     show(&bench, json!({"link": "rcsl_guess"})).await.problem(401, "unauthenticated");
     show(&bench, json!({})).await.problem(400, "bad-request");
 }
@@ -184,6 +186,46 @@ async fn browsers_are_listed_and_put_out_one_by_one_or_all_at_once() {
     mallory.own("POST", "/api/v1/logout", "").await.expect(204);
     assert_eq!(mallory.status().await, StatusCode::UNAUTHORIZED);
     bench.post("/api/v1/logout", ALICE, Value::Null).await.problem(400, "bad-request");
+}
+
+#[tokio::test]
+async fn a_browser_is_called_what_its_people_call_it() {
+    let bench = Bench::open().await;
+    let (phone, laptop) = (enter(&bench, json!({ "key": ALICE })).await, enter(&bench, json!({ "key": ALICE })).await);
+    let mallory = enter(&bench, json!({ "key": MALLORY })).await;
+    let me = phone.own("GET", "/api/v1/me", "").await.expect(200);
+    let path = format!("/api/v1/devices/{}", me["device"]["id"].as_str().expect("an id"));
+    let named = laptop.own("PATCH", &path, r#"{"name":" Kitchen tablet "}"#).await.expect(200);
+    assert_eq!((named["name"].as_str(), named["current"].as_bool()), (Some("Kitchen tablet"), Some(false)));
+    assert_eq!(phone.own("GET", "/api/v1/me", "").await.expect(200)["device"]["name"], "Kitchen tablet");
+    let before = bench.house.relay.journal().tail();
+    laptop.own("PATCH", &path, r#"{"name":"Kitchen tablet"}"#).await.expect(200);
+    for (body, field) in [
+        (json!({}), "name"),
+        (json!({"name": 7}), "name"),
+        (json!({"name": "  "}), "name"),
+        (json!({"name": "a\u{7}b"}), "name"),
+        (json!({"name": "x".repeat(257)}), "name"),
+        (json!({"name": "x", "key": "y"}), "key"),
+    ] {
+        let problem = phone.own("PATCH", &path, &body.to_string()).await.problem(400, "bad-request");
+        assert_eq!(problem["field"], field, "{body}");
+    }
+    mallory.own("PATCH", &path, r#"{"name":"mine"}"#).await.problem(404, "not-found");
+    bench.raw("PATCH", &path, "", &[], r#"{"name":"x"}"#).await.problem(401, "unauthenticated");
+    bench.raw("PATCH", &path, RUNNER, &[], r#"{"name":"x"}"#).await.problem(403, "forbidden");
+    phone
+        .ask("PATCH", &path, &[("origin", "https://evil.test")], r#"{"name":"x"}"#)
+        .await
+        .problem(403, "foreign-origin");
+    // A key that only looks names what acts for it, and nobody else's.
+    let viewer = enter(&bench, json!({ "key": VIEWER })).await;
+    viewer.own("PATCH", &path, r#"{"name":"x"}"#).await.problem(404, "not-found");
+    assert_eq!(bench.house.relay.journal().tail().0, before.0 + 1, "the viewer came in, and nothing else happened");
+    laptop.own("DELETE", &path, "").await.expect(204);
+    laptop.own("PATCH", &path, r#"{"name":"x"}"#).await.problem(404, "not-found");
+    let listed = laptop.own("GET", "/api/v1/devices", "").await.expect(200);
+    assert!(listed.to_string().contains("Kitchen tablet"), "what is gone keeps its name: {listed}");
 }
 
 #[tokio::test]

@@ -7,10 +7,15 @@ pub(super) mod bench;
 mod decisions;
 mod description;
 mod devices;
+mod files;
 mod keys;
+mod notify;
+mod offers;
+mod operating;
 mod peer;
 mod refusals;
 mod routes;
+mod search;
 mod shapes;
 mod streams;
 

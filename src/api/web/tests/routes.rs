@@ -7,18 +7,20 @@ use serde_json::Value;
 
 use super::super::{OPENAPI, endpoint, peer};
 
-const SAMPLES: [(&str, &str); 7] = [
+const SAMPLES: [(&str, &str); 9] = [
     ("{environment}", "env_00000000000000000000000000000001"),
     ("{session}", "session_00000000000000000000000000000002"),
     ("{work}", "work_00000000000000000000000000000003"),
     ("{message}", "00000000-0000-4000-8000-000000000004"),
     ("{request}", "ask-5"),
+    ("{file}", "file_00000000000000000000000000000009"),
     ("{device}", "device_00000000000000000000000000000007"),
+    ("{target}", "target_00000000000000000000000000000008"),
     ("{key}", "key_00000000000000000000000000000006"),
 ];
 
 /// Everything that is served, as method and path.
-const ROUTES: [(&str, &str); 40] = [
+const ROUTES: [(&str, &str); 51] = [
     ("GET", "environments"),
     ("GET", "environments/{environment}"),
     ("POST", "environments/{environment}/work/{work}/requeue"),
@@ -33,6 +35,7 @@ const ROUTES: [(&str, &str); 40] = [
     ("POST", "sessions/{session}/messages"),
     ("GET", "sessions/{session}/messages/{message}"),
     ("DELETE", "sessions/{session}/messages/{message}"),
+    ("GET", "search"),
     ("GET", "permissions"),
     ("GET", "sessions/{session}/permissions/{request}"),
     ("POST", "sessions/{session}/permissions/{request}"),
@@ -41,14 +44,23 @@ const ROUTES: [(&str, &str); 40] = [
     ("POST", "sessions/{session}/model"),
     ("POST", "sessions/{session}/thinking"),
     ("POST", "files"),
+    ("GET", "files/{file}"),
     ("POST", "login"),
     ("POST", "logout"),
     ("POST", "login-links"),
     ("GET", "devices"),
     ("DELETE", "devices"),
+    ("PATCH", "devices/{device}"),
     ("DELETE", "devices/{device}"),
     ("GET", "me"),
     ("GET", "overview"),
+    ("GET", "notifications/targets"),
+    ("POST", "notifications/targets"),
+    ("PATCH", "notifications/targets/{target}"),
+    ("DELETE", "notifications/targets/{target}"),
+    ("POST", "notifications/targets/{target}/test"),
+    ("GET", "notifications/vapid"),
+    ("POST", "notifications/answer"),
     ("GET", "keys"),
     ("POST", "keys"),
     ("DELETE", "keys/{key}"),
@@ -57,6 +69,7 @@ const ROUTES: [(&str, &str); 40] = [
     ("GET", "audit/commits"),
     ("POST", "audit/verify"),
     ("GET", "backup"),
+    ("GET", "subscriptions"),
     ("GET", "status"),
     ("GET", "openapi.json"),
 ];
@@ -135,7 +148,8 @@ fn every_endpoint_has_one_way_to_it() {
         | endpoint::Endpoint::CreateSession
         | endpoint::Endpoint::ArchiveSessions
         | endpoint::Endpoint::ShowSession(_)
-        | endpoint::Endpoint::RenameSession(_)
+        | endpoint::Endpoint::ArrangeSession(_)
+        | endpoint::Endpoint::Search
         | endpoint::Endpoint::ArchiveSession(_)
         | endpoint::Endpoint::ReadEvents(_)
         | endpoint::Endpoint::OpenSocket(_)
@@ -150,14 +164,23 @@ fn every_endpoint_has_one_way_to_it() {
         | endpoint::Endpoint::SetModel(_)
         | endpoint::Endpoint::SetThinking(_)
         | endpoint::Endpoint::StoreFile
+        | endpoint::Endpoint::ReadFile(_)
         | endpoint::Endpoint::SignIn
         | endpoint::Endpoint::SignOut
         | endpoint::Endpoint::CreateLoginLink
         | endpoint::Endpoint::ListDevices
         | endpoint::Endpoint::SignOutEverywhere
         | endpoint::Endpoint::SignOutDevice(_)
+        | endpoint::Endpoint::RenameDevice(_)
         | endpoint::Endpoint::ShowMe
         | endpoint::Endpoint::Overview
+        | endpoint::Endpoint::ListTargets
+        | endpoint::Endpoint::AddTarget
+        | endpoint::Endpoint::ChangeTarget(_)
+        | endpoint::Endpoint::RemoveTarget(_)
+        | endpoint::Endpoint::TestTarget(_)
+        | endpoint::Endpoint::ShowVapid
+        | endpoint::Endpoint::AnswerNotification
         | endpoint::Endpoint::ListKeys
         | endpoint::Endpoint::CreateKey
         | endpoint::Endpoint::RevokeKey(_)
@@ -166,8 +189,9 @@ fn every_endpoint_has_one_way_to_it() {
         | endpoint::Endpoint::ListCommits
         | endpoint::Endpoint::VerifyAudit
         | endpoint::Endpoint::Backup
+        | endpoint::Endpoint::ListSubscriptions
         | endpoint::Endpoint::ShowStatus
-        | endpoint::Endpoint::Describe => 40,
+        | endpoint::Endpoint::Describe => 51,
     };
     assert_eq!(counted(&endpoint::Endpoint::Describe), ROUTES.len());
 }

@@ -92,3 +92,20 @@ fn what_a_fork_shares_with_its_source_is_no_news() {
     bench.append(2, "z", false);
     assert_eq!(bench.found(1).generation, 1);
 }
+
+#[test]
+fn a_full_subscription_says_how_many_streams_it_does_not_follow() {
+    let mut bench = Bench::default();
+    bench.subscribe(1, webhook(), Some("events/*"), &[]);
+    bench.stream(1, "events/a", "");
+    assert_eq!(bench.found(1).left_out(&bench.world), 0);
+    let explicit = |n: usize| format!("others/{n}").parse::<StreamPath>().expect("a path");
+    for chunk in (1..limits::LINKS_PER_SUBSCRIPTION_MAX).collect::<Vec<_>>().chunks(1_000) {
+        let streams = chunk.iter().map(|n| explicit(*n)).collect();
+        bench.submit(Command::LinkStreams { subscription: id(1), streams }).expect("linked");
+    }
+    assert_eq!(bench.found(1).links.len(), limits::LINKS_PER_SUBSCRIPTION_MAX);
+    bench.stream(2, "events/b", "");
+    bench.stream(3, "elsewhere/c", "");
+    assert_eq!(bench.found(1).left_out(&bench.world), 1, "one is meant and not followed");
+}

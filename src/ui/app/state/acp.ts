@@ -1,10 +1,6 @@
 // What agents behind acp-link say, in the words of the conversation. Their frames are kept as they came, like everybody's.
 
-type Raw = Record<string, unknown>
-
-const record = (value: unknown): Raw => (value && typeof value === 'object' && !Array.isArray(value) ? (value as Raw) : {})
-const text = (value: unknown): string => (typeof value === 'string' ? value : '')
-const list = (value: unknown): Raw[] => (Array.isArray(value) ? value.map(record) : [])
+import { list, record, text, type Raw } from './parts'
 
 export interface Change {
   path: string
@@ -22,13 +18,20 @@ export interface Call {
   /** What it printed, or what is said about it. */
   words: string
   state: 'running' | 'done' | 'failed'
+  /** The files that it is about. */
+  paths: string[]
+}
+
+/** The call whose sub-agent it is of. The protocol has no field for it; agents that have one say it beside. */
+interface Within {
+  parent?: string
 }
 
 export type Step =
-  | { step: 'chunk'; kind: 'words' | 'thinking'; text: string }
-  | { step: 'user'; text: string }
-  | { step: 'call'; call: Partial<Call> & { id: string } }
-  | { step: 'tasks'; tasks: Raw[] }
+  | ({ step: 'chunk'; kind: 'words' | 'thinking'; text: string } & Within)
+  | ({ step: 'user'; text: string } & Within)
+  | ({ step: 'call'; call: Partial<Call> & { id: string } } & Within)
+  | ({ step: 'tasks'; tasks: Raw[] } & Within)
   | { step: 'end'; error: string }
 
 /** A tool call, as far as this frame says what it is: later frames say only what changed. */
@@ -40,6 +43,7 @@ export function callOf(raw: Raw): Partial<Call> & { id: string } {
   const said = content.map((part) => text(record(part.content).text)).filter(Boolean).join('\n')
   const words = said || text(raw.rawOutput)
   const status = text(raw.status)
+  const paths = list(raw.locations).map((place) => text(place.path)).filter(Boolean)
   return {
     id: text(raw.toolCallId),
     ...(text(raw.kind) ? { name: text(raw.kind) } : {}),
@@ -47,6 +51,7 @@ export function callOf(raw: Raw): Partial<Call> & { id: string } {
     ...(raw.rawInput === undefined ? {} : { input: record(raw.rawInput) }),
     ...(changes.length > 0 ? { changes } : {}),
     ...(words ? { words } : {}),
+    ...(paths.length > 0 ? { paths } : {}),
     ...(status === 'completed' ? { state: 'done' } : status === 'failed' ? { state: 'failed' } : {}),
   }
 }
@@ -59,6 +64,12 @@ export function stepOf(frame: Raw): Step | null {
   if (frame.type !== 'session_update') return null
   const update = record(payload.update)
   const words = text(record(update.content).text)
+  const parent = text(record(record(update._meta).claudeCode).parentToolUseId)
+  const step = ownStep(update, words)
+  return step && step.step !== 'end' && parent ? { ...step, parent } : step
+}
+
+function ownStep(update: Raw, words: string): Step | null {
   switch (update.sessionUpdate) {
     case 'agent_message_chunk':
       return { step: 'chunk', kind: 'words', text: words }

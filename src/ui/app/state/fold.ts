@@ -1,106 +1,22 @@
 // From a session's events to what a conversation shows: a fold, in the order of the log.
 //
-// Each item is a signal of its own, so that a word that streams in redraws one paragraph and not the page.
+// Each item is a signal of its own, so that a word that streams in redraws one paragraph and not the page. What a
+// sub-agent does stands under the tool that called it.
 
 import { signal, type Signal } from '@preact/signals'
-import type { Author, LogEvent, Winner } from '../types'
-import { askOf, isTheirs, stepOf, type Change, type Step } from './acp'
+import type { LogEvent } from '../types'
+import { askOf, isTheirs, stepOf, type Step } from './acp'
+import { Course } from './course'
+import type { Ask, Attached, Item, Notice, Prompt, Tool, Words } from './items'
+import { Offers } from './offers'
+import { contentImages, contentText, list, record, text, type Raw } from './parts'
 
-interface Base {
-  key: string
-  at: string
-  sequence: number
-}
-
-export interface Prompt extends Base {
-  kind: 'prompt'
-  id: string | null
-  text: string
-  images: string[]
-  by: Author
-  state: 'queued' | 'delivered' | 'seen' | 'cancelled'
-}
-
-export interface Words extends Base {
-  kind: 'words' | 'thinking'
-  text: string
-  streaming: boolean
-}
-
-export interface Tool extends Base {
-  kind: 'tool'
-  id: string
-  name: string
-  input: Record<string, unknown>
-  /** What it does in a few words, where the agent says so. */
-  title: string
-  changes: Change[]
-  result: { text: string; isError: boolean; images: string[] } | null
-}
-
-export interface Ask extends Base {
-  kind: 'ask'
-  request: string
-  tool: string
-  input: Record<string, unknown>
-  title: string
-  changes: Change[]
-  words: string
-  state: 'open' | 'decided' | 'cancelled'
-  winner: (Winner & { rule: string | null }) | null
-}
-
-export interface Notice extends Base {
-  kind: 'notice'
-  what:
-    | 'mode'
-    | 'model'
-    | 'online'
-    | 'offline'
-    | 'compacted'
-    | 'error'
-    | 'interrupted'
-    | 'cleared'
-    | 'gap'
-    | 'anew'
-    | 'rule'
-    | 'command'
-  text: string
-  by: Author | null
-}
-
-export type Item = Prompt | Words | Tool | Ask | Notice
-
-type Raw = Record<string, unknown>
-
-const record = (value: unknown): Raw => (value && typeof value === 'object' && !Array.isArray(value) ? (value as Raw) : {})
-const text = (value: unknown): string => (typeof value === 'string' ? value : '')
-
-/** Text of a foreign message: a string, or blocks of which some are text. */
-function contentText(content: unknown): string {
-  if (typeof content === 'string') return content
-  if (!Array.isArray(content)) return ''
-  return content.map((block) => text(record(block).text)).filter(Boolean).join('\n\n')
-}
-
-const IMAGE_TYPES = new Set(['image/png', 'image/jpeg', 'image/gif', 'image/webp'])
-
-function contentImages(content: unknown): string[] {
-  if (!Array.isArray(content)) return []
-  return content.flatMap((block) => {
-    const source = record(record(block).source)
-    const type = text(source.media_type)
-    const data = text(source.data)
-    // Only what cannot hold a script, and only from the message itself: a URL would tell its host who looks.
-    return IMAGE_TYPES.has(type) && /^[A-Za-z0-9+/=\s]+$/.test(data) ? [`data:${type};base64,${data}`] : []
-  })
-}
+export type { Ask, Item, Notice, Prompt, Tool, Words } from './items'
 
 export class Conversation {
   readonly items = signal<Signal<Item>[]>([])
-  /** Settings as the worker confirmed them, which is not always what was asked. */
-  readonly mode = signal<string | null>(null)
-  readonly model = signal<string | null>(null)
+  readonly course = new Course()
+  readonly offers = new Offers()
   readonly open = signal<Signal<Item>[]>([])
   readonly title = signal<string | null>(null)
   readonly archived = signal(false)
@@ -109,19 +25,36 @@ export class Conversation {
   private byKey = new Map<string, Signal<Item>>()
   /** Items that stream in, by the message they belong to and their place in it. */
   private live = new Map<string, string>()
-  private streaming = ''
+  /** The message that streams in, for each branch. */
+  private streaming = new Map<string, string>()
   private orphans = new Map<string, Tool['result']>()
-  private batch: Signal<Item>[] | null = null
+  /** What came since the last redraw, for each branch. */
+  private fresh: Map<string, Signal<Item>[]> | null = null
+  private asks = new Map<string, Signal<Item>>()
+  /** The tool whose sub-agent speaks; none for the conversation itself. */
+  private branch = ''
   private wasOffline = false
+  /** Pieces of a turn that is told again which are still to come: nothing else says where it ends. */
+  private telling = 0
 
   /** Folds events that come next. */
   add(events: readonly LogEvent[]): void {
-    this.batch = []
-    for (const event of events) this.one(event)
-    const fresh = this.batch
-    this.batch = null
-    if (fresh.length > 0) this.items.value = [...this.items.value, ...fresh]
-    this.open.value = [...this.byKey.values()].filter((item) => item.value.kind === 'ask' && item.value.state === 'open')
+    this.fresh = new Map()
+    for (const event of events) {
+      this.offers.note(event)
+      this.one(event)
+      this.branch = ''
+    }
+    const fresh = this.fresh
+    this.fresh = null
+    for (const [branch, items] of fresh) {
+      const grown = this.listOf(branch)
+      grown.value = [...grown.peek(), ...items]
+    }
+    const open = [...this.asks.values()].filter((item) => item.peek().kind === 'ask' && (item.peek() as Ask).state === 'open')
+    const before = this.open.peek()
+    if (open.length !== before.length || open.some((item, index) => item !== before[index])) this.open.value = open
+    for (const [key, item] of this.asks) if (!open.includes(item)) this.asks.delete(key)
   }
 
   notice(what: Notice['what'], words: string, event: LogEvent | null = null): void {
@@ -136,6 +69,18 @@ export class Conversation {
     })
   }
 
+  /** The items of a branch: a tool's, or the conversation's. */
+  private listOf(branch: string): Signal<Signal<Item>[]> {
+    if (!branch) return this.items
+    const held = this.byKey.get(`t${branch}`)
+    const tool = held?.peek()
+    if (!held || tool?.kind !== 'tool') return this.items
+    if (tool.steps) return tool.steps
+    const steps = signal<Signal<Item>[]>([])
+    held.value = { ...tool, steps }
+    return steps
+  }
+
   private put(item: Item): void {
     const known = this.byKey.get(item.key)
     if (known) {
@@ -144,8 +89,22 @@ export class Conversation {
     }
     const held = signal(item)
     this.byKey.set(item.key, held)
-    if (this.batch) this.batch.push(held)
-    else this.items.value = [...this.items.value, held]
+    if (item.kind === 'ask') this.asks.set(item.key, held)
+    if (!this.fresh) {
+      const grown = this.listOf(this.branch)
+      grown.value = [...grown.peek(), held]
+      return
+    }
+    const fresh = this.fresh.get(this.branch)
+    if (fresh) fresh.push(held)
+    else this.fresh.set(this.branch, [held])
+  }
+
+  /** What follows is a sub-agent's. Where the call itself is on an earlier page, a row stands in for it. */
+  private enter(parent: string, event: LogEvent): void {
+    if (!parent) return
+    if (!this.byKey.has(`t${parent}`)) this.put(tool(`t${parent}`, event, parent, 'Task'))
+    this.branch = parent
   }
 
   private change<K extends Item['kind']>(key: string, kind: K, to: (item: Extract<Item, { kind: K }>) => Item): void {
@@ -167,6 +126,7 @@ export class Conversation {
           id: text(data.message),
           text: contentText(payload.content),
           images: contentImages(payload.content),
+          files: attachedTo(payload),
           by: event.by,
           state: 'queued',
         })
@@ -183,6 +143,7 @@ export class Conversation {
       case 'permission_requested': {
         const request = record(record(event.payload).request)
         const call = askOf(record(event.payload))
+        const why = [request.decision_reason, request.blocked_path && `→ ${text(request.blocked_path)}`].map(text).filter(Boolean)
         this.put({
           ...base(`a${text(data.request)}`),
           kind: 'ask',
@@ -191,7 +152,8 @@ export class Conversation {
           input: call ? (call.input ?? {}) : record(request.input),
           title: call?.title ?? '',
           changes: call?.changes ?? [],
-          words: call?.words ?? '',
+          words: call?.words ?? why.join('\n'),
+          suggestions: list(request.permission_suggestions),
           state: 'open',
           winner: null,
         })
@@ -211,16 +173,20 @@ export class Conversation {
         }))
       case 'permission_cancelled':
         return this.change(`a${text(data.request)}`, 'ask', (item) => ({ ...item, state: 'cancelled' }))
+      case 'turn_retold':
+        return this.retold(Number(data.from), Number(data.through), Number(data.pieces ?? 0))
       case 'rule_added':
         return this.notice('rule', text(record(data.rule).name), event)
       case 'mode_confirmed':
-        if (this.mode.value !== null && this.mode.value !== text(data.mode)) this.notice('mode', text(data.mode), event)
-        this.mode.value = text(data.mode)
-        return
+        if (this.course.mode.value !== null && this.course.mode.value !== text(data.mode)) this.notice('mode', text(data.mode), event)
+        return this.course.confirm('mode', text(data.mode))
       case 'model_confirmed':
-        if (this.model.value !== null && this.model.value !== text(data.model)) this.notice('model', text(data.model), event)
-        this.model.value = text(data.model)
-        return
+        if (this.course.model.value !== null && this.course.model.value !== text(data.model)) this.notice('model', text(data.model), event)
+        return this.course.confirm('model', text(data.model))
+      case 'control_requested':
+      case 'control_answered':
+      case 'control_dropped':
+        return this.course.note(event)
       case 'worker_online':
         // That it is there goes without saying, unless it was gone.
         if (this.wasOffline) this.notice('online', '', event)
@@ -239,6 +205,29 @@ export class Conversation {
     }
   }
 
+  /** The agent tells a turn again: what follows stands for what it said in this range. */
+  private retold(from: number, through: number, pieces: number): void {
+    this.telling = pieces
+    const said = new Set<Item['kind']>(['words', 'thinking', 'tool'])
+    const stays = (held: Signal<Item>) => {
+      const { kind, sequence } = held.peek()
+      return !said.has(kind) || sequence < from || sequence > through
+    }
+    for (const [key, item] of this.byKey) if (!stays(item)) this.byKey.delete(key)
+    for (const [branch, items] of this.fresh ?? []) this.fresh?.set(branch, items.filter(stays))
+    this.items.value = this.items.peek().filter(stays)
+    for (const held of this.byKey.values()) {
+      const tool = held.peek()
+      if (tool.kind === 'tool' && tool.steps) tool.steps.value = tool.steps.peek().filter(stays)
+    }
+  }
+
+  /** What was said last is whole. */
+  private quiet(): void {
+    const last = this.last()
+    if (last && (last.value.kind === 'words' || last.value.kind === 'thinking')) last.value = { ...last.value, streaming: false }
+  }
+
   /** Nothing streams any more. */
   private settle(): void {
     for (const key of this.live.values()) {
@@ -252,10 +241,16 @@ export class Conversation {
   private received(event: LogEvent): void {
     const payload = record(event.payload)
     if (isTheirs(payload)) {
+      this.offers.isLink.value = true
       const step = stepOf(payload)
-      if (step) this.step(event, step)
+      if (step) {
+        this.enter(step.step === 'end' ? '' : (step.parent ?? ''), event)
+        this.step(event, step)
+      }
+      if (this.telling > 0 && --this.telling === 0) this.quiet()
       return
     }
+    this.enter(text(payload.parent_tool_use_id), event)
     const message = record(payload.message)
     const content = message.content ?? payload.content
     switch (event.data.kind) {
@@ -266,7 +261,7 @@ export class Conversation {
       case 'partial':
         return this.partial(event, record(payload.event))
       case 'tasks':
-        if (Array.isArray(payload.tasks)) this.tasks.value = payload.tasks.map(record)
+        if (Array.isArray(payload.tasks)) this.tasks.value = list(payload.tasks)
         return
       case 'result': {
         this.settle()
@@ -285,7 +280,7 @@ export class Conversation {
   }
 
   private last(): Signal<Item> | undefined {
-    return this.batch?.at(-1) ?? this.items.peek().at(-1)
+    return this.fresh?.get(this.branch)?.at(-1) ?? this.listOf(this.branch).peek().at(-1)
   }
 
   /** What an agent behind a link did. */
@@ -305,26 +300,23 @@ export class Conversation {
         const said = before?.value
         const isEcho = said?.kind === 'prompt' && said.text.trim() === step.text.trim()
         if (step.text.trim() && !isEcho) {
-          this.put({ ...base, kind: 'prompt', id: null, text: step.text, images: [], by: event.by, state: 'seen' })
+          this.put({ ...base, kind: 'prompt', id: null, text: step.text, images: [], files: [], by: event.by, state: 'seen' })
         }
         return
       }
       case 'call': {
         const key = `t${step.call.id}`
         const known = this.byKey.get(key)?.value
-        const tool: Tool =
-          known?.kind === 'tool'
-            ? known
-            : { ...base, key, kind: 'tool', id: step.call.id, name: 'other', title: '', input: {}, changes: [], result: null }
-        const { name, title, input, changes, words, state } = step.call
-        const result = state ? { text: words ?? '', isError: state === 'failed', images: [] } : tool.result
+        const before = known?.kind === 'tool' ? known : tool(key, event, step.call.id, 'other')
+        const { name, title, input, changes, words, state, paths } = step.call
+        paths?.forEach((path) => this.offers.touch(path))
         this.put({
-          ...tool,
-          name: name ?? tool.name,
-          title: title ?? tool.title,
-          input: input ?? tool.input,
-          changes: changes ?? tool.changes,
-          result,
+          ...before,
+          name: name ?? before.name,
+          title: title ?? before.title,
+          input: input ?? before.input,
+          changes: changes ?? before.changes,
+          result: state ? { text: words ?? '', isError: state === 'failed', images: [] } : before.result,
         })
         return
       }
@@ -355,20 +347,14 @@ export class Conversation {
         const key = this.claim(id, 'thinking') ?? fresh
         this.put({ ...base, key, kind: 'thinking', text: text(block.thinking), streaming: false })
       } else if (block.type === 'tool_use') {
-        const tool = text(block.id)
-        const todos = record(block.input).todos
-        if (block.name === 'TodoWrite' && Array.isArray(todos)) this.tasks.value = todos.map(record)
-        this.put({
-          ...base,
-          key: `t${tool}`,
-          kind: 'tool',
-          id: tool,
-          name: text(block.name),
-          input: record(block.input),
-          title: '',
-          changes: [],
-          result: this.orphans.get(tool) ?? null,
-        })
+        const called = text(block.id)
+        const input = record(block.input)
+        // A sub-agent keeps a list of its own, which is not the conversation's.
+        if (block.name === 'TodoWrite' && Array.isArray(input.todos) && !this.branch) this.tasks.value = list(input.todos)
+        this.offers.touch(text(input.file_path) || text(input.notebook_path))
+        const known = this.byKey.get(`t${called}`)?.peek()
+        const before = known?.kind === 'tool' ? known : tool(`t${called}`, event, called, '')
+        this.put({ ...before, name: text(block.name), input, result: before.result ?? this.orphans.get(called) ?? null })
       }
     })
   }
@@ -405,6 +391,7 @@ export class Conversation {
     const command = /<command-name>([^<]*)<\/command-name>/.exec(words)
     if (command) return this.notice('command', command[1] ?? '', event)
     if (words.startsWith('<local-command-caveat>') || (!words && contentImages(content).length === 0)) return
+    if (this.branch) return this.told(event, words)
     const id = text(event.data.message)
     this.put({
       key: `p${id || event.sequence}`,
@@ -414,18 +401,26 @@ export class Conversation {
       id: null,
       text: words,
       images: contentImages(content),
+      files: [],
       by: event.by,
       state: 'seen',
     })
   }
 
+  /** What a sub-agent was told, unless that stands in the call itself. */
+  private told(event: LogEvent, words: string): void {
+    const call = this.byKey.get(`t${this.branch}`)?.peek()
+    if (call?.kind === 'tool' && text(call.input.prompt).trim() === words.trim()) return
+    this.put({ key: `m${event.sequence}`, at: event.at, sequence: event.sequence, kind: 'words', text: words, streaming: false })
+  }
+
   private partial(event: LogEvent, part: Raw): void {
     const index = typeof part.index === 'number' ? part.index : 0
-    const place = `${this.streaming}:${index}`
+    const place = `${this.streaming.get(this.branch) ?? ''}:${index}`
     const key = `l${place}`
     const base = { key, at: event.at, sequence: event.sequence }
     if (part.type === 'message_start') {
-      this.streaming = text(record(part.message).id)
+      this.streaming.set(this.branch, text(record(part.message).id))
     } else if (part.type === 'content_block_start') {
       const block = record(part.content_block)
       const kind = block.type === 'thinking' ? 'thinking' : block.type === 'text' ? 'words' : null
@@ -454,4 +449,16 @@ export class Conversation {
       }
     }
   }
+}
+
+/** Stored files by their ids. What is no id would be a path of somebody's making. */
+function attachedTo(payload: Raw): Attached[] {
+  const files = list(payload.file_attachments).map((file) => ({ uuid: text(file.file_uuid), name: text(file.file_name) }))
+  return files.filter((file) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(file.uuid))
+}
+
+/** A tool of which nothing but its place is known yet. */
+function tool(key: string, event: LogEvent, id: string, name: string): Tool {
+  const { at, sequence } = event
+  return { key, at, sequence, kind: 'tool', id, name, title: '', input: {}, changes: [], result: null, steps: null }
 }

@@ -9,7 +9,8 @@ import type { Author, Device, Me, Page } from '../types'
 export const me = signal<Me | null | undefined>(undefined)
 
 export const devices = signal<Device[]>([])
-const keys = signal<Map<string, string>>(new Map())
+/** What keys are called, as far as one may know. */
+export const keyNames = signal<Map<string, string>>(new Map())
 
 onSignedOut(() => {
   me.value = null
@@ -39,12 +40,21 @@ export function onLeave(listener: () => void): void {
 
 export async function signOut(everywhere: boolean): Promise<void> {
   await (everywhere ? call('DELETE', '/devices') : call('POST', '/logout'))
+  signOutHere()
+}
+
+/** Where the server has let go of this browser already. */
+export function signOutHere(): void {
   leaving.forEach((leave) => leave())
   me.value = null
 }
 
 export async function loadDevices(): Promise<void> {
   devices.value = (await call<Page<Device>>('GET', '/devices')).items
+}
+
+export function keyName(id: string): string | undefined {
+  return keyNames.value.get(id)
 }
 
 let learning: Promise<void> | null = null
@@ -54,7 +64,7 @@ function learnNames(): Promise<void> {
     try {
       await loadDevices()
       const named = await call<Page<{ id: string; name: string }>>('GET', '/keys?limit=1000')
-      keys.value = new Map(named.items.map((key) => [key.id, key.name]))
+      keyNames.value = new Map(named.items.map((key) => [key.id, key.name]))
     } catch {
       // A viewer may not list keys; then they go by their kind.
     } finally {
@@ -77,7 +87,7 @@ export function nameOf(by: Author): string {
       break
     }
     case 'key': {
-      const name = keys.value.get(id)
+      const name = keyName(id)
       if (name) return t('by.key', { name })
       break
     }
@@ -92,4 +102,11 @@ export function nameOf(by: Author): string {
     void learnNames()
   }
   return t(by.type === 'device' ? 'by.device' : 'by.somebody')
+}
+
+/** The same with the name of the device, also where it is this one: for those who look up who did what. */
+export function deviceOf(by: Author): string {
+  if (by.type === 'worker') return t('by.agent')
+  const device = by.type === 'device' ? devices.value.find((one) => one.id === by.id) : undefined
+  return device?.current ? t('by.you.on', { device: device.name }) : nameOf(by)
 }

@@ -4,6 +4,8 @@
 import { signal } from '@preact/signals'
 import { Failure, call, pause, uuid } from '../api'
 import type { Decide, Winner } from '../types'
+import { forgetBlob, forgetBlobs, sweepBlobs } from './blobs'
+import { attached, inline, stop, store, type Picked } from './files'
 import { kept } from './kept'
 import { me } from './me'
 
@@ -21,6 +23,9 @@ interface Kept {
 export interface SaidLater extends Kept {
   kind: 'message'
   text: string
+  files?: Picked[]
+  /** Its files go within it, as blocks: the agent cannot fetch them. */
+  inline?: boolean
 }
 
 export interface DecidedLater extends Kept {
@@ -47,8 +52,9 @@ function change(id: string, to: (item: Later) => Later | null): void {
   })
 }
 
-export function say(session: string, text: string): void {
-  outbox.value = [...outbox.value, { kind: 'message', id: uuid(), owner: owner(), session, text, at: new Date().toISOString() }]
+export function say(session: string, text: string, files: Picked[] = [], isInline = false): void {
+  const item: SaidLater = { kind: 'message', id: uuid(), owner: owner(), session, text, at: new Date().toISOString() }
+  outbox.value = [...outbox.value, { ...item, ...(files.length > 0 ? { files } : {}), ...(isInline ? { inline: true } : {}) }]
   void drain()
 }
 
@@ -60,8 +66,28 @@ export function decide(session: string, request: string, body: Decide): void {
 
 /** Takes something back that is not on its way. */
 export function drop(id: string): void {
-  change(id, () => null)
+  change(id, (item) => {
+    if (item.kind === 'message') {
+      for (const file of item.files ?? []) {
+        stop(file.id)
+        void forgetBlob(file.id)
+      }
+    }
+    return null
+  })
 }
+
+/** Whoever leaves leaves nothing behind. */
+export function forgetOutbox(): void {
+  outbox.value = []
+  attached.value = {}
+  void forgetBlobs()
+}
+
+void sweepBlobs(new Set([
+  ...outbox.peek().flatMap((item) => (item.kind === 'message' ? (item.files ?? []) : [])),
+  ...Object.values(attached.peek()).flat(),
+].map((file) => file.id)))
 
 export function retry(id: string): void {
   change(id, (item) => {
@@ -84,24 +110,47 @@ export function settled(session: string, request: string): void {
 
 async function send(item: Later): Promise<void> {
   const session = `/sessions/${item.session}`
-  if (item.kind === 'message') {
-    await call('POST', `${session}/messages`, { content: item.text, message_id: item.id }, { once: item.id })
-  } else {
+  if (item.kind === 'decision') {
     const path = `${session}/permissions/${encodeURIComponent(item.request)}`
     await call('POST', path, item.body, { once: item.id })
+    return
+  }
+  const files = item.files ?? []
+  const said = { content: item.text || files.map((file) => file.name).join(', '), message_id: item.id }
+  if (files.length === 0) await call('POST', `${session}/messages`, said, { once: item.id })
+  else if (item.inline) {
+    const blocks = await Promise.all(files.map(inline))
+    const content = [...(item.text ? [{ type: 'text', text: item.text }] : []), ...blocks]
+    await call('POST', `${session}/messages`, { ...said, content }, { once: item.id })
+  } else {
+    const stored: { file_uuid: string; file_name: string }[] = []
+    for (const file of files) {
+      // Taken back while the one before was on its way.
+      if (!outbox.value.some((one) => one.id === item.id)) return
+      const uuid = file.stored ?? (await store(item.session, file))
+      change(item.id, (one) => one.kind === 'message' ? { ...one, files: one.files?.map((other) => (other.id === file.id ? { ...other, stored: uuid } : other)) ?? [] } : one)
+      stored.push({ file_uuid: uuid, file_name: file.name })
+    }
+    if (!outbox.value.some((one) => one.id === item.id)) return
+    await call('POST', `${session}/messages`, { ...said, file_attachments: stored }, { once: item.id })
   }
 }
 
-let draining = false
+const draining = { message: false, decision: false }
 const forever = new AbortController().signal
 
-/** Sends what waits, in order. A message that the server refuses does not hold up the ones behind it. */
+/** Sends what waits. A decision does not wait behind a picture that takes its time. */
 export async function drain(): Promise<void> {
-  if (draining) return
-  draining = true
+  await Promise.all([drainKind('decision'), drainKind('message')])
+}
+
+/** In order. A message that the server refuses does not hold up the ones behind it. */
+async function drainKind(kind: Later['kind']): Promise<void> {
+  if (draining[kind]) return
+  draining[kind] = true
   try {
     for (let attempt = 0; ; ) {
-      const next = outbox.value.find((item) => !item.failed && !item.done && item.owner === owner())
+      const next = outbox.value.find((item) => item.kind === kind && !item.failed && !item.done && item.owner === owner())
       if (!next) return
       try {
         await send(next)
@@ -111,22 +160,24 @@ export async function drain(): Promise<void> {
         // Where the session is not open nobody waits to see it.
         setTimeout(() => arrived(next.id), 60_000)
       } catch (error) {
-        const failure = error as Failure
-        if (failure.isPassing || failure.status === 401) {
+        if (!(error instanceof Failure)) throw error
+        // Taken back meanwhile.
+        if (!outbox.value.some((item) => item.id === next.id)) continue
+        if (error.isPassing || error.status === 401) {
           stuck.value = true
           await pause(attempt++, forever)
         } else {
           change(next.id, (item) => {
-            const winner = failure.problem?.winner
-            const failed = { ...item, failed: failure.message }
+            const winner = error.problem?.winner
+            const failed = { ...item, failed: error.message }
             return item.kind === 'decision' && winner ? { ...failed, winner } : failed
           })
         }
       }
     }
   } finally {
-    draining = false
-    stuck.value = false
+    draining[kind] = false
+    if (!draining.message && !draining.decision) stuck.value = false
   }
 }
 

@@ -3,6 +3,7 @@
 import { computed, signal } from '@preact/signals'
 import { Failure, pause, readStream } from '../api'
 import type { Environment, Overview, Session } from '../types'
+import { looking } from './looking'
 
 export const sessions = signal<Map<string, Session>>(new Map())
 export const environments = signal<Environment[]>([])
@@ -38,10 +39,14 @@ export function watchOverview(): void {
   const { signal } = (running = new AbortController())
   void (async () => {
     for (let attempt = 0; !signal.aborted; attempt++) {
+      // The server is told whether somebody looks by how the stream was asked for: when that changes, it is asked anew.
+      const said = looking.value
+      const turned = new AbortController()
+      const forget = looking.subscribe((now) => now !== said && turned.abort())
       try {
         await readStream(
-          '/overview',
-          signal,
+          `/overview?looking=${said}`,
+          AbortSignal.any([signal, turned.signal]),
           () => {
             reach.value = 'live'
             attempt = 0
@@ -52,8 +57,11 @@ export function watchOverview(): void {
         )
       } catch (error) {
         if (error instanceof Failure && error.status === 401) return
+      } finally {
+        forget()
       }
       if (signal.aborted) return
+      if (turned.signal.aborted) continue
       reach.value = 'lost'
       await pause(attempt, signal)
     }

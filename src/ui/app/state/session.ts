@@ -1,22 +1,32 @@
 // One session that is followed: its conversation, where in the log we are, and what is between us and the rest.
 
-import { signal, type Signal } from '@preact/signals'
+import { batch, computed, signal, type Signal } from '@preact/signals'
 import { Failure, call, pause, readStream } from '../api'
 import type { EventPage, Gap, LogEvent, Permission } from '../types'
 import { Conversation } from './fold'
+import { Offers } from './offers'
 import { arrived, settled } from './outbox'
+import { sessions } from './overview'
+import { HELD_MAX, PAGE, Past } from './past'
 
 /** What is read at first: a few screens, so that they are there at once. */
 const FIRST = 120
-/** What is read per page of history. */
-const PAGE = 300
-/** Events that are held; beyond that the oldest go, and come back when somebody scrolls up to them. */
-const HELD_MAX = 6_000
+/** Events at the beginning of a log among which an agent announces itself. */
+const ANNOUNCED = 80
+/** Events that stay when too many are held: the oldest go, and come back when somebody scrolls up to them. */
+const KEPT = PAGE * 4
 /** How long a page that nobody looks at keeps its stream. */
 const UNSEEN_MS = 30_000
 
 export class Followed {
+  /** The end of the log, and what is said now. */
   readonly conversation: Signal<Conversation> = signal(new Conversation())
+  /** Where somebody reads so far up that it is no longer held together with the end. */
+  readonly past = signal<Past | null>(null)
+  /** What is read. */
+  readonly shown = computed(() => this.past.value?.conversation.value ?? this.conversation.value)
+  /** What was said below while somebody read further up, in items. */
+  readonly unread = signal(0)
   readonly state = signal<'loading' | 'live' | 'lost' | 'missing'>('loading')
   readonly hasMore = signal(false)
   readonly loadingMore = signal(false)
@@ -131,7 +141,7 @@ export class Followed {
     })
   }
 
-  private page(after: number, limit: number): Promise<EventPage> {
+  private readonly page = (after: number, limit: number): Promise<EventPage> => {
     const epoch = this.epoch ? `&epoch=${this.epoch}` : ''
     const { signal } = this.ended
     return call<EventPage>('GET', `/sessions/${this.id}/events?after=${after}&limit=${limit}${epoch}`, undefined, {
@@ -139,21 +149,29 @@ export class Followed {
     })
   }
 
-  /** The last page, and what still waits for an answer although it may have been asked long before. */
+  /**
+   * The last page, and what still waits for an answer although it may have been asked long before. Where home knows how
+   * long the log is, the page is asked for at once: over a slow way every answer that another one waits for is felt.
+   */
   private async begin(): Promise<void> {
-    const tail = await call<EventPage>('GET', `/sessions/${this.id}/events?after=latest&limit=1`)
-    this.epoch = tail.epoch
-    this.earliest = tail.earliest
-    const from = Math.max(tail.earliest - 1, tail.latest - FIRST)
-    const events: LogEvent[] = []
-    for (let after = from; after < tail.latest; ) {
-      const page = await this.page(after, PAGE)
-      events.push(...page.events)
-      if (page.next === after) break
-      after = page.next
+    const known = sessions.peek().get(this.id)
+    const guess = Math.max(0, (known?.latest ?? 0) - FIRST)
+    const asking = known && known.permissions_open === 0 ? [] : this.openNow()
+    let page = await this.first(known ? guess : null)
+    // Kept from when nobody looked, or from a server that begins anew: too little of it was asked for.
+    if (page.latest - page.next > PAGE || page.events.length === 0) page = await this.first(null)
+    this.epoch = page.epoch
+    this.earliest = page.earliest
+    const events = [...page.events]
+    for (let after = page.next; after < page.latest; ) {
+      const next = await this.page(after, PAGE)
+      events.push(...next.events)
+      if (next.next === after) break
+      after = next.next
     }
-    this.after = events.at(-1)?.sequence ?? tail.latest
-    const asked = await this.askedBefore(from)
+    this.after = events.at(-1)?.sequence ?? page.latest
+    const from = (events[0]?.sequence ?? page.latest + 1) - 1
+    const asked = (await asking).filter((permission) => permission.sequence <= from)
     this.take(events, asked)
     // Where every word is an event, a page of them is one paragraph.
     for (let pages = 0; pages < 8 && this.hasMore.value && this.conversation.value.items.value.length < 20; pages++) {
@@ -161,10 +179,23 @@ export class Followed {
     }
   }
 
-  private async askedBefore(from: number): Promise<LogEvent[]> {
+  /** The first page from where it was guessed to begin, or where nothing is known, from near the end. */
+  private async first(guess: number | null): Promise<EventPage> {
+    try {
+      if (guess !== null) return await this.page(guess, PAGE)
+    } catch (error) {
+      if (!(error instanceof Failure) || error.kind !== 'gap') throw error
+    }
+    const tail = await call<EventPage>('GET', `/sessions/${this.id}/events?after=latest&limit=1`)
+    this.epoch = tail.epoch
+    const from = Math.max(tail.earliest - 1, tail.latest - FIRST)
+    return from >= tail.latest ? tail : this.page(from, PAGE)
+  }
+
+  private async openNow(): Promise<LogEvent[]> {
     const open = await call<{ items: Permission[] }>('GET', `/permissions?limit=1000`)
     return open.items
-      .filter((permission) => permission.session_id === this.id && permission.state === 'open' && permission.sequence <= from)
+      .filter((permission) => permission.session_id === this.id && permission.state === 'open')
       .map((permission) => ({
         sequence: permission.sequence,
         at: permission.asked_at,
@@ -182,9 +213,11 @@ export class Followed {
     this.held = events
     const fresh = new Conversation()
     fresh.add([...asked, ...events])
+    if (this.announced) fresh.offers.fill(this.announced)
     this.note(events)
     this.conversation.value = fresh
-    this.hasMore.value = (events[0]?.sequence ?? this.after + 1) > this.earliest
+    const first = this.past.peek()?.first ?? events[0]?.sequence ?? this.after + 1
+    this.hasMore.value = first > this.earliest
   }
 
   /** What was missed, in pages and then told in one line, instead of dribbling in. */
@@ -222,16 +255,63 @@ export class Followed {
     if (!last) return
     this.after = last.sequence
     this.held.push(...fresh)
-    this.conversation.value.add(fresh)
+    const conversation = this.conversation.peek()
+    const before = conversation.items.peek().length
+    conversation.add(fresh)
+    if (this.scrolledUp) this.unread.value += conversation.items.peek().length - before
     this.note(fresh)
-    if (this.held.length > HELD_MAX) {
-      const { scrolledUp } = this
-      if (!scrolledUp) this.take(this.held.slice(-PAGE * 4), this.asked)
-    }
+    if (this.held.length > HELD_MAX) this.leave()
+  }
+
+  /** Too much is held: the end goes on with less. Who reads further up keeps what they read, as the past that it is. */
+  private leave(): void {
+    batch(() => {
+      if (this.scrolledUp && !this.past.peek()) this.past.value = new Past(this.page, this.shift, this.held, this.conversation.peek())
+      this.take(this.held.slice(-KEPT), this.asked)
+    })
   }
 
   /** Set by the view: while somebody reads further up, nothing is taken away from under them. */
   scrolledUp = false
+
+  /** Set by the view, which has to find its place again when something is put above what is read. */
+  shifting: () => void = () => {}
+  private readonly shift = () => this.shifting()
+
+  /** Back to what is said now. */
+  toNow(): void {
+    this.scrolledUp = false
+    this.unread.value = 0
+    if (!this.past.peek()) return
+    this.past.value = null
+    this.hasMore.value = (this.held[0]?.sequence ?? this.after + 1) > this.earliest
+  }
+
+  /** Shows the log around a place. */
+  async goTo(sequence: number): Promise<void> {
+    if (sequence >= (this.held[0]?.sequence ?? this.after + 1)) return this.toNow()
+    this.scrolledUp = true
+    this.past.value = await Past.around(this.page, this.shift, sequence, this.earliest)
+    this.hasMore.value = this.past.value.first > this.earliest
+  }
+
+  /** One page further down. Where it meets the end, both are one again. */
+  async later(): Promise<void> {
+    const past = this.past.peek()
+    if (!past || this.loadingMore.value) return
+    await this.loadMore(async () => {
+      await past.later()
+      if (this.past.peek() !== past) return
+      this.flush()
+      this.hasMore.value = past.first > this.earliest
+      if (past.last + 1 < (this.held[0]?.sequence ?? this.after + 1)) return
+      this.shift()
+      batch(() => {
+        this.past.value = null
+        this.take([...past.tail(KEPT), ...this.held.filter((event) => event.sequence > past.last)], this.asked)
+      })
+    })
+  }
 
   private note(events: readonly LogEvent[]): void {
     for (const event of events) {
@@ -251,6 +331,7 @@ export class Followed {
     this.earliest = gap.earliest
     if (isAnew) {
       this.held = []
+      this.past.value = null
       const fresh = new Conversation()
       fresh.notice('anew', gap.detail)
       this.conversation.value = fresh
@@ -260,20 +341,60 @@ export class Followed {
     this.after = gap.earliest - 1
   }
 
+  /** What the agent announced before the part that is here. */
+  private announced: Offers | null = null
+  private hasLookedBack = false
+
+  /** Agents say what they offer when they begin: the beginning of the log is read for it, once and when it is needed. */
+  async lookBack(): Promise<void> {
+    if (this.hasLookedBack || this.state.value !== 'live') return
+    this.hasLookedBack = true
+    try {
+      const page = await this.page(this.earliest - 1, ANNOUNCED)
+      const announced = new Offers()
+      page.events.forEach((event) => announced.note(event))
+      if (this.conversation.peek().offers.isLink.peek()) {
+        // Where the log does not go back that far, the server still knows the ids.
+        const known = await call<{ modes?: string[]; models?: string[] }>('GET', `/sessions/${this.id}`)
+        announced.byIds(known.modes, known.models)
+      }
+      this.announced = announced
+      this.conversation.value.offers.fill(announced)
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error
+      this.hasLookedBack = false
+    }
+  }
+
   /** One page further back. */
   async more(): Promise<void> {
-    const first = this.held[0]?.sequence ?? this.after + 1
-    if (this.loadingMore.value || first <= this.earliest) return
+    if (this.loadingMore.value || !this.hasMore.value) return
+    await this.loadMore(async () => {
+      const first = this.held[0]?.sequence ?? this.after + 1
+      const past = this.past.peek()
+      if (past) await past.earlier(this.earliest)
+      else {
+        const from = Math.max(this.earliest - 1, first - 1 - PAGE)
+        const page = await this.page(from, first - 1 - from)
+        const older = page.events.filter((event) => event.sequence < first)
+        this.flush()
+        this.shift()
+        this.take([...older, ...this.held], this.asked.filter((event) => event.sequence <= from))
+        if (this.held.length > HELD_MAX) this.leave()
+      }
+      const top = this.past.peek()
+      if (top) this.hasMore.value = top.first > this.earliest
+    })
+  }
+
+  private async loadMore(load: () => Promise<void>): Promise<void> {
     this.loadingMore.value = true
     try {
-      const from = Math.max(this.earliest - 1, first - 1 - PAGE)
-      const page = await this.page(from, first - 1 - from)
-      const older = page.events.filter((event) => event.sequence < first)
-      this.flush()
-      this.take([...older, ...this.held], this.asked.filter((event) => event.sequence <= from))
+      await load()
     } catch (error) {
       if (!(error instanceof Failure)) throw error
       if (error.kind === 'gap') {
+        const first = this.past.peek()?.first ?? this.held[0]?.sequence ?? this.after + 1
         this.earliest = error.problem?.earliest ?? first
         this.hasMore.value = first > this.earliest
       }

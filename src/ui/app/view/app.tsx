@@ -1,17 +1,24 @@
 // The frame of every screen: who is in, where they are, what waits for them.
 
 import { Inbox, Menu as MenuIcon, WifiOff } from 'lucide-preact'
-import { useSignal } from '@preact/signals'
+import { signal, useSignal } from '@preact/signals'
 import { me } from '../state/me'
-import { reach, waiting, waitingCount } from '../state/overview'
+import { known, reach, waiting, waitingCount } from '../state/overview'
 import { follow, go, place } from '../state/place'
 import { t } from '../words'
-import { Devices } from './devices'
 import { Home } from './home'
+import { Banners } from './banners'
+import { Later } from './later'
 import { Login } from './login'
 import { Menu } from './menu'
 import { Dialogs } from './dialog'
+import { Notifications } from './notifications'
+import { Share } from './share'
+import { Shortcuts } from './shortcuts'
+import { Start } from './start'
 import { Talk } from './talk'
+
+const admin = () => import('./admin').then((part) => part.Admin)
 
 export function App() {
   if (me.value === null) return <Login />
@@ -27,24 +34,43 @@ export function App() {
     go({ name: 'home' }, true)
     return null
   }
+  if (here.name === 'waiting') {
+    // A shortcut of the home screen: to whom waits longest, once it is known who waits.
+    const next = waiting.value[0]
+    if (known.value) go(next ? { name: 'session', id: next.id } : { name: 'home' }, true)
+    return <main class="alone" aria-busy="true"><p class="quiet">{t('home.loading')}</p></main>
+  }
   const isHome = here.name === 'home'
   return (
     <>
       <a class="skip" href="#content" onClick={(event) => { event.preventDefault(); document.getElementById('content')?.focus() }}>{t('app.skip')}</a>
       <Top />
+      <Banners />
       <div class={`panes ${isHome ? 'at-home' : 'at-depth'}`}>
         <aside class="list-pane" aria-label={t('home.title')}>
           <Home />
         </aside>
         <main id="content" tabIndex={-1} class="main-pane">
-          {here.name === 'session' ? <Talk key={here.id} id={here.id} /> : here.name === 'devices' ? <Devices /> : (
+          {here.name === 'replay' ? <Past key={here.id} id={here.id} /> : here.name === 'session' ? <Talk key={here.id} id={here.id} /> : here.name === 'devices' || here.name === 'admin' ? <Later of={admin} /> : here.name === 'share' ? <Share /> : here.name === 'new' ? <Start /> : here.name === 'notifications' ? <Notifications /> : (
             <p class="quiet nothing-chosen">{t('home.select')}</p>
           )}
         </main>
       </div>
       <Dialogs />
+      <Shortcuts />
     </>
   )
+}
+
+const replay = signal<typeof import('./replay') | null>(null)
+
+/** Fetched when somebody looks back: most never do. */
+function Past({ id }: { id: string }) {
+  if (!replay.value) {
+    void import('./replay').then((module) => (replay.value = module))
+    return <p class="quiet nothing-chosen">{t('home.loading')}</p>
+  }
+  return <replay.value.ReplayView id={id} />
 }
 
 function Top() {
@@ -60,7 +86,8 @@ function Top() {
       {reach.value === 'lost' && (
         <span class="cut" role="status">
           <WifiOff size={16} aria-hidden="true" />
-          <span>{t('reach.lost')}</span>
+          <span class="cut-long">{t('reach.lost')}</span>
+          <span class="cut-short">{t('reach.lost.short')}</span>
         </span>
       )}
       <button class="icon-button" aria-label={t('menu.open')} aria-expanded={open.value} onClick={() => (open.value = !open.value)}>

@@ -2,16 +2,18 @@
 // resolved, and not because a request succeeded.
 
 import { ChevronDown, ChevronRight, ChevronUp, CloudOff } from 'lucide-preact'
-import { useSignal } from '@preact/signals'
+import { useSignal, type Signal } from '@preact/signals'
 import { useEffect, useRef } from 'preact/hooks'
-import type { Ask, Conversation } from '../state/fold'
-import { nameOf } from '../state/me'
+import type { Conversation } from '../state/fold'
+import type { Ask, Item } from '../state/items'
+import { me, nameOf } from '../state/me'
 import { decide, drop, outbox, stuck, type DecidedLater } from '../state/outbox'
 import { plain } from '../text/plain'
 import { t } from '../words'
 import type { Decide } from '../types'
 import { Questions, type Question } from './questions'
 import { Code } from './rich'
+import { waysOf } from './ways'
 import { subject, ToolInput } from './tool'
 
 interface SheetProps {
@@ -31,8 +33,10 @@ export function Sheet({ session, conversation, canAct, isAway }: SheetProps) {
     if (ask) small.value = false
   }, [ask?.request])
   const what = ask ? title(ask) : ''
+  const gone = useElsewhere(conversation.open.value[index])
   return (
     <>
+      {gone && <p class="sheet-gone small" role="status">{gone}</p>}
       {/* Always there: what comes in together with its words is not read out. */}
       <div class="sr" aria-live="assertive">{ask && t('ask.announce', { text: `${what} ${plain(ask.title || subject(ask.tool, ask.input)).slice(0, 200)}` })}</div>
       {ask && (
@@ -53,6 +57,33 @@ export function Sheet({ session, conversation, canAct, isAway }: SheetProps) {
       )}
     </>
   )
+}
+
+/** How long it is said that somebody else decided what stood here. */
+const ELSEWHERE_MS = 8_000
+
+/** A card that was here and is decided by somebody else: whose hand was on it wants to know by whom. */
+function useElsewhere(shown: Signal<Item> | undefined): string {
+  const settled = useSignal<Ask | null>(null)
+  const before = useRef<Signal<Item>>()
+  const timer = useRef<ReturnType<typeof setTimeout>>()
+  const last = before.current?.value
+  useEffect(() => {
+    if (last?.kind !== 'ask' || last.state === 'open' || before.current === shown) return
+    before.current = shown
+    const own = me.value?.device?.id
+    if (own && last.winner?.by.id === own) return
+    settled.value = last
+    clearTimeout(timer.current)
+    timer.current = setTimeout(() => (settled.value = null), ELSEWHERE_MS)
+  }, [last, shown])
+  useEffect(() => () => clearTimeout(timer.current), [])
+  if (!before.current) before.current = shown
+  const ask = settled.value
+  // The name of a device that was never heard of comes a moment later.
+  if (!ask) return ''
+  if (!ask.winner) return t('ask.cancelled')
+  return t('ask.elsewhere', { who: ask.winner.rule ? plain(ask.winner.rule) : nameOf(ask.winner.by), verdict: t(`ask.verdict.${ask.winner.verdict}`) })
 }
 
 function title(ask: Ask): string {
@@ -156,6 +187,7 @@ function Buttons({ ask, send }: { ask: Ask; send: (body: Decide) => void }) {
   const denying = useSignal(false)
   const words = useRef<HTMLTextAreaElement>(null)
   const isPlan = ask.tool === 'ExitPlanMode'
+  const ways = waysOf(ask.suggestions, me.value?.role === 'admin')
   useEffect(() => {
     if (denying.value) words.current?.focus()
   }, [denying.value])
@@ -176,19 +208,32 @@ function Buttons({ ask, send }: { ask: Ask; send: (body: Decide) => void }) {
       <div class="sheet-buttons">
         <button class="button button-wide" onClick={() => send(mode('acceptEdits'))}>{t('ask.plan.edits')}</button>
         <div class="button-row">
-          <button class="button" onClick={() => (denying.value = true)}>{t('ask.plan.keep')}</button>
-          <button class="button button-main" onClick={() => send(mode('default'))}>{t('ask.plan.ask')}</button>
+          <button data-key="deny" class="button" onClick={() => (denying.value = true)}>{t('ask.plan.keep')}</button>
+          <button data-key="allow" class="button button-main" onClick={() => send(mode('default'))}>{t('ask.plan.ask')}</button>
         </div>
       </div>
     )
   }
-  // What reaches furthest stands furthest from the resting thumb.
+  // Some are asked each time: no rule may answer them. What reaches furthest stands furthest from the resting thumb.
   return (
     <div class="sheet-buttons">
-      <button class="button button-wide" onClick={() => send({ decision: 'allow', scope: 'session' })}>{t('ask.allow.session')}</button>
+      <div class="ways">
+        {ask.tool !== 'EnterPlanMode' && <button class="button button-wide" onClick={() => send({ decision: 'allow', scope: 'session' })}>{t('ask.allow.session')}</button>}
+        {ways.length > 0 && (
+          <details class="more-ways">
+            <summary class="small">{t('ask.more')}</summary>
+            {ways.map((way) => (
+              <button key={way.words} class="button button-wide way" onClick={() => send({ decision: 'allow', scope: 'once', updated_permissions: [way.update] })}>
+                <bdi>{way.words}</bdi>
+                <span class="quiet small block">{way.where}</span>
+              </button>
+            ))}
+          </details>
+        )}
+      </div>
       <div class="button-row">
-        <button class="button" onClick={() => (denying.value = true)}>{t('ask.deny')}</button>
-        <button class="button button-main" onClick={() => send({ decision: 'allow', scope: 'once' })}>{t('ask.allow')}</button>
+        <button data-key="deny" class="button" onClick={() => (denying.value = true)}>{t('ask.deny')}</button>
+        <button data-key="allow" class="button button-main" onClick={() => send({ decision: 'allow', scope: 'once' })}>{t('ask.allow')}</button>
       </div>
     </div>
   )

@@ -4,19 +4,23 @@ import { ArrowUp, Square } from 'lucide-preact'
 import { useSignal } from '@preact/signals'
 import { useEffect, useRef } from 'preact/hooks'
 import { call, Failure } from '../api'
-import type { Conversation } from '../state/fold'
+import { attached, detach } from '../state/files'
 import { drafts } from '../state/look'
-import { me } from '../state/me'
 import { say } from '../state/outbox'
 import { sessions } from '../state/overview'
-import { plain } from '../text/plain'
+import type { Followed } from '../state/session'
 import { t } from '../words'
-import { prompt } from './dialog'
-import { MODES } from './items'
+import { AttachButtons, AttachedNow, dropping, objection, take } from './attach'
+import { Settings } from './settings'
+import { useSuggest } from './suggest'
 
-export function Composer({ session, conversation }: { session: string; conversation: Conversation }) {
+export function Composer({ session, followed }: { session: string; followed: Followed }) {
   const area = useRef<HTMLTextAreaElement>(null)
+  const conversation = followed.conversation.value
+  const { offers } = conversation
   const text = drafts.value[session] ?? ''
+  const files = attached.value[session] ?? []
+  const caret = useSignal(text.length)
   const problem = useSignal('')
   const stopping = useSignal(false)
   const known = sessions.value.get(session)
@@ -33,12 +37,36 @@ export function Composer({ session, conversation }: { session: string; conversat
     element.style.height = `${Math.min(element.scrollHeight + 2, innerHeight * 0.4)}px`
   }, [text])
 
+  // What it may be sent and set to was said when it began.
+  const isUnknown = offers.isLink.value && (offers.prompts.value === null || offers.modes.value === null)
+  const isLive = followed.state.value === 'live'
+  useEffect(() => {
+    if (isUnknown && isLive) void followed.lookBack()
+  }, [isUnknown, isLive])
+
+  const canSend = (text.trim() !== '' || files.length > 0) && !objection(offers, files)
   const send = () => {
-    if (!text.trim()) return
-    say(session, text)
+    if (!canSend) return
+    say(session, text, detach(session, null), offers.isLink.value)
     write('')
+    caret.value = 0
     area.current?.focus()
   }
+  const suggest = useSuggest({
+    text,
+    caret,
+    offers,
+    lookBack: () => void followed.lookBack(),
+    put: (value, at) => {
+      write(value)
+      caret.value = at
+      // The field has the new text only after it was drawn.
+      requestAnimationFrame(() => {
+        area.current?.focus()
+        area.current?.setSelectionRange(at, at)
+      })
+    },
+  })
   const attempt = async (what: () => Promise<unknown>) => {
     problem.value = ''
     try {
@@ -51,7 +79,11 @@ export function Composer({ session, conversation }: { session: string; conversat
   return (
     <form class="composer" onSubmit={(event) => { event.preventDefault(); send() }}>
       {problem.value && <p class="problem small" role="alert">{problem.value}</p>}
+      {dropping.value && <p class="drop-here small" role="status">{t('attach.drop')}</p>}
+      <AttachedNow session={session} offers={offers} />
+      {suggest.list}
       <div class="composer-line">
+        <AttachButtons session={session} />
         <textarea
           ref={area}
           rows={1}
@@ -62,8 +94,20 @@ export function Composer({ session, conversation }: { session: string; conversat
           enterkeyhint="send"
           dir="auto"
           value={text}
-          onInput={(event) => write(event.currentTarget.value)}
+          {...suggest.field}
+          onInput={(event) => {
+            caret.value = event.currentTarget.selectionStart
+            write(event.currentTarget.value)
+          }}
+          onSelect={(event) => (caret.value = event.currentTarget.selectionStart)}
+          onPaste={(event) => {
+            const pasted = [...(event.clipboardData?.files ?? [])]
+            if (pasted.length === 0) return
+            event.preventDefault()
+            void take(session, pasted)
+          }}
           onKeyDown={(event) => {
+            if (suggest.onKey(event)) return event.preventDefault()
             // While characters are being composed, Enter belongs to the input method.
             if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) {
               event.preventDefault()
@@ -71,7 +115,7 @@ export function Composer({ session, conversation }: { session: string; conversat
             }
           }}
         />
-        {isWorking && !text.trim() ? (
+        {isWorking && !text.trim() && files.length === 0 ? (
           <button
             type="button"
             class="round round-stop"
@@ -86,71 +130,10 @@ export function Composer({ session, conversation }: { session: string; conversat
             <Square size={16} fill="currentColor" aria-hidden="true" />
           </button>
         ) : (
-          <button class="round" aria-label={t('compose.send')} disabled={!text.trim()}><ArrowUp size={20} aria-hidden="true" /></button>
+          <button class="round" aria-label={t('compose.send')} disabled={!canSend}><ArrowUp size={20} aria-hidden="true" /></button>
         )}
       </div>
       <Settings session={session} conversation={conversation} attempt={attempt} />
     </form>
-  )
-}
-
-interface SettingsProps {
-  session: string
-  conversation: Conversation
-  attempt: (what: () => Promise<unknown>) => Promise<void>
-}
-
-/** What the worker confirmed is what is shown; what was asked stands beside it until it is. */
-function Settings({ session, conversation, attempt }: SettingsProps) {
-  const known = sessions.value.get(session)
-  const mode = conversation.mode.value ?? known?.mode ?? null
-  const model = conversation.model.value ?? known?.model ?? null
-  const askedMode = useSignal<string | null>(null)
-  const askedModel = useSignal<string | null>(null)
-  useEffect(() => void (askedMode.value = null), [mode])
-  useEffect(() => void (askedModel.value = null), [model])
-  const modeName = (name: string) => (name in MODES ? t(`mode.${name as keyof typeof MODES}`) : plain(name))
-  const names = Object.keys(MODES).filter((name) => name !== 'bypassPermissions' || me.value?.role === 'admin')
-  return (
-    <div class="settings small">
-      <label class="setting">
-        <span class="quiet">{t('compose.mode')}</span>
-        <select
-          value={mode ?? ''}
-          onChange={(event) => {
-            const wanted = event.currentTarget.value
-            // It jumps back until the worker says so.
-            event.currentTarget.value = mode ?? ''
-            askedMode.value = wanted
-            void attempt(async () => {
-              try {
-                await call('POST', `/sessions/${session}/mode`, { mode: wanted })
-              } catch (error) {
-                askedMode.value = null
-                throw error
-              }
-            })
-          }}
-        >
-          {(mode === null || !names.includes(mode)) && <option value={mode ?? ''}>{mode ? modeName(mode) : t('compose.unknown')}</option>}
-          {names.map((name) => <option key={name} value={name}>{modeName(name)}</option>)}
-        </select>
-      </label>
-      <button
-        type="button"
-        class="setting setting-button"
-        onClick={() => void attempt(async () => {
-          const wanted = await prompt(t('compose.model.prompt'), model ?? '')
-          if (wanted === null || wanted.trim() === model) return
-          askedModel.value = wanted.trim() || 'default'
-          await call('POST', `/sessions/${session}/model`, { model: wanted.trim() || 'default' })
-        })}
-      >
-        <span class="quiet">{t('compose.model')}</span>
-        <bdi>{model ? plain(model) : t('compose.unknown')}</bdi>
-      </button>
-      {askedMode.value && askedMode.value !== mode && <span class="asked-for" role="status">{t('compose.asked', { text: modeName(askedMode.value) })}</span>}
-      {askedModel.value && askedModel.value !== model && <span class="asked-for" role="status">{t('compose.asked', { text: plain(askedModel.value) })}</span>}
-    </div>
   )
 }

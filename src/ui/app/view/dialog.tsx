@@ -8,14 +8,17 @@ interface Ask {
   text: string
   /** With a field: what stands in it. */
   field?: string
+  /** What the button says that does it; red where it takes something away. */
+  yes?: string
+  grave?: boolean
   answer: (text: string | null) => void
 }
 
 const asked = signal<Ask | null>(null)
 
-export function confirm(text: string): Promise<boolean> {
+export function confirm(text: string, button: { yes?: string; grave?: boolean } = {}): Promise<boolean> {
   return new Promise((resolve) => {
-    asked.value = { text, answer: (given) => resolve(given !== null) }
+    asked.value = { text, ...button, answer: (given) => resolve(given !== null) }
   })
 }
 
@@ -42,11 +45,11 @@ export function Dialogs() {
   return (
     <dialog ref={dialog} class="dialog" aria-labelledby="dialog-text" onCancel={() => end(null)}>
       <form method="dialog" onSubmit={(event) => { event.preventDefault(); end(field.current?.value ?? '') }}>
-        <label id="dialog-text" for={ask.field === undefined ? undefined : 'dialog-field'}>{ask.text}</label>
+        <label id="dialog-text" class="dialog-text" for={ask.field === undefined ? undefined : 'dialog-field'}>{ask.text}</label>
         {ask.field !== undefined && <input id="dialog-field" ref={field} class="field" defaultValue={ask.field} maxLength={200} />}
         <div class="dialog-buttons">
           <button type="button" class="button" onClick={() => end(null)}>{t('dialog.cancel')}</button>
-          <button class="button button-main">{t('dialog.ok')}</button>
+          <button class={`button ${ask.grave ? 'button-danger' : 'button-main'}`}>{ask.yes ?? t('dialog.ok')}</button>
         </div>
       </form>
     </dialog>

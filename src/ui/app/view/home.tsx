@@ -1,82 +1,132 @@
 // All sessions, those that need a human first.
 
-import { GitBranch, Search } from 'lucide-preact'
-import { computed, signal } from '@preact/signals'
+import { Pin, Plus, Search, X } from 'lucide-preact'
+import { useEffect } from 'preact/hooks'
+import { archived, groups, loadArchived, lets, machine, machines, problem, query, selection, status } from '../state/list'
 import { now } from '../state/look'
-import { clockOffsetMs, environments, known, sessions } from '../state/overview'
-import { follow, place } from '../state/place'
+import { clockOffsetMs, known, sessions } from '../state/overview'
+import { follow } from '../state/place'
 import { plain } from '../text/plain'
 import { ago, t } from '../words'
-import type { Environment, Session, SessionStatus } from '../types'
+import { Bulk } from './bulk'
+import { Empty } from './empty'
+import { Found } from './found'
+import { canArrange, Dot, Row, stateWords } from './row'
 
-const filter = signal('')
-const machine = signal('')
+export { Dot, stateWords }
 
-const GROUPS = ['waiting', 'working', 'idle', 'offline'] as const
-
-const machineOf = computed(() => new Map(environments.value.map((one) => [one.id, one])))
-
-/** A machine is a name and a directory; its runners come and go. */
-const machines = computed(() => {
-  const named = new Map<string, Environment>()
-  for (const one of environments.value) {
-    const known = named.get(one.machine_name)
-    if (!known || (known.status !== 'online' && one.status === 'online')) named.set(one.machine_name, one)
-  }
-  return [...named.values()].sort((one, other) => one.machine_name.localeCompare(other.machine_name))
-})
-
-function lets(session: Session): boolean {
-  const home = session.environment_id ? machineOf.value.get(session.environment_id) : undefined
-  if (machine.value && home?.machine_name !== machine.value) return false
-  const words = filter.value.trim().toLowerCase()
-  const said = `${session.title ?? ''} ${home?.directory ?? ''} ${home?.machine_name ?? ''} ${home?.branch ?? ''}`
-  return said.toLowerCase().includes(words)
-}
-
-const groups = computed(() => {
-  const shown = [...sessions.value.values()].filter(lets)
-  return GROUPS.map((status) => ({
-    status,
-    list: shown
-      .filter((session) => session.status === status)
-      // What waits longest stands first; everywhere else, what moved last.
-      .sort((one, other) => (status === 'waiting' ? one : other).active_at.localeCompare((status === 'waiting' ? other : one).active_at)),
-  })).filter((group) => group.list.length > 0)
-})
+const STATUSES = ['waiting', 'working', 'idle', 'offline', 'archived'] as const
 
 export function Home() {
   return (
-    <div class="home">
+    <div class={`home ${selection.value ? 'is-selecting' : ''}`}>
       <h1 class="sr">{t('home.title')}</h1>
-      <div class="search">
-        <Search size={18} aria-hidden="true" />
-        <input type="search" class="field" aria-label={t('home.filter')} placeholder={t('home.filter')} value={filter.value} onInput={(event) => (filter.value = event.currentTarget.value)} />
+      <div class="home-top">
+        <div class="search" role="search">
+          <Search size={18} aria-hidden="true" />
+          <input type="search" class="field" aria-label={t('home.search')} placeholder={t('home.search.hint')} value={query.value} enterkeyhint="search" onInput={(event) => (query.value = event.currentTarget.value)} />
+          {query.value && <button class="icon-button search-clear" aria-label={t('home.search.clear')} onClick={() => (query.value = '')}><X size={16} aria-hidden="true" /></button>}
+        </div>
+        {canArrange() && (
+          <a class="button button-main new-session" {...follow({ name: 'new' })} title={t('home.new')}>
+            <Plus size={20} aria-hidden="true" /><span class="sr">{t('home.new')}</span>
+          </a>
+        )}
       </div>
       <Machines />
-      {!known.value ? <p class="quiet centre">{t('home.loading')}</p> : sessions.value.size === 0 ? <Empty /> : groups.value.length === 0 ? (
-        <p class="quiet centre">{t('home.nomatch', { text: filter.value || machine.value })}</p>
-      ) : groups.value.map((group) => (
-        <section key={group.status} aria-labelledby={`group-${group.status}`}>
-          <h2 id={`group-${group.status}`} class="group">
-            <Dot status={group.status} />
-            {t(`home.${group.status}`)}
-            <span class="count">{group.list.length}</span>
-          </h2>
+      <Filters />
+      {problem.value && <p class="problem small" role="alert">{problem.value}</p>}
+      {status.value === 'archived' ? <Archived /> : <Groups />}
+      <Found />
+      <Bulk />
+    </div>
+  )
+}
+
+function Groups() {
+  if (!known.value) return <p class="quiet centre">{t('home.loading')}</p>
+  if (sessions.value.size === 0 && !query.value.trim()) return <Empty />
+  if (groups.value.length === 0) {
+    const text = query.value.trim() || machine.value || (status.value ? t(`status.${status.value}`) : '')
+    return <p class="quiet centre">{t('home.nomatch', { text })}</p>
+  }
+  return (
+    <>
+      {groups.value.map(({ group, list }, index) => (
+        <section key={group} aria-labelledby={`group-${group}`}>
+          <div class="group-line">
+            <h2 id={`group-${group}`} class="group">
+              {group === 'pinned' ? <Pin size={13} aria-hidden="true" /> : <Dot status={group} />}
+              {t(`home.${group}`)}
+              <span class="count">{list.length}</span>
+            </h2>
+            {index === 0 && canArrange() && selection.value === null && (
+              <button class="link" onClick={() => (selection.value = new Set())}>{t('select.start')}</button>
+            )}
+          </div>
           <ul class="cards">
-            {group.list.map((session) => <Row key={session.id} session={session} />)}
+            {list.map((session) => <Row key={session.id} session={session} />)}
           </ul>
         </section>
       ))}
+    </>
+  )
+}
+
+/** What was put away, from the server: home does not hold it. */
+function Archived() {
+  const words = query.value.trim()
+  useEffect(() => {
+    const timer = setTimeout(() => void loadArchived(null), words ? 250 : 0)
+    return () => clearTimeout(timer)
+  }, [words])
+  const { items, next, state, why } = archived.value
+  const shown = machine.value ? items.filter(lets) : items
+  return (
+    <section aria-labelledby="group-archived">
+      <h2 id="group-archived" class="group">{t('home.archived')}</h2>
+      <ul class="cards">{shown.map((session) => <Row key={session.id} session={session} isFixed />)}</ul>
+      {state === 'there' && shown.length === 0 && !next && <p class="quiet centre">{words ? t('home.nomatch', { text: words }) : t('home.archived.none')}</p>}
+      {state === 'loading' && <p class="quiet centre" role="status">{t('home.loading')}</p>}
+      {state === 'failed' && <p class="problem small" role="alert">{t('home.failed', { why })}</p>}
+      {state !== 'loading' && next && <button class="button button-wide" onClick={() => void loadArchived(next)}>{t(state === 'failed' ? 'home.retry' : 'home.archived.more')}</button>}
+    </section>
+  )
+}
+
+function Filters() {
+  if (known.value && sessions.value.size === 0 && status.value === null) {
+    // Somebody new has nothing to filter; what they had may be in the archive.
+    return <div class="chips"><Chip name="archived" /></div>
+  }
+  return (
+    <div class="chips" role="group" aria-label={t('home.filters')}>
+      {STATUSES.map((name) => <Chip key={name} name={name} />)}
     </div>
+  )
+}
+
+function Chip({ name }: { name: (typeof STATUSES)[number] }) {
+  const isOn = status.value === name
+  const words = name === 'archived' ? t('home.archived') : t(`chip.${name}`)
+  const pick = () => {
+    status.value = isOn ? null : name
+    selection.value = null
+  }
+  return (
+    <button class="chip" role="checkbox" aria-checked={isOn} onClick={pick}>
+      {name !== 'archived' && <Dot status={name} />}
+      {words}
+    </button>
   )
 }
 
 function Machines() {
   if (machines.value.length === 0) return null
   const pick = (name: string) => () => (machine.value = machine.value === name ? '' : name)
+  const chosen = machines.value.find((one) => one.machine_name === machine.value)
   return (
-    <div class="machines" role="group" aria-label={t('home.machines')}>
+    <div class="chips" role="group" aria-label={t('home.machines')}>
       {machines.value.map((one) => {
         const state = one.status === 'online' ? t('machine.online') : t('machine.offline', { when: ago(one.changed_at, now.value + clockOffsetMs.value) })
         return (
@@ -87,55 +137,7 @@ function Machines() {
           </button>
         )
       })}
-    </div>
-  )
-}
-
-function Row({ session }: { session: Session }) {
-  const home = session.environment_id ? machineOf.value.get(session.environment_id) : undefined
-  const here = place.value
-  const isHere = here.name === 'session' && here.id === session.id
-  return (
-    <li>
-      <a class={`card session-card is-${session.status}`} {...follow({ name: 'session', id: session.id })} aria-current={isHere ? 'page' : undefined}>
-        <span class="session-line">
-          <Dot status={session.status} />
-          <bdi class="session-title">{plain(session.title ?? t('home.untitled'))}</bdi>
-          <time class="quiet small" dateTime={session.active_at}>{ago(session.active_at, now.value + clockOffsetMs.value)}</time>
-        </span>
-        <span class="session-line small quiet">
-          <span class="session-state">{stateWords(session)}</span>
-          {home && <bdi class="session-place">{plain(home.machine_name)}:{plain(tail(home.directory))}</bdi>}
-          {home?.branch && <span class="branch"><GitBranch size={12} aria-hidden="true" /><bdi>{plain(home.branch)}</bdi></span>}
-        </span>
-      </a>
-    </li>
-  )
-}
-
-function tail(directory: string): string {
-  return directory.split('/').filter(Boolean).at(-1) ?? '/'
-}
-
-export function stateWords(session: Session): string {
-  if (session.status === 'waiting' && session.permissions_open > 0) return t('home.questions', { n: session.permissions_open })
-  if (session.status === 'offline' && session.worker.changed_at) {
-    return t('status.offline.since', { when: ago(session.worker.changed_at, now.value + clockOffsetMs.value) })
-  }
-  return t(`status.${session.status}`)
-}
-
-/** A colour and a shape: colour alone tells not everybody. */
-export function Dot({ status }: { status: SessionStatus }) {
-  return <span class={`dot dot-${status}`} aria-hidden="true" />
-}
-
-function Empty() {
-  return (
-    <div class="empty">
-      <h2>{t('home.empty')}</h2>
-      <p class="quiet">{t('home.empty.how')}</p>
-      <pre tabIndex={0}><code>{`export CLAUDE_BRIDGE_BASE_URL=${location.origin}\nexport CLAUDE_BRIDGE_OAUTH_TOKEN=$(rcsctl key create laptop)\nccb remote-control`}</code></pre>
+      {chosen && canArrange() && <a class="link chips-end" {...follow({ name: 'new', environment: chosen.id })}><Plus size={14} aria-hidden="true" />{t('home.first')}</a>}
     </div>
   )
 }

@@ -3,27 +3,37 @@
 import { Brain, Check, CheckCheck, CircleX, Clock, RotateCcw, Undo2 } from 'lucide-preact'
 import { useSignal, type Signal } from '@preact/signals'
 import { call, Failure } from '../api'
-import type { Ask, Item, Notice, Prompt, Words } from '../state/fold'
+import type { Ask, Item, Notice, Prompt, Words } from '../state/items'
 import { nameOf } from '../state/me'
 import { drop, outbox, retry, stuck, type SaidLater } from '../state/outbox'
 import { plain } from '../text/plain'
 import { clock, t } from '../words'
+import { OnTheirWay } from './attach'
+import { Files, Picture } from './picture'
 import { Markdown, Output } from './rich'
+import { modeName } from './settings'
 import { subject, ToolRow } from './tool'
 
-export function ItemView({ item, session }: { item: Signal<Item>; session: string }) {
+interface Props {
+  item: Signal<Item>
+  session: string
+  /** It is looked at as it was: nothing can be done about it. */
+  isPast?: boolean
+}
+
+export function ItemView({ item, session, isPast = false }: Props) {
   const it = item.value
   switch (it.kind) {
     case 'prompt':
-      return <PromptView prompt={it} session={session} />
+      return <PromptView prompt={it} session={session} isPast={isPast} />
     case 'words':
       return <div class="said item"><Markdown text={it.text} streaming={it.streaming} /></div>
     case 'thinking':
       return <Thinking words={it} />
     case 'tool':
-      return <div class="item"><ToolRow tool={it} /></div>
+      return <div class="item"><ToolRow tool={it} draw={(step) => <ItemView key={step.peek().key} item={step} session={session} isPast={isPast} />} /></div>
     case 'ask':
-      return <AskedView ask={it} />
+      return <AskedView ask={it} isPast={isPast} />
     case 'notice':
       return <NoticeView notice={it} />
   }
@@ -31,7 +41,7 @@ export function ItemView({ item, session }: { item: Signal<Item>; session: strin
 
 const STATES = { queued: Clock, delivered: Check, seen: CheckCheck, cancelled: CircleX } as const
 
-function PromptView({ prompt, session }: { prompt: Prompt; session: string }) {
+function PromptView({ prompt, session, isPast }: { prompt: Prompt; session: string; isPast: boolean }) {
   const Icon = STATES[prompt.state]
   const problem = useSignal('')
   const takeBack = async () => {
@@ -45,13 +55,14 @@ function PromptView({ prompt, session }: { prompt: Prompt; session: string }) {
   return (
     <div class={`mine item is-${prompt.state}`}>
       <div class="bubble" dir="auto">
-        {prompt.images.map((source, index) => <img key={index} class="picture" src={source} alt={t('item.image', { n: index + 1 })} />)}
+        {prompt.images.map((source, index) => <Picture key={index} source={source} name={t('item.image', { n: index + 1 })} />)}
+        <Files files={prompt.files} />
         {prompt.text.length > 20_000 ? <Output text={prompt.text} /> : plain(prompt.text)}
       </div>
       <p class="receipt small quiet">
         <bdi>{nameOf(prompt.by)}</bdi> · <time dateTime={prompt.at}>{clock(prompt.at)}</time>
         <span class="receipt-state"><Icon size={14} aria-hidden="true" /> {t(`prompt.${prompt.state}`)}</span>
-        {prompt.state === 'queued' && prompt.id && <button class="link" onClick={() => void takeBack()}><Undo2 size={14} aria-hidden="true" />{t('prompt.takeback')}</button>}
+        {prompt.state === 'queued' && prompt.id && !isPast && <button class="link" onClick={() => void takeBack()}><Undo2 size={14} aria-hidden="true" />{t('prompt.takeback')}</button>}
       </p>
       {problem.value && <p class="problem small" role="alert">{problem.value}</p>}
     </div>
@@ -62,7 +73,10 @@ function PromptView({ prompt, session }: { prompt: Prompt; session: string }) {
 export function LaterView({ item }: { item: SaidLater }) {
   return (
     <div class="mine item is-later" data-later={item.id}>
-      <div class="bubble" dir="auto">{plain(item.text)}</div>
+      <div class="bubble" dir="auto">
+        {item.files && <OnTheirWay files={item.files} />}
+        {plain(item.text)}
+      </div>
       <p class="receipt small quiet">
         {item.failed ? <span class="bad">{t('prompt.failed', { why: item.failed })}</span> : (
           <span class="receipt-state"><Clock size={14} aria-hidden="true" /> {stuck.value ? t('prompt.waiting') : t('prompt.sending')}</span>
@@ -89,8 +103,8 @@ function Thinking({ words }: { words: Words }) {
 }
 
 /** A question in its place in the conversation; the sheet below is where it is answered. */
-function AskedView({ ask }: { ask: Ask }) {
-  const later = outbox.value.find((item) => item.kind === 'decision' && item.request === ask.request)
+function AskedView({ ask, isPast }: { ask: Ask; isPast: boolean }) {
+  const later = isPast ? undefined : outbox.value.find((item) => item.kind === 'decision' && item.request === ask.request)
   const what = `${ask.tool} ${ask.title || subject(ask.tool, ask.input)}`.trim()
   return (
     <div class={`asked item asked-${ask.state}${ask.winner ? ` verdict-${ask.winner.verdict}` : ''}`}>
@@ -113,7 +127,7 @@ function verdictWords(ask: Ask): string {
 function NoticeView({ notice }: { notice: Notice }) {
   const isLong = notice.text.length > 200 || notice.text.includes('\n')
   const isLoud = notice.what === 'gap' || notice.what === 'anew' || notice.what === 'error'
-  const short = notice.what === 'mode' && notice.text in MODES ? t(`mode.${notice.text as keyof typeof MODES}`) : isLong ? '' : plain(notice.text)
+  const short = notice.what === 'mode' ? modeName(notice.text) : isLong ? '' : plain(notice.text)
   return (
     <div class={`notice item small notice-${notice.what}`} role={notice.what === 'gap' || notice.what === 'anew' ? 'alert' : undefined}>
       <span>{t(`notice.${notice.what}`, { text: short })}</span>
@@ -122,5 +136,3 @@ function NoticeView({ notice }: { notice: Notice }) {
     </div>
   )
 }
-
-export const MODES = { default: 1, acceptEdits: 1, plan: 1, dontAsk: 1, bypassPermissions: 1 } as const

@@ -3,7 +3,7 @@ import { useEffect } from 'preact/hooks'
 import { Failure } from '../api'
 import { signIn } from '../state/me'
 import { go, place } from '../state/place'
-import { t } from '../words'
+import { span, t } from '../words'
 import { Mark } from './app'
 
 export function Login() {
@@ -17,7 +17,8 @@ export function Login() {
       await signIn(body)
       if (place.value.name === 'login') go({ name: 'home' }, true)
     } catch (error) {
-      problem.value = error instanceof Failure && error.status === 0 ? t('error.offline') : (error as Error).message
+      if (!(error instanceof Failure)) throw error
+      problem.value = why(error, 'link' in body)
     } finally {
       busy.value = false
     }
@@ -58,6 +59,17 @@ export function Login() {
       </form>
     </main>
   )
+}
+
+/** What went wrong, and what to do about it. */
+function why(failure: Failure, byLink: boolean): string {
+  if (failure.status === 0) return t('error.offline')
+  if (failure.status === 429) return t('login.throttled', { span: span(failure.problem?.retry_after ?? 60) })
+  // A link whose key was revoked since is worth as little as one that was used.
+  if (byLink && (failure.status === 401 || failure.status === 404)) return t('login.expired', { command: 'rcsctl login-link' })
+  if (failure.status === 401) return t('login.key.wrong')
+  if (failure.kind === 'forbidden') return t('login.role')
+  return failure.message
 }
 
 // The command stands where each language wants it; a value that is filled in comes out empty here.

@@ -1,11 +1,31 @@
-import { Laptop, LogOut } from 'lucide-preact'
+import { Bell, Download, Keyboard, Laptop, LogOut, Wrench } from 'lucide-preact'
 import { useEffect, useRef } from 'preact/hooks'
 import { me, signOut } from '../state/me'
-import { theme } from '../state/look'
-import { go } from '../state/place'
+import { install, installing } from '../state/installed'
+import { contrast, theme } from '../state/look'
+import { go, type Place } from '../state/place'
+import { listed } from '../state/shortcuts'
 import { chosen, language, LANGUAGES, t, type Language } from '../words'
+import type { Word } from '../words/en'
+import { confirm } from './dialog'
 
 const THEMES = ['auto', 'light', 'dark'] as const
+const CONTRASTS = ['auto', 'more'] as const
+
+/** Screens that are no session. Another one is another line. */
+const PAGES: readonly { to: Place; word: Word; icon: typeof Laptop }[] = [
+  { to: { name: 'notifications' }, word: 'notify.title', icon: Bell },
+  { to: { name: 'devices' }, word: 'devices.title', icon: Laptop },
+  { to: { name: 'admin', tab: 'keys' }, word: 'admin.title', icon: Wrench },
+]
+
+/** Where the browser lets us ask, it is asked; where not, the way is told. */
+async function offerInstall(): Promise<void> {
+  const how = installing()
+  if (how === 'ready') {
+    if (await confirm(t('install.ready'), { yes: t('install.now') })) await install()
+  } else await confirm(t(how === 'ios' ? 'install.ios' : 'install.how'))
+}
 
 export function Menu({ close }: { close: () => void }) {
   const box = useRef<HTMLDivElement>(null)
@@ -36,10 +56,28 @@ export function Menu({ close }: { close: () => void }) {
           {THEMES.map((one) => <option key={one} value={one}>{t(`menu.theme.${one}`)}</option>)}
         </select>
       </label>
-      <button class="menu-row" onClick={() => { go({ name: 'devices' }); close() }}>
-        <Laptop size={18} aria-hidden="true" />
-        {t('devices.title')}
+      <label>
+        <span>{t('menu.contrast')}</span>
+        <select value={contrast.value} onChange={(event) => (contrast.value = event.currentTarget.value as (typeof CONTRASTS)[number])}>
+          {CONTRASTS.map((one) => <option key={one} value={one}>{t(`menu.contrast.${one}`)}</option>)}
+        </select>
+      </label>
+      {PAGES.map(({ to, word, icon: Icon }) => (
+        <button key={word} class="menu-row" onClick={() => { go(to); close() }}>
+          <Icon size={18} aria-hidden="true" />
+          {t(word)}
+        </button>
+      ))}
+      <button class="menu-row" onClick={() => { close(); listed.value = true }}>
+        <Keyboard size={18} aria-hidden="true" />
+        {t('menu.shortcuts')}
       </button>
+      {installing() !== 'done' && (
+        <button class="menu-row" onClick={() => { close(); void offerInstall() }}>
+          <Download size={18} aria-hidden="true" />
+          {t('menu.install')}
+        </button>
+      )}
       {who?.device && (
         <button class="menu-row" onClick={() => { close(); void signOut(false) }}>
           <LogOut size={18} aria-hidden="true" />

@@ -1,17 +1,16 @@
 // What an agent did, on one line that opens; and the same in full, which is what a question about it shows.
 
 import { Bot, CircleAlert, CircleCheck, FilePen, FileText, Globe, ListTodo, LoaderCircle, Search, Terminal, Wrench } from 'lucide-preact'
-import { useSignal } from '@preact/signals'
+import { useSignal, type Signal } from '@preact/signals'
+import type { ComponentChildren } from 'preact'
 import type { Change } from '../state/acp'
-import type { Tool } from '../state/fold'
+import type { Item, Tool } from '../state/items'
+import { list, text, type Raw as Input } from '../state/parts'
 import { plain } from '../text/plain'
 import { t } from '../words'
 import { Diff } from './diff'
+import { Picture } from './picture'
 import { Code, Markdown, Output } from './rich'
-
-type Input = Record<string, unknown>
-
-const text = (value: unknown): string => (typeof value === 'string' ? value : '')
 
 const ICONS: Record<string, typeof Wrench> = {
   Bash: Terminal, PowerShell: Terminal, Edit: FilePen, MultiEdit: FilePen, Write: FilePen, NotebookEdit: FilePen,
@@ -23,7 +22,7 @@ const ICONS: Record<string, typeof Wrench> = {
 export function subject(name: string, input: Input): string {
   switch (name) {
     case 'TodoWrite':
-      return Array.isArray(input.todos) ? `${input.todos.filter((todo) => (todo as Input).status === 'completed').length}/${input.todos.length}` : ''
+      return Array.isArray(input.todos) ? `${list(input.todos).filter((todo) => todo.status === 'completed').length}/${input.todos.length}` : ''
     case 'Task':
     case 'Agent':
       return text(input.description) || text(input.prompt)
@@ -33,28 +32,64 @@ export function subject(name: string, input: Input): string {
   }
 }
 
-export function ToolRow({ tool }: { tool: Tool }) {
+interface RowProps {
+  tool: Tool
+  /** How a step of a sub-agent is drawn; that is the conversation's business. */
+  draw: (item: Signal<Item>) => ComponentChildren
+}
+
+/** The name that a row shows: a word that the agent gave, unless it says nothing. */
+function nameOf(tool: Tool): string {
+  return tool.name === 'other' ? t('item.tool') : plain(tool.name)
+}
+
+export function ToolRow({ tool, draw }: RowProps) {
   const open = useSignal(false)
-  const Icon = ICONS[tool.name] ?? Wrench
+  const Icon = tool.steps ? Bot : (ICONS[tool.name] ?? Wrench)
   const state = tool.result === null ? 'running' : tool.result.isError ? 'failed' : 'done'
+  const steps = tool.steps?.value ?? []
   return (
-    <div class={`tool tool-${state}`}>
+    <div class={`tool tool-${state}${tool.steps ? ' tool-agent' : ''}`}>
       <button class="tool-head" aria-expanded={open.value} onClick={() => (open.value = !open.value)}>
         <Icon size={16} aria-hidden="true" />
-        <span class="tool-name">{plain(tool.name)}</span>
+        <span class="tool-name">{nameOf(tool)}</span>
         <bdi class="tool-subject">{plain(tool.title || subject(tool.name, tool.input)).split('\n')[0]}</bdi>
+        {steps.length > 0 && <span class="tag tool-count">{t('item.steps', { n: steps.length })}</span>}
         {state === 'running' ? <LoaderCircle class="spin" size={16} aria-hidden="true" /> : state === 'failed' ? <CircleAlert class="bad" size={16} aria-hidden="true" /> : <CircleCheck class="good" size={16} aria-hidden="true" />}
         <span class="sr">{t(`item.${state}`)}</span>
       </button>
+      {!open.value && state === 'running' && steps.length > 0 && <LastLine item={steps.at(-1)!} />}
       {open.value && (
         <div class="tool-body">
           <ToolInput name={tool.name} input={tool.input} changes={tool.changes} />
+          {steps.length > 0 && <Steps steps={steps} draw={draw} />}
           {tool.result && (tool.result.text ? <Output text={tool.result.text} /> : tool.result.images.length === 0 && <p class="quiet small">{t('item.output.none')}</p>)}
-          {tool.result?.images.map((source, index) => <img key={index} class="picture" src={source} alt={t('item.image', { n: index + 1 })} />)}
+          {tool.result?.images.map((source, index) => <Picture key={index} source={source} name={t('item.image', { n: index + 1 })} />)}
         </div>
       )}
     </div>
   )
+}
+
+/** Steps that are drawn at first; a sub-agent may take hundreds. */
+const STEPS_FIRST = 100
+
+function Steps({ steps, draw }: { steps: Signal<Item>[]; draw: RowProps['draw'] }) {
+  const all = useSignal(false)
+  const shown = all.value ? steps : steps.slice(-STEPS_FIRST)
+  return (
+    <div class="steps" role="group" aria-label={t('item.steps', { n: steps.length })}>
+      {shown.length < steps.length && <button class="more" onClick={() => (all.value = true)}>{t('item.steps.all', { n: steps.length })}</button>}
+      {shown.map(draw)}
+    </div>
+  )
+}
+
+/** What a sub-agent does at the moment. */
+function LastLine({ item }: { item: Signal<Item> }) {
+  const it = item.value
+  const words = it.kind === 'tool' ? `${nameOf(it)} ${it.title || subject(it.name, it.input)}` : 'text' in it ? it.text : ''
+  return <p class="tool-last small"><bdi>{plain(words).trim().split('\n').at(-1)?.slice(0, 300)}</bdi></p>
 }
 
 const EXTENSIONS: Record<string, string> = { rs: 'rust', py: 'python', yml: 'yaml', md: 'markdown', rb: 'ruby', h: 'c', html: 'xml', svg: 'xml', vue: 'xml' }
@@ -95,13 +130,13 @@ export function ToolInput({ name, input, changes = [] }: { name: string; input: 
       return (
         <>
           {head}
-          {Array.isArray(input.edits) && input.edits.map((edit: Input, index) => <Diff key={index} before={text(edit.old_string)} after={text(edit.new_string)} />)}
+          {list(input.edits).map((edit, index) => <Diff key={index} before={text(edit.old_string)} after={text(edit.new_string)} />)}
         </>
       )
     case 'Write':
       return <>{head}<Code text={text(input.content)} language={languageOf(path)} /></>
     case 'TodoWrite':
-      return <Todos todos={Array.isArray(input.todos) ? (input.todos as Input[]) : []} />
+      return <Todos todos={list(input.todos)} />
     case 'ExitPlanMode':
       return <Markdown text={text(input.plan)} />
     case 'Task':

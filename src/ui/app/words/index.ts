@@ -1,4 +1,4 @@
-// What is said, in the reader's language. Another language is another file of the same shape, and a line here.
+// What is said, in the reader's language. README.md says how to add a language.
 
 import { computed, effect } from '@preact/signals'
 import { kept } from '../state/kept'
@@ -18,29 +18,83 @@ export const language = computed<Language>(() => {
   return (wanted.find((tag) => tag in CATALOGUES) as Language | undefined) ?? 'en'
 })
 
+/** The language as browsers and `Intl` call it; with the region of the reader's own browser where it is the same. */
+const tag = computed(() => {
+  const own = navigator.languages.find((one) => one.slice(0, 2).toLowerCase() === language.value)
+  return language.value === 'zh' ? 'zh-Hans' : (own ?? language.value)
+})
+
 effect(() => {
-  document.documentElement.lang = language.value === 'zh' ? 'zh-Hans' : language.value
+  document.documentElement.lang = tag.value
+})
+
+const counting = computed(() => {
+  const rules = new Intl.PluralRules(tag.value)
+  const categories = rules.resolvedOptions().pluralCategories
+  const order = (['zero', 'one', 'two', 'few', 'many', 'other'] as const).filter((one) => categories.includes(one))
+  return (n: number) => order.indexOf(rules.select(n))
+})
+
+/** What the service worker says, it says in the language that was chosen here. */
+effect(() => {
+  const tag = language.value
+  void globalThis.caches?.open('words').then((cache) => cache.put('/code/language', new Response(tag))).catch(() => undefined)
 })
 
 /** The words, with what belongs in them. */
 export function t(word: Word, values: Record<string, string | number> = {}): string {
   const forms = CATALOGUES[language.value][word].split('|')
-  const form = (values.n === 1 ? forms[0] : (forms[1] ?? forms[0])) ?? word
-  return form.replace(/\{(\w+)\}/g, (_, name: string) => String(values[name] ?? ''))
+  const form = (typeof values.n === 'number' ? forms[counting.value(values.n)] : undefined) ?? forms.at(-1)!
+  return form.replace(/\{(\w+)\}/g, (_, name: string) => {
+    const value = values[name] ?? ''
+    return typeof value === 'number' ? number(value) : value
+  })
+}
+
+export function number(value: number): string {
+  return new Intl.NumberFormat(tag.value).format(value)
+}
+
+const UNITS = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte'] as const
+
+/** A size as people compare it: three digits and a unit. */
+export function bytes(value: number): string {
+  const step = value < 1000 ? 0 : Math.min(UNITS.length - 1, Math.floor(Math.log10(value) / 3))
+  const options = { style: 'unit', unit: UNITS[step]!, unitDisplay: 'short', maximumSignificantDigits: 3 } as const
+  return new Intl.NumberFormat(tag.value, options).format(value / 1000 ** step)
+}
+
+const SPANS = [['day', 86_400], ['hour', 3_600], ['minute', 60], ['second', 1], ['millisecond', 0.001]] as const
+
+/** A span in its largest whole unit. */
+export function span(seconds: number): string {
+  const [unit, length] = SPANS.find(([, length]) => seconds >= length) ?? SPANS.at(-1)!
+  const most = unit === 'millisecond' || unit === 'second' ? 1 : 0
+  const options = { style: 'unit', unit, unitDisplay: 'long', maximumFractionDigits: most } as const
+  return new Intl.NumberFormat(tag.value, options).format(seconds / length)
+}
+
+/** To the second, with the day: for those who look something up. */
+export function moment(at: string): string {
+  return new Intl.DateTimeFormat(tag.value, { dateStyle: 'medium', timeStyle: 'medium' }).format(Date.parse(at))
+}
+
+/** The day of a moment that may lie ahead. */
+export function day(at: string): string {
+  return new Intl.DateTimeFormat(tag.value, { dateStyle: 'medium' }).format(Date.parse(at))
 }
 
 /** How long ago, or the date where that says more. */
 export function ago(at: string, now: number): string {
   const seconds = Math.round((Date.parse(at) - now) / 1000)
-  const tag = document.documentElement.lang
   if (seconds > -45) return t('time.now')
-  const relative = new Intl.RelativeTimeFormat(tag, { numeric: 'auto', style: 'short' })
+  const relative = new Intl.RelativeTimeFormat(tag.value, { numeric: 'auto', style: 'short' })
   if (seconds > -3_600) return relative.format(Math.round(seconds / 60), 'minute')
   if (seconds > -86_400) return relative.format(Math.round(seconds / 3_600), 'hour')
   if (seconds > -6 * 86_400) return relative.format(Math.round(seconds / 86_400), 'day')
-  return new Intl.DateTimeFormat(tag, { dateStyle: 'medium' }).format(Date.parse(at))
+  return new Intl.DateTimeFormat(tag.value, { dateStyle: 'medium' }).format(Date.parse(at))
 }
 
 export function clock(at: string): string {
-  return new Intl.DateTimeFormat(document.documentElement.lang, { timeStyle: 'short' }).format(Date.parse(at))
+  return new Intl.DateTimeFormat(tag.value, { timeStyle: 'short' }).format(Date.parse(at))
 }

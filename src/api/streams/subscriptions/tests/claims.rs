@@ -104,9 +104,10 @@ async fn a_runner_sees_streams_in_a_wake_and_no_sessions() {
         source: "test".into(),
         mode: None,
         model: None,
+        directory: None,
     };
     let work = WorkId::from_uuid(Uuid::from_u128(8));
-    let create = Command::CreateSession { particulars, work, prompt: None };
+    let create = Command::CreateSession { particulars, work, course: Vec::new(), prompt: None };
     bench.house.relay.submit(Actor::System, create).await.expect("a session");
     bench.stream("events/a").await;
     let claimed = claim(&bench, "w").await.expect(200);

@@ -103,8 +103,9 @@ impl Bench {
             throttle: Throttle::new(ThrottleConfig::default()),
             settings: settings(),
             metrics: Arc::new(String::new),
-            outbound: Outbound::with_lookup(private.parse().expect("networks"), lookup),
+            outbound: Outbound::with_lookup(private.parse().expect("networks"), Vec::new(), lookup),
             webhook_keys: Arc::new(webhook_keys),
+            notify: crate::api::common::Notify::for_tests(directory.path()),
         });
         tokio::spawn(deliver(Arc::clone(&house)));
         let timers = house.relay.clone();
