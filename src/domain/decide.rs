@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use bytes::Bytes;
+
 use super::{
     agent,
     command::{Command, Outcome, Refusal},
@@ -97,6 +99,16 @@ pub fn decide(world: &World, context: &Context<'_>, command: Command) -> Result<
     Ok(decided)
 }
 
+/// A file is there once its last record is: whoever sees that one finds all pieces before it.
+fn store(stored: FileStored, chunks: Vec<Bytes>) -> Decided {
+    let file = stored.file;
+    let stream = Stream::File(file);
+    let chunk = |bytes| Draft::new(stream, Event::FileChunk { file }).with_payload(bytes);
+    let mut drafts: Vec<Draft> = chunks.into_iter().map(chunk).collect();
+    drafts.push(Draft::new(stream, Event::FileStored(stored)));
+    Decided { drafts, outcome: Outcome::File { file } }
+}
+
 fn consider(world: &World, context: &Context<'_>, command: Command) -> Result<Decided, Refusal> {
     match command {
         Command::CreateKey(created) => key::create(world, created),
@@ -164,12 +176,7 @@ fn consider(world: &World, context: &Context<'_>, command: Command) -> Result<De
         Command::DecidePermission { session, request, answer } => permission::decide(world, session, &request, answer),
         Command::StoreFile { file, owner, session, name, media_type, chunks } => {
             let size_bytes = chunks.iter().map(|chunk| chunk.len() as u64).sum();
-            let stored = FileStored { file, owner, session, name, media_type, size_bytes };
-            let stream = Stream::File(file);
-            let chunk = |bytes| Draft::new(stream, Event::FileChunk { file }).with_payload(bytes);
-            let mut drafts: Vec<Draft> = chunks.into_iter().map(chunk).collect();
-            drafts.push(Draft::new(stream, Event::FileStored(stored)));
-            Ok(Decided { drafts, outcome: Outcome::File { file } })
+            Ok(store(FileStored { file, owner, session, name, media_type, size_bytes }, chunks))
         }
         Command::CreateUserStream(new) => user_stream::create(world, new),
         Command::AppendUserStream(append) => user_stream::append(world, context, append),

@@ -167,7 +167,7 @@ async fn a_push_service_that_is_busy_is_asked_again_and_one_that_says_gone_never
     let failing = phone.targets().await;
     assert_eq!(failing[0]["failing"], "status 429");
     again.answer("410 Gone");
-    phone.until(|targets| targets.is_empty()).await;
+    phone.until(<[Value]>::is_empty).await;
     agent.ask("ask-2", "Bash", json!({"command": "pwd"})).await;
     assert!(service.is_silent().await);
 }
