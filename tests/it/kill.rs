@@ -14,13 +14,15 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use tokio::{sync::watch, task::JoinSet};
+use tokio::{sync::watch, task::JoinSet, time::timeout};
 use uuid::Uuid;
 
 use crate::harness::{ALICE, Client, Server, Sse, rcsctl, text};
 
 const SESSIONS: usize = 4;
 const WRITERS_PER_SESSION: usize = 3;
+/// A follower that hears nothing for so long connects again, as any client of a phone does.
+const SILENCE: Duration = Duration::from_secs(30);
 
 /// A small generator, so that a seed names a run.
 struct Dice(u64);
@@ -93,7 +95,7 @@ async fn follow(client: Client, session: String, until: watch::Receiver<Option<u
             return seen;
         }
         let path = format!("/api/v1/sessions/{session}/events?after={}", last(&seen));
-        let Ok(mut stream) = Sse::open(&client, &path).await else {
+        let Ok(Ok(mut stream)) = timeout(SILENCE, Sse::open(&client, &path)).await else {
             back(&mut up).await;
             continue;
         };
@@ -103,7 +105,10 @@ async fn follow(client: Client, session: String, until: watch::Receiver<Option<u
                 return seen;
             }
             let event = tokio::select! {
-                event = stream.next() => event,
+                event = timeout(SILENCE, stream.next()) => event.unwrap_or_else(|_| {
+                    println!("a follower of {session} heard nothing for {SILENCE:?} and connects again");
+                    None
+                }),
                 _ = until.changed() => continue,
             };
             let Some(event) = event else { break };
