@@ -53,8 +53,15 @@ export async function call<T>(
     if ((error as Error).name === 'AbortError') throw error
     throw new Failure(null, 0, 'offline')
   }
-  if (response.ok) return response.status === 204 ? (undefined as T) : ((await response.json()) as T)
-  throw await failureOf(response, options.quiet)
+  if (!response.ok) throw await failureOf(response, options.quiet)
+  if (response.status === 204) return undefined as T
+  try {
+    return (await response.json()) as T
+  } catch (error) {
+    if ((error as Error).name === 'AbortError') throw error
+    // Cut short, or the page of a proxy or a hotel in between: nobody of ours has answered.
+    throw new Failure(null, 0, 'offline')
+  }
 }
 
 export async function failureOf(response: Response, quiet = false): Promise<Failure> {
@@ -85,6 +92,8 @@ export async function readStream(
 ): Promise<void> {
   const own = new AbortController()
   const stop = () => own.abort()
+  // A signal that was aborted before tells nobody any more.
+  if (signal.aborted) stop()
   signal.addEventListener('abort', stop, { once: true })
   // Better than to wait for the silence: the device knows.
   addEventListener('offline', stop, { once: true })
@@ -98,6 +107,7 @@ export async function readStream(
       signal: own.signal,
     })
     if (!response.ok || !response.body) throw await failureOf(response)
+    if (!response.headers.get('content-type')?.startsWith('text/event-stream')) throw new Failure(null, 0, 'offline')
     opened()
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader()
     let rest = ''

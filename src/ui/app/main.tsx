@@ -9,6 +9,7 @@ import './style/attach.css'
 import './style/replay.css'
 import './style/home.css'
 import { App } from './view/app'
+import { keepFocus } from './view/focus'
 import { me, onLeave, whoAmI } from './state/me'
 import { forgetOverview, known, reach, sessions, waitingCount, watchOverview } from './state/overview'
 import { drain, forgetOutbox } from './state/outbox'
@@ -61,12 +62,14 @@ async function begin(): Promise<void> {
   }
 }
 
-onLeave(() => {
-  forgetOutbox()
+onLeave(async () => {
   drafts.value = {}
+  await forgetOutbox()
 })
 
 void begin()
-render(<App />, document.getElementById('app')!)
+const root = document.getElementById('app')!
+keepFocus(root)
+render(<App />, root)
 
 beInstalled()

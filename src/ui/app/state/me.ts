@@ -4,6 +4,7 @@ import { signal } from '@preact/signals'
 import { Failure, call, onSignedOut } from '../api'
 import { t } from '../words'
 import type { Author, Device, Me, Page } from '../types'
+import { kept } from './kept'
 
 /** `undefined`: not known yet. `null`: nobody. */
 export const me = signal<Me | null | undefined>(undefined)
@@ -12,14 +13,17 @@ export const devices = signal<Device[]>([])
 /** What keys are called, as far as one may know. */
 export const keyNames = signal<Map<string, string>>(new Map())
 
+/** Whose drafts and unsent messages lie in this browser's store: they outlive a sign-in that ended by itself. */
+const last = kept('owner', '')
+
 onSignedOut(() => {
+  forgetNames()
   me.value = null
 })
 
 export async function whoAmI(): Promise<void> {
   try {
-    me.value = await call<Me>('GET', '/me', undefined, { quiet: true })
-    void learnNames()
+    await letIn(await call<Me>('GET', '/me', undefined, { quiet: true }))
   } catch (error) {
     if (error instanceof Failure && error.status === 401) me.value = null
     else throw error
@@ -27,7 +31,14 @@ export async function whoAmI(): Promise<void> {
 }
 
 export async function signIn(body: { link: string } | { key: string }): Promise<void> {
-  me.value = await call<Me>('POST', '/login', body, { quiet: true })
+  await letIn(await call<Me>('POST', '/login', body, { quiet: true }))
+}
+
+/** Somebody else than before finds nothing of theirs. */
+async function letIn(who: Me): Promise<void> {
+  if (last.value && last.value !== who.owner_id) await leaveNothing()
+  last.value = who.owner_id
+  me.value = who
   void learnNames()
 }
 
@@ -41,18 +52,32 @@ export function onLeave(listener: () => void | Promise<void>): void {
 }
 
 export async function signOut(everywhere: boolean): Promise<void> {
-  await (everywhere ? call('DELETE', '/devices') : call('POST', '/logout'))
+  try {
+    await (everywhere ? call('DELETE', '/devices') : call('POST', '/logout', undefined, { quiet: true }))
+  } catch (error) {
+    // Let go of from elsewhere already: whoever leaves has left.
+    if (!(error instanceof Failure) || error.status !== 401) throw error
+  }
   await signOutHere()
 }
 
 /** Where the server has let go of this browser already. */
 export async function signOutHere(): Promise<void> {
-  const left = [...leaving].map(async (leave) => leave())
+  const left = leaveNothing()
+  forgetNames()
+  me.value = null
+  await left
+}
+
+async function leaveNothing(): Promise<void> {
+  last.value = ''
+  await Promise.allSettled([...leaving].map(async (leave) => leave()))
+}
+
+function forgetNames(): void {
   devices.value = []
   keyNames.value = new Map()
   asked.clear()
-  me.value = null
-  await Promise.allSettled(left)
 }
 
 export async function loadDevices(): Promise<void> {

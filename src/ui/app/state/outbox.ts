@@ -6,7 +6,7 @@ import { Failure, call, pause, uuid } from '../api'
 import type { Decide, Winner } from '../types'
 import { forgetBlob, forgetBlobs, sweepBlobs } from './blobs'
 import { attached, inline, stop, store, type Picked } from './files'
-import { kept } from './kept'
+import { kept, revise } from './kept'
 import { me } from './me'
 
 interface Kept {
@@ -43,28 +43,60 @@ export const outbox = kept<Later[]>('outbox', [])
 export const stuck = signal(false)
 
 const owner = () => me.value?.owner_id ?? ''
+const forever = new AbortController().signal
 
 function change(id: string, to: (item: Later) => Later | null): void {
-  outbox.value = outbox.value.flatMap((item) => {
-    if (item.id !== id) return [item]
-    const next = to(item)
-    return next ? [next] : []
-  })
+  revise(outbox, (items) =>
+    items.flatMap((item) => {
+      if (item.id !== id) return [item]
+      const next = to(item)
+      return next ? [next] : []
+    }),
+  )
 }
 
 export function say(session: string, text: string, files: Picked[] = [], isInline = false): void {
   const item: SaidLater = { kind: 'message', id: uuid(), owner: owner(), session, text, at: new Date().toISOString() }
-  outbox.value = [...outbox.value, { ...item, ...(files.length > 0 ? { files } : {}), ...(isInline ? { inline: true } : {}) }]
+  const whole = { ...item, ...(files.length > 0 ? { files } : {}), ...(isInline ? { inline: true } : {}) }
+  revise(outbox, (items) => [...items, whole])
   void drain()
 }
 
 export function decide(session: string, request: string, body: Decide): void {
-  const others = outbox.value.filter((item) => !(item.kind === 'decision' && item.request === request))
-  outbox.value = [...others, { kind: 'decision', id: uuid(), owner: owner(), session, request, body, at: new Date().toISOString() }]
+  const item: DecidedLater = { kind: 'decision', id: uuid(), owner: owner(), session, request, body, at: new Date().toISOString() }
+  revise(outbox, (items) => [...items.filter((one) => !(one.kind === 'decision' && one.session === session && one.request === request)), item])
   void drain()
 }
 
-/** Takes something back that is not on its way. */
+/** Requests that have no answer yet, and messages whose last request never got one: these may be there all the same. */
+const asking = new Set<string>()
+const unanswered = new Set<string>()
+/** Taken back while they were asked for. */
+const takenBack = new Set<string>()
+
+/** Takes something back, also where it has arrived and only its answer has not. */
+export function takeBack(id: string): void {
+  const item = outbox.value.find((one) => one.id === id)
+  drop(id)
+  if (asking.has(id)) takenBack.add(id)
+  else if (item && unanswered.delete(id)) void withdraw(item)
+}
+
+/** Takes back there what was taken back here too late. That the agent has it already is shown by the conversation. */
+async function withdraw(item: Later): Promise<void> {
+  if (item.kind !== 'message') return
+  for (let attempt = 0; item.owner === owner(); attempt++) {
+    try {
+      return await call('DELETE', `/sessions/${item.session}/messages/${item.id}`)
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error
+      if (!error.isPassing) return
+    }
+    await pause(attempt, forever)
+  }
+}
+
+/** Lets go of something, and of the files that go with it. */
 export function drop(id: string): void {
   change(id, (item) => {
     if (item.kind === 'message') {
@@ -78,11 +110,15 @@ export function drop(id: string): void {
 }
 
 /** Whoever leaves leaves nothing behind. */
-export function forgetOutbox(): void {
+export async function forgetOutbox(): Promise<void> {
+  outbox.value.forEach((item) => item.kind === 'message' && item.files?.forEach((file) => stop(file.id)))
   outbox.value = []
   attached.value = {}
-  void forgetBlobs()
+  await forgetBlobs()
 }
+
+// Durable there when an earlier page was closed, which waited to see it in its session. It may be many pages up by now.
+revise(outbox, (items) => (items.some((item) => item.done) ? items.filter((item) => !item.done) : items))
 
 void sweepBlobs(new Set([
   ...outbox.peek().flatMap((item) => (item.kind === 'message' ? (item.files ?? []) : [])),
@@ -137,7 +173,6 @@ async function send(item: Later): Promise<void> {
 }
 
 const draining = { message: false, decision: false }
-const forever = new AbortController().signal
 
 /** Sends what waits. A decision does not wait behind a picture that takes its time. */
 export async function drain(): Promise<void> {
@@ -152,6 +187,8 @@ async function drainKind(kind: Later['kind']): Promise<void> {
     for (let attempt = 0; ; ) {
       const next = outbox.value.find((item) => item.kind === kind && !item.failed && !item.done && item.owner === owner())
       if (!next) return
+      asking.add(next.id)
+      unanswered.delete(next.id)
       try {
         await send(next)
         attempt = 0
@@ -159,10 +196,16 @@ async function drainKind(kind: Later['kind']): Promise<void> {
         change(next.id, (item) => ({ ...item, done: true }))
         // Where the session is not open nobody waits to see it.
         setTimeout(() => arrived(next.id), 60_000)
+        asking.delete(next.id)
+        if (takenBack.delete(next.id)) void withdraw(next)
       } catch (error) {
+        asking.delete(next.id)
         if (!(error instanceof Failure)) throw error
+        const mayBeThere = error.isPassing && navigator.onLine
+        if (takenBack.delete(next.id) && mayBeThere) void withdraw(next)
         // Taken back meanwhile.
         if (!outbox.value.some((item) => item.id === next.id)) continue
+        if (mayBeThere) unanswered.add(next.id)
         if (error.isPassing || error.status === 401) {
           stuck.value = true
           await pause(attempt++, forever)
