@@ -26,9 +26,22 @@ purify.addHook('afterSanitizeAttributes', (node) => {
 })
 
 /** Beyond this a message is shown as plain text: no reader would see the difference, and every phone would. */
-export const MARKDOWN_MAX = 200_000
+const MARKDOWN_MAX = 200_000
+/** Signs of emphasis within one paragraph: each is looked for at every other, and this many take a blink. */
+const SIGNS_MAX = 4_000
 
-export function html(text: string): string {
+/** The text as HTML; nothing where formatting it would take longer than reading it, or does not end well. */
+export function html(text: string): string | null {
+  if (text.length > MARKDOWN_MAX || text.split(/\n\s*\n/).some((part) => (part.match(/[*_~]/g)?.length ?? 0) > SIGNS_MAX)) return null
+  try {
+    return clean(text)
+  } catch {
+    // Thousands of quotes within each other are more than the stack holds.
+    return null
+  }
+}
+
+function clean(text: string): string {
   // Raw HTML in it is shown as text, as agents mean it; an image would be fetched from wherever it says.
   const parsed = marked.parse(text, { async: false, walkTokens: defuse })
   return purify.sanitize(parsed, {
@@ -55,7 +68,14 @@ let loading: Promise<Highlight> | null = null
 
 /** Colours for code. Loaded when the first code is shown, and never for what is too long to be read. */
 export function highlighter(): Promise<Highlight> {
-  loading ??= import('./highlight').then((module) => module.highlight)
+  loading ??= import('./highlight').then(
+    (module) => module.highlight,
+    () => {
+      // No way there, or a server that was renewed: it stays without colours, and the next one asks again.
+      loading = null
+      return () => null
+    },
+  )
   return loading
 }
 

@@ -8,11 +8,13 @@ import type { Conversation } from '../state/fold'
 import type { Ask, Item } from '../state/items'
 import { me, nameOf } from '../state/me'
 import { decide, drop, outbox, stuck, type DecidedLater } from '../state/outbox'
-import { plain } from '../text/plain'
+import { exact, plain } from '../text/plain'
 import { t } from '../words'
 import type { Decide } from '../types'
-import { Questions, type Question } from './questions'
+import { Questions, questionsOf } from './questions'
 import { Code } from './rich'
+import { useArmed } from './armed'
+import { Guard } from './guard'
 import { waysOf } from './ways'
 import { subject, ToolInput } from './tool'
 
@@ -52,7 +54,7 @@ export function Sheet({ session, conversation, canAct, isAway }: SheetProps) {
           {small.value ? <ChevronUp size={20} aria-hidden="true" /> : <ChevronDown size={20} aria-hidden="true" />}
         </button>
       </header>
-      {!small.value && <Card key={ask.request} session={session} ask={ask} canAct={canAct} isAway={isAway} />}
+      {!small.value && <Guard key={ask.request}><Card session={session} ask={ask} canAct={canAct} isAway={isAway} /></Guard>}
     </section>
       )}
     </>
@@ -125,11 +127,11 @@ function Card({ session, ask, canAct, isAway }: CardProps) {
     (item): item is DecidedLater => item.kind === 'decision' && item.session === session && item.request === ask.request,
   )
   const send = (body: Decide) => decide(session, ask.request, body)
-  const questions = ask.tool === 'AskUserQuestion' && Array.isArray(ask.input.questions) ? (ask.input.questions as Question[]) : null
+  const questions = ask.tool === 'AskUserQuestion' ? questionsOf(ask.input.questions) : null
   return (
     <>
       <div class="sheet-body" tabIndex={0}>
-        {ask.title && <p class="path"><bdi>{plain(ask.title)}</bdi></p>}
+        {ask.title && <p class="path"><bdi>{exact(ask.title)}</bdi></p>}
         {ask.words && <p class="asked-words"><bdi>{plain(ask.words)}</bdi></p>}
         {questions ? null : <ToolInput name={ask.tool} input={ask.input} changes={ask.changes} />}
         {questions && canAct && !later && <Questions questions={questions} send={(answers) => send({ decision: 'allow', answers })} deny={(message) => send(denied(message))} />}
@@ -186,6 +188,7 @@ function OnItsWay({ later }: { later: DecidedLater }) {
 function Buttons({ ask, send }: { ask: Ask; send: (body: Decide) => void }) {
   const denying = useSignal(false)
   const words = useRef<HTMLTextAreaElement>(null)
+  const armed = useArmed()
   const isPlan = ask.tool === 'ExitPlanMode'
   const ways = waysOf(ask.suggestions, me.value?.role === 'admin')
   useEffect(() => {
@@ -206,10 +209,10 @@ function Buttons({ ask, send }: { ask: Ask; send: (body: Decide) => void }) {
     const mode = (name: string): Decide => ({ decision: 'allow', updated_permissions: [{ type: 'setMode', mode: name, destination: 'session' }] })
     return (
       <div class="sheet-buttons">
-        <button class="button button-wide" onClick={() => send(mode('acceptEdits'))}>{t('ask.plan.edits')}</button>
+        <button class="button button-wide" {...armed(() => send(mode('acceptEdits')))}>{t('ask.plan.edits')}</button>
         <div class="button-row">
           <button data-key="deny" class="button" onClick={() => (denying.value = true)}>{t('ask.plan.keep')}</button>
-          <button data-key="allow" class="button button-main" onClick={() => send(mode('default'))}>{t('ask.plan.ask')}</button>
+          <button data-key="allow" class="button button-main" {...armed(() => send(mode('default')))}>{t('ask.plan.ask')}</button>
         </div>
       </div>
     )
@@ -218,7 +221,7 @@ function Buttons({ ask, send }: { ask: Ask; send: (body: Decide) => void }) {
   return (
     <div class="sheet-buttons">
       <div class="ways">
-        {ask.tool !== 'EnterPlanMode' && <button class="button button-wide" onClick={() => send({ decision: 'allow', scope: 'session' })}>{t('ask.allow.session')}</button>}
+        {ask.tool !== 'EnterPlanMode' && <button class="button button-wide" {...armed(() => send({ decision: 'allow', scope: 'session' }))}>{t('ask.allow.session')}</button>}
         {ways.length > 0 && (
           <details class="more-ways">
             <summary class="small">{t('ask.more')}</summary>
@@ -233,7 +236,7 @@ function Buttons({ ask, send }: { ask: Ask; send: (body: Decide) => void }) {
       </div>
       <div class="button-row">
         <button data-key="deny" class="button" onClick={() => (denying.value = true)}>{t('ask.deny')}</button>
-        <button data-key="allow" class="button button-main" onClick={() => send({ decision: 'allow', scope: 'once' })}>{t('ask.allow')}</button>
+        <button data-key="allow" class="button button-main" {...armed(() => send({ decision: 'allow', scope: 'once' }))}>{t('ask.allow')}</button>
       </div>
     </div>
   )

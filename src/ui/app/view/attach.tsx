@@ -5,13 +5,17 @@ import { signal, useSignal } from '@preact/signals'
 import { useEffect, useRef } from 'preact/hooks'
 import { forgetBlob, readBlob } from '../state/blobs'
 import { attach, attached, detach, FILE_BYTES_MAX, FILES_MAX, INLINE_BYTES_MAX, sent, type Picked } from '../state/files'
+import { onLeave } from '../state/me'
 import type { Offers } from '../state/offers'
 import { IMAGE_TYPES } from '../state/parts'
 import { plain } from '../text/plain'
-import { t } from '../words'
+import { bytes, t } from '../words'
 
 /** What was refused, by session: it is said until the next try. */
 const refused = signal<Record<string, string[]>>({})
+onLeave(() => {
+  refused.value = {}
+})
 
 export async function take(session: string, files: readonly File[]): Promise<void> {
   const words = { size: t('attach.size', { size: bytes(FILE_BYTES_MAX) }), count: t('attach.count', { n: FILES_MAX }), empty: t('attach.empty'), memory: t('attach.memory') }
@@ -135,9 +139,4 @@ export function dropOn(session: string) {
       void take(session, [...(event.dataTransfer?.files ?? [])])
     },
   }
-}
-
-export function bytes(count: number): string {
-  if (count < 1_000) return `${count} B`
-  return count < 1_000_000 ? `${Math.round(count / 1_000)} kB` : `${(count / 1e6).toFixed(1)} MB`
 }

@@ -10,9 +10,26 @@ import { say } from '../state/outbox'
 import { sessions } from '../state/overview'
 import type { Followed } from '../state/session'
 import { t } from '../words'
+import { useArmed } from './armed'
 import { AttachButtons, AttachedNow, dropping, objection, take } from './attach'
 import { Settings } from './settings'
 import { useSuggest } from './suggest'
+
+/** Comes up where Send was, as soon as something is sent. */
+function Stop({ stop }: { stop: () => Promise<void> }) {
+  const busy = useSignal(false)
+  const armed = useArmed()
+  const press = async () => {
+    busy.value = true
+    await stop()
+    setTimeout(() => (busy.value = false), 2_000)
+  }
+  return (
+    <button type="button" class="round round-stop" aria-label={t(busy.value ? 'compose.stopping' : 'compose.stop')} disabled={busy.value} {...armed(() => void press())}>
+      <Square size={16} fill="currentColor" aria-hidden="true" />
+    </button>
+  )
+}
 
 export function Composer({ session, followed }: { session: string; followed: Followed }) {
   const area = useRef<HTMLTextAreaElement>(null)
@@ -22,7 +39,6 @@ export function Composer({ session, followed }: { session: string; followed: Fol
   const files = attached.value[session] ?? []
   const caret = useSignal(text.length)
   const problem = useSignal('')
-  const stopping = useSignal(false)
   const known = sessions.value.get(session)
   const isWorking = known?.status === 'working' || known?.status === 'waiting'
 
@@ -116,19 +132,7 @@ export function Composer({ session, followed }: { session: string; followed: Fol
           }}
         />
         {isWorking && !text.trim() && files.length === 0 ? (
-          <button
-            type="button"
-            class="round round-stop"
-            aria-label={stopping.value ? t('compose.stopping') : t('compose.stop')}
-            disabled={stopping.value}
-            onClick={() => void (async () => {
-              stopping.value = true
-              await attempt(() => call('POST', `/sessions/${session}/interrupt`))
-              setTimeout(() => (stopping.value = false), 2_000)
-            })()}
-          >
-            <Square size={16} fill="currentColor" aria-hidden="true" />
-          </button>
+          <Stop stop={() => attempt(() => call('POST', `/sessions/${session}/interrupt`))} />
         ) : (
           <button class="round" aria-label={t('compose.send')} disabled={!canSend}><ArrowUp size={20} aria-hidden="true" /></button>
         )}

@@ -3,7 +3,7 @@
 import { useSignal } from '@preact/signals'
 import { useMemo } from 'preact/hooks'
 import { changes, counts, type Line } from '../text/changes'
-import { plain } from '../text/plain'
+import { exact } from '../text/plain'
 import { t } from '../words'
 
 const SIGNS = { same: ' ', gone: '−', new: '+', skip: '⋯' } as const
@@ -12,7 +12,7 @@ const SIGNS = { same: ' ', gone: '−', new: '+', skip: '⋯' } as const
 const LINES_FIRST = 1_000
 
 export function Diff({ before, after }: { before: string; after: string }) {
-  const lines = useMemo(() => changes(plain(before), plain(after)), [before, after])
+  const lines = useMemo(() => changes(exact(before), exact(after)), [before, after])
   return <Lines lines={lines} />
 }
 

@@ -4,11 +4,14 @@ import { Brain, Check, CheckCheck, CircleX, Clock, RotateCcw, Undo2 } from 'luci
 import { useSignal, type Signal } from '@preact/signals'
 import { call, Failure } from '../api'
 import type { Ask, Item, Notice, Prompt, Words } from '../state/items'
+import { now } from '../state/look'
 import { nameOf } from '../state/me'
-import { drop, outbox, retry, stuck, type SaidLater } from '../state/outbox'
-import { plain } from '../text/plain'
+import { outbox, retry, stuck, takeBack, type SaidLater } from '../state/outbox'
+import { exact, plain } from '../text/plain'
 import { clock, t } from '../words'
+import type { Word } from '../words/en'
 import { OnTheirWay } from './attach'
+import { Guard } from './guard'
 import { Files, Picture } from './picture'
 import { Markdown, Output } from './rich'
 import { modeName } from './settings'
@@ -21,7 +24,11 @@ interface Props {
   isPast?: boolean
 }
 
-export function ItemView({ item, session, isPast = false }: Props) {
+export function ItemView(props: Props) {
+  return <Guard><Drawn {...props} /></Guard>
+}
+
+function Drawn({ item, session, isPast = false }: Props) {
   const it = item.value
   switch (it.kind) {
     case 'prompt':
@@ -60,7 +67,7 @@ function PromptView({ prompt, session, isPast }: { prompt: Prompt; session: stri
         {prompt.text.length > 20_000 ? <Output text={prompt.text} /> : plain(prompt.text)}
       </div>
       <p class="receipt small quiet">
-        <bdi>{nameOf(prompt.by)}</bdi> · <time dateTime={prompt.at}>{clock(prompt.at)}</time>
+        <bdi>{nameOf(prompt.by)}</bdi> · <time dateTime={prompt.at}>{clock(prompt.at, now.value)}</time>
         <span class="receipt-state"><Icon size={14} aria-hidden="true" /> {t(`prompt.${prompt.state}`)}</span>
         {prompt.state === 'queued' && prompt.id && !isPast && <button class="link" onClick={() => void takeBack()}><Undo2 size={14} aria-hidden="true" />{t('prompt.takeback')}</button>}
       </p>
@@ -82,7 +89,7 @@ export function LaterView({ item }: { item: SaidLater }) {
           <span class="receipt-state"><Clock size={14} aria-hidden="true" /> {stuck.value ? t('prompt.waiting') : t('prompt.sending')}</span>
         )}
         {item.failed && <button class="link" onClick={() => retry(item.id)}><RotateCcw size={14} aria-hidden="true" />{t('prompt.retry')}</button>}
-        {!item.done && <button class="link" onClick={() => drop(item.id)}><CircleX size={14} aria-hidden="true" />{t('prompt.cancel')}</button>}
+        {!item.done && <button class="link" onClick={() => takeBack(item.id)}><CircleX size={14} aria-hidden="true" />{t('prompt.cancel')}</button>}
       </p>
     </div>
   )
@@ -102,16 +109,19 @@ function Thinking({ words }: { words: Words }) {
   )
 }
 
+/** Tools that are none: what they ask, in words. */
+const WHAT: Record<string, Word> = { AskUserQuestion: 'ask.question', ExitPlanMode: 'ask.plan' }
+
 /** A question in its place in the conversation; the sheet below is where it is answered. */
 function AskedView({ ask, isPast }: { ask: Ask; isPast: boolean }) {
-  const later = isPast ? undefined : outbox.value.find((item) => item.kind === 'decision' && item.request === ask.request)
-  const what = `${ask.tool} ${ask.title || subject(ask.tool, ask.input)}`.trim()
+  const later = isPast ? undefined : outbox.value.find((item) => item.kind === 'decision' && item.request === ask.request && !item.failed)
+  const what = `${WHAT[ask.tool] ? t(WHAT[ask.tool]!) : ask.tool} ${ask.title || subject(ask.tool, ask.input)}`.trim()
   return (
     <div class={`asked item asked-${ask.state}${ask.winner ? ` verdict-${ask.winner.verdict}` : ''}`}>
-      <bdi class="asked-what">{plain(what).slice(0, 200)}</bdi>
+      <bdi class="asked-what">{exact(what).slice(0, 200)}</bdi>
       <span class="small">
         {ask.state === 'cancelled' ? t('ask.cancelled') : ask.winner ? verdictWords(ask) : later ? t('ask.sending') : t('status.waiting')}
-        {ask.winner && <> · <time dateTime={ask.winner.at}>{clock(ask.winner.at)}</time></>}
+        {ask.winner && <> · <time dateTime={ask.winner.at}>{clock(ask.winner.at, now.value)}</time></>}
       </span>
       {ask.winner?.message && <q class="small"><bdi>{plain(ask.winner.message)}</bdi></q>}
     </div>

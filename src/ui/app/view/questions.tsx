@@ -2,14 +2,28 @@
 
 import { useSignal } from '@preact/signals'
 import { useEffect, useId, useRef } from 'preact/hooks'
+import { list, record, text } from '../state/parts'
 import { plain } from '../text/plain'
 import { t } from '../words'
 
 export interface Question {
   question: string
-  header?: string
-  multiSelect?: boolean
-  options?: { label: string; description?: string }[]
+  header: string
+  multiSelect: boolean
+  options: { label: string; description: string }[]
+}
+
+/** What an agent asks, as far as it can be answered: some write an option as a mere word. Nothing where it cannot. */
+export function questionsOf(raw: unknown): Question[] | null {
+  const questions = list(raw).map((one) => ({
+    question: text(one.question),
+    header: text(one.header),
+    multiSelect: one.multiSelect === true,
+    options: (Array.isArray(one.options) ? one.options : [])
+      .map((option) => ({ label: text(option) || text(record(option).label), description: text(record(option).description) }))
+      .filter(({ label }, index, all) => label && all.findIndex((other) => other.label === label) === index),
+  }))
+  return questions.length > 0 && questions.every(({ question }) => question) ? questions : null
 }
 
 interface Props {
@@ -59,7 +73,7 @@ export function Questions({ questions, send, deny }: Props) {
             <bdi>{plain(question.question)}</bdi>
             {question.multiSelect && <span class="quiet small"> {t('ask.several')}</span>}
           </legend>
-          {[...(question.options ?? []), { label: OTHER }].map((option) => {
+          {[...question.options, { label: OTHER, description: '' }].map((option) => {
             const isOther = option.label === OTHER
             const on = (chosen.value[question.question] ?? []).includes(option.label)
             return (
@@ -67,7 +81,7 @@ export function Questions({ questions, send, deny }: Props) {
                 <input type={question.multiSelect ? 'checkbox' : 'radio'} name={`${form}-${index}`} checked={on} onChange={(event) => pick(question, option.label, event.currentTarget.checked)} />
                 <span>
                   <bdi>{isOther ? t('ask.other') : plain(option.label)}</bdi>
-                  {'description' in option && option.description && <span class="quiet small block">{plain(option.description)}</span>}
+                  {option.description && <span class="quiet small block">{plain(option.description)}</span>}
                 </span>
               </label>
             )

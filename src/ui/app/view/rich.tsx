@@ -4,8 +4,8 @@ import { Check, Copy } from 'lucide-preact'
 import { useSignal } from '@preact/signals'
 import { render } from 'preact'
 import { useEffect, useMemo, useRef } from 'preact/hooks'
-import { HIGHLIGHT_MAX, MARKDOWN_MAX, highlighter, html } from '../text/markdown'
-import { copy, plain, size } from '../text/plain'
+import { HIGHLIGHT_MAX, highlighter, html } from '../text/markdown'
+import { copy, exact, plain, size } from '../text/plain'
 import { t } from '../words'
 
 export function CopyButton({ text }: { text: () => string }) {
@@ -27,12 +27,11 @@ export function CopyButton({ text }: { text: () => string }) {
 
 export function Markdown({ text, streaming = false }: { text: string; streaming?: boolean }) {
   const box = useRef<HTMLDivElement>(null)
-  const isLong = text.length > MARKDOWN_MAX
-  const inner = useMemo(() => (isLong ? '' : html(plain(text))), [text])
+  const inner = useMemo(() => html(plain(text)), [text])
   useEffect(() => {
     // While it streams in, code is redrawn with every word; colours and buttons come when it stands.
-    if (!box.current || streaming || isLong) return
-    for (const pre of box.current.querySelectorAll('pre')) dress(pre)
+    if (!box.current || streaming || inner === null) return
+    const heads = [...box.current.querySelectorAll('pre')].flatMap(dress)
     for (const table of box.current.querySelectorAll('table')) {
       const frame = document.createElement('div')
       frame.className = 'wide'
@@ -40,8 +39,10 @@ export function Markdown({ text, streaming = false }: { text: string; streaming?
       table.replaceWith(frame)
       frame.append(table)
     }
+    // What is drawn within follows the language, and would do so for ever.
+    return () => heads.forEach((head) => render(null, head))
   }, [inner, streaming])
-  if (isLong) {
+  if (inner === null) {
     return (
       <>
         <p class="quiet small">{t('item.long')}</p>
@@ -52,9 +53,10 @@ export function Markdown({ text, streaming = false }: { text: string; streaming?
   return <div ref={box} class={`prose${streaming ? ' streaming' : ''}`} dir="auto" dangerouslySetInnerHTML={{ __html: inner }} />
 }
 
-function dress(pre: HTMLPreElement): void {
+/** Gives a block of code its head, which is returned: it has to be taken down again. */
+function dress(pre: HTMLPreElement): Element[] {
   const code = pre.querySelector('code')
-  if (!code || pre.parentElement?.classList.contains('code')) return
+  if (!code || pre.parentElement?.classList.contains('code')) return []
   const language = code.className.replace('language-', '')
   const text = code.textContent
   const frame = document.createElement('div')
@@ -71,11 +73,19 @@ function dress(pre: HTMLPreElement): void {
       if (coloured !== null) code.innerHTML = coloured
     })
   }
+  return [head]
 }
 
+/** Shown unasked: far more than somebody reads, and less than stops a phone. That there is more is said. */
+const CODE_FIRST = 20_000
+
+/** What goes into a tool, exactly: it may be about to be allowed. */
 export function Code({ text, language }: { text: string; language: string }) {
   const code = useRef<HTMLElement>(null)
-  const shown = plain(text)
+  const all = useSignal(false)
+  const whole = useMemo(() => exact(text), [text])
+  const isCut = whole.length > CODE_FIRST && !all.value
+  const shown = isCut ? whole.slice(0, CODE_FIRST) : whole
   useEffect(() => {
     if (shown.length >= HIGHLIGHT_MAX) return
     void highlighter().then((highlight) => {
@@ -87,6 +97,7 @@ export function Code({ text, language }: { text: string; language: string }) {
     <div class="code">
       <div class="code-head"><span>{language}</span><CopyButton text={() => text} /></div>
       <pre tabIndex={0}><code ref={code} key={shown}>{shown}</code></pre>
+      {isCut && <button type="button" class="more" onClick={() => (all.value = true)}>{t('item.more', { size: size(whole.length) })}</button>}
     </div>
   )
 }
@@ -104,7 +115,7 @@ export function Output({ text }: { text: string }) {
     <div class="code output">
       <div class="code-head"><span>{t('item.output')}</span><CopyButton text={() => text} /></div>
       <pre tabIndex={0}>{isCut ? clean.slice(0, SHOWN_FIRST) : clean.slice(0, SHOWN_MOST)}{isCut && '…'}</pre>
-      {isCut && <button class="more" onClick={() => (all.value = true)}>{t('item.more', { size: size(clean.length) })}</button>}
+      {isCut && <button type="button" class="more" onClick={() => (all.value = true)}>{t('item.more', { size: size(clean.length) })}</button>}
     </div>
   )
 }

@@ -6,7 +6,7 @@ import type { ComponentChildren } from 'preact'
 import type { Change } from '../state/acp'
 import type { Item, Tool } from '../state/items'
 import { list, text, type Raw as Input } from '../state/parts'
-import { plain } from '../text/plain'
+import { exact, plain } from '../text/plain'
 import { t } from '../words'
 import { Diff } from './diff'
 import { Picture } from './picture'
@@ -26,9 +26,13 @@ export function subject(name: string, input: Input): string {
     case 'Task':
     case 'Agent':
       return text(input.description) || text(input.prompt)
+    case 'AskUserQuestion':
+      return list(input.questions).map((one) => text(one.question)).filter(Boolean).join(' \u00b7 ')
+    case 'ExitPlanMode':
+      return text(input.plan).trim().split('\n')[0]!.replace(/^#+ /, '')
     default:
       return text(input.command) || text(input.file_path) || text(input.notebook_path) || text(input.pattern) || text(input.url) ||
-        text(input.query) || text(input.path) || text(input.description) || text(input.plan).split('\n')[0] || ''
+        text(input.query) || text(input.path) || text(input.description) || ''
   }
 }
 
@@ -53,7 +57,7 @@ export function ToolRow({ tool, draw }: RowProps) {
       <button class="tool-head" aria-expanded={open.value} onClick={() => (open.value = !open.value)}>
         <Icon size={16} aria-hidden="true" />
         <span class="tool-name">{nameOf(tool)}</span>
-        <bdi class="tool-subject">{plain(tool.title || subject(tool.name, tool.input)).split('\n')[0]}</bdi>
+        <bdi class="tool-subject">{exact(tool.title || subject(tool.name, tool.input)).split('\n')[0]}</bdi>
         {steps.length > 0 && <span class="tag tool-count">{t('item.steps', { n: steps.length })}</span>}
         {state === 'running' ? <LoaderCircle class="spin" size={16} aria-hidden="true" /> : state === 'failed' ? <CircleAlert class="bad" size={16} aria-hidden="true" /> : <CircleCheck class="good" size={16} aria-hidden="true" />}
         <span class="sr">{t(`item.${state}`)}</span>
@@ -106,7 +110,7 @@ export function ToolInput({ name, input, changes = [] }: { name: string; input: 
       <>
         {changes.map((change, index) => (
           <div key={index}>
-            <p class="path"><bdi>{plain(change.path)}</bdi></p>
+            <p class="path"><bdi>{exact(change.path)}</bdi></p>
             <Diff before={change.before} after={change.after} />
           </div>
         ))}
@@ -114,7 +118,7 @@ export function ToolInput({ name, input, changes = [] }: { name: string; input: 
     )
   }
   const path = text(input.file_path) || text(input.notebook_path)
-  const head = path && <p class="path"><bdi>{plain(path)}</bdi></p>
+  const head = path && <p class="path"><bdi>{exact(path)}</bdi></p>
   switch (name) {
     case 'Bash':
     case 'PowerShell':
@@ -143,7 +147,7 @@ export function ToolInput({ name, input, changes = [] }: { name: string; input: 
     case 'Agent':
       return <Markdown text={text(input.prompt)} />
     case 'WebFetch':
-      return <><p class="path"><bdi>{plain(text(input.url))}</bdi></p>{text(input.prompt) && <p>{plain(text(input.prompt))}</p>}</>
+      return <><p class="path"><bdi>{exact(text(input.url))}</bdi></p>{text(input.prompt) && <p>{plain(text(input.prompt))}</p>}</>
     default:
       return <Code text={JSON.stringify(input, null, 2)} language="json" />
   }

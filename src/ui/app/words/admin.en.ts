@@ -8,11 +8,9 @@ export const adminEn = {
   'admin.streams': 'Streams',
   'admin.storage': 'Storage',
   'admin.audit': 'Audit',
-  'admin.refresh': 'Look again',
   'admin.none': 'There is nothing here yet.',
   'admin.gone': 'This part of the app was renewed on the server. Reload to see it.',
   'admin.yours': 'yours',
-  'admin.since': 'since {when}',
   'admin.copy.done': 'Copied',
 
   'role.viewer': 'Viewer',
@@ -146,7 +144,6 @@ export const adminEn = {
   'storage.verify.fault': 'Not what was written: at record {position}: {reason}',
   'storage.verify.keep': 'Keep this file for the investigation, and restore a backup.',
   'storage.commits': 'Latest commits',
-  'storage.commits.range': 'Records',
   'storage.commits.link': 'Link of the chain',
 
   'audit.what': 'Who did what to which stream, the newest first, without what was said.',
@@ -158,8 +155,6 @@ export const adminEn = {
   'audit.about': 'About',
   'audit.about.all': 'Everything',
   'audit.about.system': 'The server itself',
-  'audit.when': 'When',
-  'audit.kind': 'What',
   'audit.earlier': 'Earlier',
   'audit.none': 'Nothing of the kind in the records that were looked at.',
   'audit.looked': 'Looked back to record {position}.',

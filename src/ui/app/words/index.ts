@@ -95,6 +95,10 @@ export function ago(at: string, now: number): string {
   return new Intl.DateTimeFormat(tag.value, { dateStyle: 'medium' }).format(Date.parse(at))
 }
 
-export function clock(at: string): string {
-  return new Intl.DateTimeFormat(tag.value, { timeStyle: 'short' }).format(Date.parse(at))
+/** The time of a day, with the day where it is not today's. */
+export function clock(at: string, now: number): string {
+  const moment = new Date(at)
+  const isToday = moment.toDateString() === new Date(now).toDateString()
+  const options = isToday ? ({ timeStyle: 'short' } as const) : ({ day: 'numeric', month: 'short', hour: 'numeric', minute: '2-digit' } as const)
+  return new Intl.DateTimeFormat(tag.value, options).format(moment)
 }

@@ -37,8 +37,6 @@ export const shellEn = {
   'install.now': 'Install',
   'install.ios': 'On an iPhone or iPad: open the Share menu of Safari and choose “Add to Home Screen”. Notifications need this too.',
   'install.how': 'This browser installs from its own menu (“Install app” or “Add to Home screen”), over HTTPS.',
-  'install.done': 'RCS is installed on this device.',
-  'install.later': 'Not now',
 
   'update.there': 'A new version is there.',
   'update.reload': 'Reload',

@@ -39,8 +39,6 @@ export const shellZh: Record<keyof typeof shellEn, string> = {
   'install.now': '安装',
   'install.ios': '在 iPhone 或 iPad 上：打开 Safari 的分享菜单，选择“添加到主屏幕”。通知也需要这样做。',
   'install.how': '此浏览器可通过自己的菜单安装（“安装应用”或“添加到主屏幕”），需要 HTTPS。',
-  'install.done': 'RCS 已安装在此设备上。',
-  'install.later': '以后再说',
 
   'update.there': '有新版本。',
   'update.reload': '重新加载',

@@ -2,6 +2,7 @@
 
 import { Download, ShieldCheck, ShieldX } from 'lucide-preact'
 import { useSignal } from '@preact/signals'
+import { useEffect, useRef } from 'preact/hooks'
 import { BASE, call, Failure, readStream } from '../../api'
 import { now } from '../../state/look'
 import { clockOffsetMs } from '../../state/overview'
@@ -69,7 +70,7 @@ export function Storage() {
           {commits.value.map((commit) => (
             <li key={commit.last}>
               <span class="small">{number(commit.first)}{commit.last !== commit.first && `–${number(commit.last)}`}</span>
-              <time class="quiet small" dateTime={commit.at}>{ago(commit.at, time)}, {clock(commit.at)}</time>
+              <time class="quiet small" dateTime={commit.at}>{ago(commit.at, time)}, {clock(commit.at, now.value)}</time>
               <code title={t('storage.commits.link')}>{commit.link}</code>
             </li>
           ))}
@@ -83,11 +84,14 @@ function Verify() {
   const { problem, busy, attempt } = useAttempt()
   const at = useSignal<{ position: number; tail: number } | null>(null)
   const found = useSignal<Verification | null>(null)
+  const walk = useRef<AbortController>()
+  useEffect(() => () => walk.current?.abort(), [])
   const verify = () => attempt(async () => {
+    const { signal } = (walk.current = new AbortController())
     found.value = null
     at.value = { position: 0, tail: 1 }
     try {
-      await readStream('/audit/verify', new AbortController().signal, () => undefined, ({ event, data }) => {
+      await readStream('/audit/verify', signal, () => undefined, ({ event, data }) => {
         const told = JSON.parse(data)
         if (event === 'progress') at.value = told
         else if (event === 'verified') found.value = told
