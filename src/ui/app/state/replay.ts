@@ -83,9 +83,13 @@ export class Replay {
   private timer: ReturnType<typeof setTimeout> | undefined
   private resting: ReturnType<typeof setTimeout> | undefined
 
-  constructor(readonly id: string, at: number | null) {
+  constructor(readonly id: string, private readonly at: number | null) {
+    this.begin()
+  }
+
+  private begin(): void {
     void this.attempt(async () => {
-      const tail = await call<EventPage>('GET', `/sessions/${id}/events?after=latest&limit=1`, undefined, { signal: this.ended.signal })
+      const tail = await call<EventPage>('GET', `/sessions/${this.id}/events?after=latest&limit=1`, undefined, { signal: this.ended.signal })
       this.epoch = tail.epoch
       this.earliest.value = tail.earliest
       this.latest.value = tail.latest
@@ -93,7 +97,7 @@ export class Replay {
         this.state.value = 'empty'
         return
       }
-      this.wanted.value = this.clamp(at ?? tail.latest)
+      this.wanted.value = this.clamp(this.at ?? tail.latest)
       await this.show()
       this.state.value = 'ready'
       await this.scan()
@@ -141,9 +145,15 @@ export class Replay {
     })
   }
 
+  /** Goes on from where the way there was cut, which may have been before anything was known. */
   retry(): void {
+    if (this.latest.value === 0) {
+      this.state.value = 'loading'
+      return this.begin()
+    }
     this.state.value = 'ready'
     this.seek(this.wanted.value)
+    if (this.scanned.value < 1) void this.attempt(() => this.scan())
   }
 
   private pageOf(sequence: number): number {

@@ -116,6 +116,7 @@ export class Followed {
         end()
       }, UNSEEN_MS)
     }
+    if (this.ended.signal.aborted) end()
     this.ended.signal.addEventListener('abort', end)
     document.addEventListener('visibilitychange', look)
     look()
@@ -156,7 +157,9 @@ export class Followed {
   private async begin(): Promise<void> {
     const known = sessions.peek().get(this.id)
     const guess = Math.max(0, (known?.latest ?? 0) - FIRST)
-    const asking = known && known.permissions_open === 0 ? [] : this.openNow()
+    const asking = known && known.permissions_open === 0 ? Promise.resolve([]) : this.openNow()
+    // Where the page is not to be had either, that is told first, and this would be told to nobody.
+    asking.catch(() => undefined)
     let page = await this.first(known ? guess : null)
     // Kept from when nobody looked, or from a server that begins anew: too little of it was asked for.
     if (page.latest - page.next > PAGE || page.events.length === 0) page = await this.first(null)
@@ -186,7 +189,7 @@ export class Followed {
     } catch (error) {
       if (!(error instanceof Failure) || error.kind !== 'gap') throw error
     }
-    const tail = await call<EventPage>('GET', `/sessions/${this.id}/events?after=latest&limit=1`)
+    const tail = await call<EventPage>('GET', `/sessions/${this.id}/events?after=latest&limit=1`, undefined, { signal: this.ended.signal })
     this.epoch = tail.epoch
     const from = Math.max(tail.earliest - 1, tail.latest - FIRST)
     return from >= tail.latest ? tail : this.page(from, PAGE)
@@ -280,6 +283,7 @@ export class Followed {
 
   /** Back to what is said now. */
   toNow(): void {
+    this.way += 1
     this.scrolledUp = false
     this.unread.value = 0
     if (!this.past.peek()) return
@@ -287,11 +291,17 @@ export class Followed {
     this.hasMore.value = (this.held[0]?.sequence ?? this.after + 1) > this.earliest
   }
 
+  /** Which place was asked for last: one that is read slowly must not take somebody away from the next. */
+  private way = 0
+
   /** Shows the log around a place. */
   async goTo(sequence: number): Promise<void> {
     if (sequence >= (this.held[0]?.sequence ?? this.after + 1)) return this.toNow()
     this.scrolledUp = true
-    this.past.value = await Past.around(this.page, this.shift, sequence, this.earliest)
+    const way = (this.way += 1)
+    const past = await Past.around(this.page, this.shift, sequence, this.earliest)
+    if (way !== this.way) return
+    this.past.value = past
     this.hasMore.value = this.past.value.first > this.earliest
   }
 

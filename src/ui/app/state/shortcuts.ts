@@ -81,8 +81,9 @@ function allow(): boolean {
 }
 
 function leave(): boolean {
-  if (listed.value) {
-    listed.value = false
+  const list = document.querySelector<HTMLDialogElement>('dialog.keyboard')
+  if (listed.value && list) {
+    list.close()
     return true
   }
   const field = document.activeElement

@@ -136,7 +136,8 @@ export async function start(): Promise<void> {
     const made = await call<Session>('POST', '/sessions', body, { once })
     // The machine stays chosen; the rest was said.
     draft.value = { ...FRESH, environment, directory, mode, model }
-    go({ name: 'session', id: made.id }, true)
+    // Whoever went elsewhere meanwhile finds it in the list.
+    if (place.peek().name === 'new') go({ name: 'session', id: made.id }, true)
   } catch (error) {
     if (!(error instanceof Failure)) throw error
     failed.value = t('new.failed', { why: error.status === 0 ? t('error.offline') : error.message })

@@ -1,7 +1,7 @@
 // The frame of every screen: who is in, where they are, what waits for them.
 
 import { Inbox, Menu as MenuIcon, WifiOff } from 'lucide-preact'
-import { signal, useSignal } from '@preact/signals'
+import { useSignal } from '@preact/signals'
 import { me } from '../state/me'
 import { known, reach, waiting, waitingCount } from '../state/overview'
 import { follow, go, place } from '../state/place'
@@ -19,6 +19,7 @@ import { Start } from './start'
 import { Talk } from './talk'
 
 const admin = () => import('./admin').then((part) => part.Admin)
+const replay = () => import('./replay').then((part) => part.Replayed)
 
 export function App() {
   if (me.value === null) return <Login />
@@ -51,7 +52,7 @@ export function App() {
           <Home />
         </aside>
         <main id="content" tabIndex={-1} class="main-pane">
-          {here.name === 'replay' ? <Past key={here.id} id={here.id} /> : here.name === 'session' ? <Talk key={here.id} id={here.id} /> : here.name === 'devices' || here.name === 'admin' ? <Later of={admin} /> : here.name === 'share' ? <Share /> : here.name === 'new' ? <Start /> : here.name === 'notifications' ? <Notifications /> : (
+          {here.name === 'replay' ? <Later key={here.id} of={replay} /> : here.name === 'session' ? <Talk key={here.id} id={here.id} /> : here.name === 'devices' || here.name === 'admin' ? <Later of={admin} /> : here.name === 'share' ? <Share /> : here.name === 'new' ? <Start /> : here.name === 'notifications' ? <Notifications /> : (
             <p class="quiet nothing-chosen">{t('home.select')}</p>
           )}
         </main>
@@ -60,17 +61,6 @@ export function App() {
       <Shortcuts />
     </>
   )
-}
-
-const replay = signal<typeof import('./replay') | null>(null)
-
-/** Fetched when somebody looks back: most never do. */
-function Past({ id }: { id: string }) {
-  if (!replay.value) {
-    void import('./replay').then((module) => (replay.value = module))
-    return <p class="quiet nothing-chosen">{t('home.loading')}</p>
-  }
-  return <replay.value.ReplayView id={id} />
 }
 
 function Top() {

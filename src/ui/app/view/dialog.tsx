@@ -2,6 +2,7 @@
 
 import { signal } from '@preact/signals'
 import { useEffect, useRef } from 'preact/hooks'
+import { onLeave } from '../state/me'
 import { t } from '../words'
 
 interface Ask {
@@ -11,22 +12,38 @@ interface Ask {
   /** What the button says that does it; red where it takes something away. */
   yes?: string
   grave?: boolean
+  /** There is nothing to choose. */
+  only?: boolean
   answer: (text: string | null) => void
 }
 
 const asked = signal<Ask | null>(null)
 
 export function confirm(text: string, button: { yes?: string; grave?: boolean } = {}): Promise<boolean> {
-  return new Promise((resolve) => {
-    asked.value = { text, ...button, answer: (given) => resolve(given !== null) }
-  })
+  return new Promise((resolve) => put({ text, ...button, answer: (given) => resolve(given !== null) }))
+}
+
+/** Something to know, with nothing to choose. */
+export function tell(text: string): Promise<boolean> {
+  return new Promise((resolve) => put({ text, only: true, answer: () => resolve(true) }))
 }
 
 export function prompt(text: string, field: string): Promise<string | null> {
   return new Promise((resolve) => {
-    asked.value = { text, field, answer: resolve }
+    put({ text, field, answer: resolve })
   })
 }
+
+/** Whoever asked before and is still waiting is told no. */
+function put(ask: Ask): void {
+  asked.peek()?.answer(null)
+  asked.value = ask
+}
+
+onLeave(() => {
+  asked.peek()?.answer(null)
+  asked.value = null
+})
 
 export function Dialogs() {
   const dialog = useRef<HTMLDialogElement>(null)
@@ -34,11 +51,13 @@ export function Dialogs() {
   const ask = asked.value
   useEffect(() => {
     if (!ask) return
-    dialog.current?.showModal()
+    if (!dialog.current?.open) dialog.current?.showModal()
     field.current?.select()
   }, [ask])
   if (!ask) return null
   const end = (given: string | null) => {
+    // By the dialog itself, which gives the focus back.
+    dialog.current?.close()
     asked.value = null
     ask.answer(given)
   }
@@ -48,7 +67,7 @@ export function Dialogs() {
         <label id="dialog-text" class="dialog-text" for={ask.field === undefined ? undefined : 'dialog-field'}>{ask.text}</label>
         {ask.field !== undefined && <input id="dialog-field" ref={field} class="field" defaultValue={ask.field} maxLength={200} />}
         <div class="dialog-buttons">
-          <button type="button" class="button" onClick={() => end(null)}>{t('dialog.cancel')}</button>
+          {!ask.only && <button type="button" class="button" onClick={() => end(null)}>{t('dialog.cancel')}</button>}
           <button class={`button ${ask.grave ? 'button-danger' : 'button-main'}`}>{ask.yes ?? t('dialog.ok')}</button>
         </div>
       </form>

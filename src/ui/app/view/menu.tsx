@@ -8,7 +8,7 @@ import { go, type Place } from '../state/place'
 import { listed } from '../state/shortcuts'
 import { chosen, language, LANGUAGES, t, type Language } from '../words'
 import type { Word } from '../words/en'
-import { confirm } from './dialog'
+import { confirm, tell } from './dialog'
 
 const THEMES = ['auto', 'light', 'dark'] as const
 const CONTRASTS = ['auto', 'more'] as const
@@ -25,7 +25,7 @@ async function offerInstall(): Promise<void> {
   const how = installing()
   if (how === 'ready') {
     if (await confirm(t('install.ready'), { yes: t('install.now') })) await install()
-  } else await confirm(t(how === 'ios' ? 'install.ios' : 'install.how'))
+  } else await tell(t(how === 'ios' ? 'install.ios' : 'install.how'))
 }
 
 /** Only the server can end what it let in, so without it nobody is told that they left. */
@@ -34,7 +34,7 @@ async function leave(): Promise<void> {
     await signOut(false)
   } catch (error) {
     if (!(error instanceof Failure)) throw error
-    await confirm(error.status === 0 ? t('error.offline') : error.message)
+    await tell(error.status === 0 ? t('error.offline') : error.message)
   }
 }
 
@@ -43,7 +43,11 @@ export function Menu({ close }: { close: () => void }) {
   useEffect(() => {
     box.current?.querySelector<HTMLElement>('select, button')?.focus()
     const leave = (event: Event) => {
-      if (event instanceof KeyboardEvent ? event.key === 'Escape' : !box.current?.parentElement?.contains(event.target as Node)) close()
+      if (event instanceof KeyboardEvent) {
+        if (event.key !== 'Escape') return
+        box.current?.parentElement?.querySelector<HTMLElement>('[aria-expanded]')?.focus()
+      } else if (box.current?.parentElement?.contains(event.target as Node)) return
+      close()
     }
     document.addEventListener('keydown', leave)
     document.addEventListener('pointerdown', leave)

@@ -142,9 +142,12 @@ function Row({ target, attempt, said, problem, mayAdd }: RowProps) {
 function Add({ attempt, said }: { attempt: Attempt; said: Signal<string> }) {
   const kind = useSignal<'webhook' | 'ntfy'>('ntfy')
   const secret = useSignal('')
+  const busy = useSignal(false)
   const isTopic = kind.value === 'ntfy'
   const submit = (event: SubmitEvent) => {
     event.preventDefault()
+    if (busy.value) return
+    busy.value = true
     const form = event.currentTarget as HTMLFormElement
     const given = new FormData(form)
     const text = (name: string) => String(given.get(name) ?? '').trim() || undefined
@@ -156,7 +159,7 @@ function Add({ attempt, said }: { attempt: Attempt; said: Signal<string> }) {
       said.value = t('notify.added', { name: made.target.name })
       form.reset()
       await loadTargets()
-    })
+    }).finally(() => (busy.value = false))
   }
   return (
     <section class="notify-part" aria-labelledby="notify-add">
@@ -190,7 +193,7 @@ function Add({ attempt, said }: { attempt: Attempt; said: Signal<string> }) {
             <span>{t('notify.add.answers')}<span id="notify-answers-note" class="quiet small block">{t('notify.add.answers.note')}</span></span>
           </label>
         )}
-        <button class="button button-main">{t('notify.add.submit')}</button>
+        <button class="button button-main" disabled={busy.value}>{t('notify.add.submit')}</button>
       </form>
       {secret.value && (
         <div class="card" role="status">

@@ -45,10 +45,15 @@ export function Lightbox() {
   useEffect(() => {
     if (now && !dialog.current?.open) dialog.current?.showModal()
   }, [now])
+  // Whoever goes back from a picture leaves it: it is no part of the next session.
+  useEffect(() => () => {
+    looked.value = null
+  }, [])
   if (!now) return null
-  const close = () => (looked.value = null)
+  // By the dialog itself, which gives the focus back.
+  const close = () => dialog.current?.close()
   return (
-    <dialog ref={dialog} class="lightbox" aria-label={now.name} onClose={close} onClick={(event) => event.target === event.currentTarget && close()}>
+    <dialog ref={dialog} class="lightbox" aria-label={now.name} onClose={() => (looked.value = null)} onClick={(event) => event.target === event.currentTarget && close()}>
       <button type="button" class="icon-button" aria-label={t('picture.close')} onClick={close}><X size={22} aria-hidden="true" /></button>
       <img src={now.source} alt={now.name} />
       <p class="small"><bdi>{now.name}</bdi></p>

@@ -5,7 +5,7 @@ import { useSignal } from '@preact/signals'
 import { useEffect, useLayoutEffect, useMemo, useRef } from 'preact/hooks'
 import { deviceOf, nameOf } from '../state/me'
 import { sessions } from '../state/overview'
-import { follow } from '../state/place'
+import { follow, place } from '../state/place'
 import { markOf, Replay } from '../state/replay'
 import { record, text } from '../state/parts'
 import { plain } from '../text/plain'
@@ -22,7 +22,13 @@ const SHOWN = 50
 /** What is drawn in every frame of a drag: a screen. */
 const SHOWN_MOVING = 14
 
-export function ReplayView({ id }: { id: string }) {
+/** The session whose past the address names. */
+export function Replayed() {
+  const here = place.value
+  return here.name === 'replay' ? <ReplayView id={here.id} /> : null
+}
+
+function ReplayView({ id }: { id: string }) {
   const replay = useMemo(() => new Replay(id, Number(location.hash.slice(1)) || null), [id])
   useEffect(() => () => replay.end(), [replay])
   const state = replay.state.value

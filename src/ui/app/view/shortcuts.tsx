@@ -15,9 +15,10 @@ export function Shortcuts() {
     if (isOpen) dialog.current?.showModal()
   }, [isOpen])
   if (!isOpen) return null
-  const close = () => (listed.value = false)
+  // By the dialog itself, which gives the focus back.
+  const close = () => dialog.current?.close()
   return (
-    <dialog ref={dialog} class="dialog keyboard" aria-labelledby="keyboard-title" onClose={close} onCancel={close}>
+    <dialog ref={dialog} class="dialog keyboard" aria-labelledby="keyboard-title" onClose={() => (listed.value = false)}>
       <header class="keyboard-head">
         <h2 id="keyboard-title">{t('keyboard.title')}</h2>
         <button class="icon-button" aria-label={t('keyboard.close')} onClick={close}><X size={20} aria-hidden="true" /></button>

@@ -7,7 +7,7 @@ import { call, Failure } from '../api'
 import { me } from '../state/me'
 import { clockOffsetMs, environments, sessions } from '../state/overview'
 import { now } from '../state/look'
-import { follow, go } from '../state/place'
+import { follow, go, place } from '../state/place'
 import { Followed } from '../state/session'
 import { plain } from '../text/plain'
 import { t } from '../words'
@@ -15,7 +15,7 @@ import { Sheet } from './ask'
 import { dropOn } from './attach'
 import { Awaiting } from './awaiting'
 import { Composer } from './compose'
-import { confirm, prompt } from './dialog'
+import { confirm, prompt, tell } from './dialog'
 import { Dot, stateWords } from './home'
 import { Log } from './log'
 import { Lightbox } from './picture'
@@ -31,9 +31,10 @@ export function Talk({ id }: { id: string }) {
   const conversation = followed.conversation.value
   const canAct = me.value?.role === 'member' || me.value?.role === 'admin'
   const isArchived = conversation.archived.value
+  const canChange = canAct && !isArchived
   return (
-    <div class="talk" {...(canAct && !isArchived ? dropOn(id) : {})}>
-      <Head id={id} followed={followed} />
+    <div class="talk" {...(canChange ? dropOn(id) : {})}>
+      <Head id={id} followed={followed} canChange={canChange} />
       <Tasks tasks={conversation.tasks.value} />
       <Log followed={followed} />
       <Awaiting id={id} />
@@ -59,7 +60,7 @@ function Tasks({ tasks }: { tasks: Record<string, unknown>[] }) {
   )
 }
 
-function Head({ id, followed }: { id: string; followed: Followed }) {
+function Head({ id, followed, canChange }: { id: string; followed: Followed; canChange: boolean }) {
   const open = useSignal(false)
   const menu = useRef<HTMLDivElement>(null)
   const session = sessions.value.get(id)
@@ -83,7 +84,7 @@ function Head({ id, followed }: { id: string; followed: Followed }) {
       await what()
     } catch (error) {
       if (!(error instanceof Failure)) throw error
-      await confirm(error.status === 0 ? t('error.offline') : error.message)
+      await tell(error.status === 0 ? t('error.offline') : error.message)
     }
   }
   void now.value
@@ -108,16 +109,17 @@ function Head({ id, followed }: { id: string; followed: Followed }) {
         </button>
         {open.value && (
           <div class="menu">
-            <button class="menu-row" onClick={() => void attempt(async () => {
+            {canChange && <button class="menu-row" onClick={() => void attempt(async () => {
               const given = await prompt(t('session.rename.label'), title)
               if (given?.trim()) await call('PATCH', `/sessions/${id}`, { title: given.trim() })
-            })}><Pencil size={18} aria-hidden="true" />{t('session.rename')}</button>
+            })}><Pencil size={18} aria-hidden="true" />{t('session.rename')}</button>}
             <a class="menu-row" {...follow({ name: 'replay', id })}><History size={18} aria-hidden="true" />{t('replay.open.menu')}</a>
-            <button class="menu-row" onClick={() => void attempt(async () => {
+            {canChange && <button class="menu-row" onClick={() => void attempt(async () => {
               if (!(await confirm(t('session.archive.sure')))) return
               await call('POST', `/sessions/${id}/archive`)
-              go({ name: 'home' })
-            })}><Archive size={18} aria-hidden="true" />{t('session.archive')}</button>
+              const here = place.peek()
+              if (here.name === 'session' && here.id === id) go({ name: 'home' })
+            })}><Archive size={18} aria-hidden="true" />{t('session.archive')}</button>}
           </div>
         )}
       </div>

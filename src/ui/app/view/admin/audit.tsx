@@ -1,7 +1,7 @@
 // Who did what to which stream, the newest first, a page at a time.
 
 import { useSignal } from '@preact/signals'
-import { useEffect } from 'preact/hooks'
+import { useEffect, useRef } from 'preact/hooks'
 import { call } from '../../api'
 import { devices, keyNames, nameOf } from '../../state/me'
 import { sessions } from '../../state/overview'
@@ -20,13 +20,14 @@ export function Audit() {
   const records = useSignal<AuditRecord[]>([])
   /** Where to go on; `null`: nothing is before it; `undefined`: not looked yet. */
   const before = useSignal<number | null | undefined>(undefined)
+  const turn = useRef(0)
   const load = () => attempt(async () => {
     const from = before.value ?? Number.MAX_SAFE_INTEGER
-    const asked = `${by.value}|${about.value}`
+    const asked = (turn.current += 1)
     const query = `before=${from}&limit=${PAGE}${by.value && `&by=${by.value}`}${about.value && `&stream=${about.value}`}`
     const page = await call<AuditPage>('GET', `/audit?${query}`)
     // Somebody asked for something else meanwhile.
-    if (asked !== `${by.value}|${about.value}`) return
+    if (asked !== turn.current) return
     records.value = [...records.value, ...page.records]
     before.value = page.previous ?? null
   })
