@@ -57,19 +57,21 @@ export function Settings({ session, conversation, attempt }: Props) {
   }
   return (
     <div class="settings small">
-      <Choice label={t('compose.mode')} value={mode} values={allowed} name={(value) => modeName(value, modes)} choose={(wanted) => attempt(() => call('POST', `/sessions/${session}/mode`, { mode: wanted }))} />
-      {(modelValues.length > 0 || model || !isLink) && (
-        <Choice label={t('compose.model')} value={model} values={models ? modelValues : [...modelValues, OTHER]} name={(value) => (value === OTHER ? t('compose.model.other') : modelName(value))} choose={setModel} />
-      )}
-      {!isLink && (
-        <Choice
-          label={t('compose.thinking')}
-          value={thinking}
-          values={Object.keys(THINKING).sort((one, other) => (one === 'auto' ? -1 : other === 'auto' ? 1 : Number(one) - Number(other)))}
-          name={thinkingName}
-          choose={(wanted) => attempt(() => call('POST', `/sessions/${session}/thinking`, { max_thinking_tokens: wanted === 'auto' ? null : Number(wanted) }))}
-        />
-      )}
+      <div class="setting-row">
+        <Choice label={t('compose.mode')} value={mode} values={allowed} name={(value) => modeName(value, modes)} choose={(wanted) => attempt(() => call('POST', `/sessions/${session}/mode`, { mode: wanted }))} />
+        {(modelValues.length > 0 || model || !isLink) && (
+          <Choice label={t('compose.model')} value={model} values={models ? modelValues : [...modelValues, OTHER]} name={(value) => (value === OTHER ? t('compose.model.other') : modelName(value))} choose={setModel} />
+        )}
+        {!isLink && (
+          <Choice
+            label={t('compose.thinking')}
+            value={thinking}
+            values={Object.keys(THINKING).sort((one, other) => (one === 'auto' ? -1 : other === 'auto' ? 1 : Number(one) - Number(other)))}
+            name={thinkingName}
+            choose={(wanted) => attempt(() => call('POST', `/sessions/${session}/thinking`, { max_thinking_tokens: wanted === 'auto' ? null : Number(wanted) }))}
+          />
+        )}
+      </div>
       <AskedFor conversation={conversation} setting="mode" now={mode} name={(value) => modeName(value, modes)} />
       <AskedFor conversation={conversation} setting="model" now={model} name={modelName} />
       <AskedFor conversation={conversation} setting="thinking" now={thinking} name={thinkingName} />

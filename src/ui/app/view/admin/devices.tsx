@@ -25,17 +25,20 @@ export function Devices() {
     <>
       {who && <p class="quiet">{t('devices.as', { name: who.key_name, role: t(`role.${who.role}`) })}</p>}
       <Problem text={problem.value} />
-      <ul class="rows">{here.map((device) => <Row key={device.id} device={device} attempt={attempt} />)}</ul>
       <div class="page-actions">
         <button class="button button-main" onClick={() => void attempt(async () => {
           const made = await call<{ url: string; expires_at: string }>('POST', '/login-links', {})
           link.value = { url: linkHere(made.url), until: made.expires_at }
         })}>{t('devices.add')}</button>
+      </div>
+      {link.value && <LoginLink {...link.value} />}
+      <ul class="rows">{here.map((device) => <Row key={device.id} device={device} attempt={attempt} />)}</ul>
+      {/* Far from what is pressed often. */}
+      <div class="page-actions">
         <button class="button button-danger" onClick={() => void attempt(async () => {
           if (await confirm(t('devices.everywhere.sure'), { yes: t('devices.everywhere'), grave: true })) await signOut(true)
         })}>{t('devices.everywhere')}</button>
       </div>
-      {link.value && <LoginLink {...link.value} />}
       {gone.length > 0 && (
         <details class="old">
           <summary>{t('devices.old', { n: gone.length })}</summary>
