@@ -108,7 +108,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        api::common::notify::tests::house,
+        api::common::bench,
         domain::{DeviceId, KeyId, event::Role},
     };
 
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn somebody_looks_until_a_moment_after_their_last_page_is_gone() {
-        let (_directory, house) = house();
+        let (_directory, house) = bench::house(Relay::in_memory(), |_| {});
         let presence = &house.notify.presence;
         let owner = |n| OwnerId::from_uuid(Uuid::from_u128(n));
         let session = |n| SessionId::from_uuid(Uuid::from_u128(n));
@@ -141,8 +141,18 @@ mod tests {
 
     #[test]
     fn a_program_looks_at_nothing() {
-        let (_directory, house) = house();
+        let (_directory, house) = bench::house(Relay::in_memory(), |_| {});
         let mut program = browser(1);
+    #[test]
+    fn a_screen_on_the_wall_keeps_nobody_from_being_told() {
+        let (_directory, house) = bench::house(Relay::in_memory(), |_| {});
+        let mut wall = browser(1);
+        if let Principal::Key { role, .. } = &mut wall {
+            *role = Role::Viewer;
+        }
+        assert!(house.looks(&wall, None).is_none());
+    }
+
         if let Principal::Key { device, .. } = &mut program {
             *device = None;
         }
