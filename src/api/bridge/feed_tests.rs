@@ -230,6 +230,7 @@ async fn an_answer_beyond_one_frame_is_a_denial_with_a_reason() {
     let batch = json!({"worker_epoch": 1, "events": [{"payload": asks}]});
     wire(bench.post(&worker(session, "/events"), &jwt, batch).await);
     let answer = crate::domain::command::Answer {
+        asked: None,
         verdict: crate::domain::event::Verdict::Allow,
         message: None,
         fingerprint: crate::domain::event::Fingerprint::default(),
