@@ -373,7 +373,8 @@ pub const NOTIFY_LOOK_MS: u64 = 100;
 pub const TARGETS_PER_OWNER_MAX: usize = 64;
 /// Targets of all owners. About 1 KiB each; all of them are looked at when a question is open.
 pub const TARGETS_MAX: usize = 10_000;
-/// Open questions that one target remembers to have been told of. Beyond, the oldest are told once more.
+/// Open questions that one target was told of. What is asked beyond is told when one of them is settled: whoever leaves
+/// so many open misses nothing, and a question that was forgotten would be told for ever.
 pub const TARGET_TOLD_MAX: usize = 1_024;
 /// An address with its secrets as it is sealed: a URL and two keys.
 pub const TARGET_SEALED_BYTES_MAX: usize = 4 * 1_024;

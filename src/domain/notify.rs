@@ -118,6 +118,11 @@ impl Target {
         self.added.target
     }
 
+    /// How many questions it can still be told of, before it was told the end of others.
+    pub fn room(&self) -> usize {
+        limits::TARGET_TOLD_MAX.saturating_sub(self.told.len())
+    }
+
     /// Whether it was told of this question.
     pub fn knows(&self, session: SessionId, asked: Sequence) -> bool {
         self.told.contains_key(&(session, asked))
