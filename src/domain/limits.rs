@@ -397,6 +397,9 @@ pub const VAPID_TOKEN_SECONDS: u64 = 12 * 3_600;
 pub const NOTIFY_DELIVERIES_MAX: usize = 64;
 /// Of one target: one that hangs must not take the places of all.
 pub const NOTIFY_DELIVERIES_PER_TARGET_MAX: usize = 4;
+/// Characters of why something did not arrive, as it is kept and shown: the words of a TLS library list all names of
+/// somebody else's certificate.
+pub const UNSENT_REASON_CHARS_MAX: usize = 240;
 /// Attempts before one notification is given up: an hour of them at one a minute.
 pub const NOTIFY_ATTEMPTS_MAX: u32 = 64;
 /// The longest wait that a `Retry-After` is granted: who asks for more has given up on us.
