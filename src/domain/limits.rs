@@ -211,6 +211,10 @@ pub const COMMITS_REMEMBERED: usize = 1_024;
 pub const AUDIT_WINDOW_RECORDS: u64 = 256;
 /// Records looked at for one page of an audit that asks for some of them only; the page then says where to go on.
 pub const AUDIT_SCAN_RECORDS_MAX: u64 = 10_000;
+/// Payload bytes of what is looked at for such a page, however few records they are.
+pub const AUDIT_SCAN_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Walks over the whole chain that run at once: each reads all of the journal and goes on to its end.
+pub const AUDIT_WALKS_MAX: usize = 1;
 /// The progress of a walk over the whole chain is told this often.
 pub const AUDIT_PROGRESS_MS: u64 = 250;
 /// Commits checked through one read transaction of `verify`, so that it pins no pages for long.
@@ -393,13 +397,13 @@ pub const NOTICE_TITLE_CHARS_MAX: usize = 80;
 pub const NOTICE_TOKEN_MS: u64 = 12 * 3_600_000;
 /// A VAPID token's life. RFC 8292 allows a day.
 pub const VAPID_TOKEN_SECONDS: u64 = 12 * 3_600;
+/// Characters of why something did not arrive, as it is kept and shown: the words of a TLS library list all names of
+/// somebody else's certificate.
+pub const UNSENT_REASON_CHARS_MAX: usize = 240;
 /// Notifications on their way at once. Each holds a socket and a few KiB.
 pub const NOTIFY_DELIVERIES_MAX: usize = 64;
 /// Of one target: one that hangs must not take the places of all.
 pub const NOTIFY_DELIVERIES_PER_TARGET_MAX: usize = 4;
-/// Characters of why something did not arrive, as it is kept and shown: the words of a TLS library list all names of
-/// somebody else's certificate.
-pub const UNSENT_REASON_CHARS_MAX: usize = 240;
 /// Attempts before one notification is given up: an hour of them at one a minute.
 pub const NOTIFY_ATTEMPTS_MAX: u32 = 64;
 /// The longest wait that a `Retry-After` is granted: who asks for more has given up on us.
