@@ -1,8 +1,8 @@
 //! Who looks at a screen of ours at this moment: a signal, in memory and nowhere else.
 //!
-//! Somebody who looks needs no notification. A page says of its own streams whether it is looked at, and comes again
-//! when that changes; a program that follows a session looks at nothing. After a restart nobody looks until they have
-//! come back, which takes a page less than the grace that every question has.
+//! Somebody who looks, and may answer, needs no notification. A page says of its own streams whether it is looked at,
+//! and comes again when that changes; a program that follows a session looks at nothing. After a restart nobody looks
+//! until they have come back, which takes a page less than the grace that every question has.
 
 use std::{
     collections::HashMap,
@@ -15,7 +15,7 @@ use super::house::House;
 use crate::{
     domain::{OwnerId, SessionId, Timestamp, limits},
     relay::Relay,
-    security::Principal,
+    security::{Grant, Principal, grant::grants},
 };
 
 /// What somebody has before their eyes: all sessions, or one.
@@ -72,9 +72,13 @@ impl Presence {
 }
 
 impl House {
-    /// Notes that a browser is looked at. Keys without one are programs.
+    /// Notes that a browser is looked at. Keys without one are programs, and a screen of somebody who may not answer
+    /// keeps nobody who may from being told.
     pub fn looks(&self, principal: &Principal, session: Option<SessionId>) -> Option<Looking> {
-        let Principal::Key { owner, device: Some(_), .. } = principal else { return None };
+        let Principal::Key { owner, role, device: Some(_), .. } = principal else { return None };
+        if !grants(*role, Grant::PermissionDecide) {
+            return None;
+        }
         let presence = self.notify.presence.clone();
         let sight = Sight { owner: *owner, session };
         *presence.eyes().open.entry(sight).or_default() += 1;
@@ -140,10 +144,6 @@ mod tests {
     }
 
     #[test]
-    fn a_program_looks_at_nothing() {
-        let (_directory, house) = bench::house(Relay::in_memory(), |_| {});
-        let mut program = browser(1);
-    #[test]
     fn a_screen_on_the_wall_keeps_nobody_from_being_told() {
         let (_directory, house) = bench::house(Relay::in_memory(), |_| {});
         let mut wall = browser(1);
@@ -153,6 +153,10 @@ mod tests {
         assert!(house.looks(&wall, None).is_none());
     }
 
+    #[test]
+    fn a_program_looks_at_nothing() {
+        let (_directory, house) = bench::house(Relay::in_memory(), |_| {});
+        let mut program = browser(1);
         if let Principal::Key { device, .. } = &mut program {
             *device = None;
         }
