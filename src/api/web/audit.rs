@@ -7,7 +7,7 @@ use http::StatusCode;
 use super::{caller::Caller, error::Failure, json, page, render};
 use crate::{
     api::common::Response,
-    domain::{Actor, DeviceId, EnvironmentId, KeyId, Position, Record, SessionId, Stream, limits},
+    domain::{Actor, EnvironmentId, Position, Record, SessionId, Stream, limits},
     relay::{Bounds, JournalError, JournalReader},
     wire::web::{AuditCommit, AuditCommits, AuditPage, AuditRecord, ProblemKind},
 };
@@ -49,7 +49,7 @@ pub(super) async fn read(caller: &Caller<'_>) -> Result<Response, Failure> {
 /// Which records are asked for.
 #[derive(Debug, Default)]
 struct Wanted {
-    by: Option<String>,
+    by: Option<Actor>,
     stream: Option<About>,
 }
 
@@ -63,17 +63,12 @@ enum About {
 
 impl Wanted {
     fn of(caller: &Caller<'_>) -> Result<Self, Failure> {
-        let by = caller.call.query("by").map(std::borrow::Cow::into_owned);
-        if let Some(id) = by.as_deref() {
-            let is_somebody = matches!(id, "system" | "anonymous")
-                || id.parse::<KeyId>().is_ok()
-                || id.parse::<DeviceId>().is_ok()
-                || id.parse::<SessionId>().is_ok()
-                || id.parse::<EnvironmentId>().is_ok();
-            if !is_somebody {
-                return Err(Failure::field("by", "must be the id of a key, device, session or environment, or system"));
-            }
-        }
+        let by = match caller.call.query("by").as_deref() {
+            None => None,
+            Some(id) => Some(actor(id).ok_or_else(|| {
+                Failure::field("by", "must be the id of a key, device, session or environment, or system")
+            })?),
+        };
         let stream =
             match caller.call.query("stream").as_deref() {
                 None => None,
@@ -100,19 +95,19 @@ impl Wanted {
             (Some(About::Environment(id)), Stream::Environment(found)) => *id == found,
             _ => false,
         };
-        is_about && self.by.as_deref().is_none_or(|id| is_by(record.actor, id))
+        is_about && self.by.is_none_or(|by| record.actor == by)
     }
 }
 
-fn is_by(actor: Actor, id: &str) -> bool {
-    match actor {
-        Actor::Key(found) => found.to_string() == id,
-        Actor::Device(found) => found.to_string() == id,
-        Actor::Worker(found) => found.to_string() == id,
-        Actor::Environment(found) => found.to_string() == id,
-        Actor::System => id == "system",
-        Actor::Anonymous => id == "anonymous",
-        Actor::Woken(_) => false,
+/// Whoever may be meant, under whichever of its names.
+fn actor(id: &str) -> Option<Actor> {
+    match id {
+        "system" => Some(Actor::System),
+        "anonymous" => Some(Actor::Anonymous),
+        _ => {
+            let keys = id.parse().map(Actor::Key).or_else(|_| id.parse().map(Actor::Device));
+            keys.or_else(|_| id.parse().map(Actor::Worker)).or_else(|_| id.parse().map(Actor::Environment)).ok()
+        }
     }
 }
 

@@ -116,7 +116,9 @@ fn is_open(world: &World, session: SessionId, asked: Sequence) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use std::sync::Arc;
+
     use uuid::Uuid;
 
     use super::*;
@@ -131,20 +133,17 @@ mod tests {
         relay::Relay,
     };
 
-    /// It forgot the first of its questions for the last, told that one again, forgot another for it, and so on for
-    /// ever.
-    #[tokio::test]
-    async fn somebody_with_more_open_questions_than_are_remembered_is_not_told_them_over_and_over() {
-        let (_directory, house) = bench::house(Relay::in_memory(), |_| {});
-        let id = Uuid::from_u128;
-        let (key, owner, target) = (KeyId::from_uuid(id(1)), OwnerId::from_uuid(id(2)), TargetId::from_uuid(id(3)));
-        let session = SessionId::from_uuid(id(4));
-        let submit = async |command| house.relay.submit(Actor::System, command).await.expect("done");
+    const TARGET: TargetId = TargetId::from_uuid(Uuid::from_u128(3));
+    const SESSION: SessionId = SessionId::from_uuid(Uuid::from_u128(4));
+
+    /// Somebody with a pager that hears of the ends of turns too, and a session of theirs.
+    pub(in super::super) async fn pager() -> (tempfile::TempDir, Arc<House>, TargetId, SessionId) {
+        let (directory, house) = bench::house(Relay::in_memory(), |_| {});
+        let (key, owner) = (KeyId::from_uuid(Uuid::from_u128(1)), OwnerId::from_uuid(Uuid::from_u128(2)));
         let (name, digest, role) = ("laptop".into(), SecretDigest([1; 32]), Role::Member);
-        submit(Command::CreateKey(KeyCreated { key, owner, name, role, digest, expires_at: None, configured: false }))
-            .await;
-        submit(Command::AddTarget(TargetAdded {
-            target,
+        let created = KeyCreated { key, owner, name, role, digest, expires_at: None, configured: false };
+        let added = TargetAdded {
+            target: TARGET,
             owner,
             key,
             device: None,
@@ -153,13 +152,12 @@ mod tests {
             host: "hooks.test".into(),
             sealed: Sealed(vec![1].into()),
             fingerprint: Fingerprint([1; 16]),
-            turns: false,
+            turns: true,
             answers: false,
             configured: false,
-        }))
-        .await;
+        };
         let particulars = SessionCreated {
-            session,
+            session: SESSION,
             owner,
             environment: None,
             title: None,
@@ -168,8 +166,22 @@ mod tests {
             model: None,
             directory: None,
         };
-        let work = WorkId::from_uuid(id(5));
-        submit(Command::CreateSession { particulars, work, course: Vec::new(), prompt: None }).await;
+        let work = WorkId::from_uuid(Uuid::from_u128(5));
+        submit(&house, Command::CreateKey(created)).await;
+        submit(&house, Command::AddTarget(added)).await;
+        submit(&house, Command::CreateSession { particulars, work, course: Vec::new(), prompt: None }).await;
+        (directory, house, TARGET, SESSION)
+    }
+
+    async fn submit(house: &House, command: Command) {
+        house.relay.submit(Actor::System, command).await.expect("done");
+    }
+
+    /// It forgot the first of its questions for the last, told that one again, forgot another for it, and so on for
+    /// ever.
+    #[tokio::test]
+    async fn somebody_with_more_open_questions_than_are_remembered_is_not_told_them_over_and_over() {
+        let (_directory, house, target, session) = pager().await;
         let asks = |request: &str| Incoming {
             key: None,
             payload: "{}".into(),
@@ -182,18 +194,18 @@ mod tests {
             }),
         };
         let messages = vec![asks("1"), asks("2")];
-        submit(Command::Receive { session, epoch: None, messages }).await;
+        submit(&house, Command::Receive { session, epoch: None, messages }).await;
         let tells = |plan: Plan| plan.jobs.into_iter().filter(|job| matches!(job.task, Task::Tell(..))).count();
         // By the time that the grace is over.
         let later = || plan_at(&house, house.relay.now().plus_ms(limits::NOTIFY_GRACE_MS));
         assert_eq!(tells(later()), 2);
         for asked in 1..limits::TARGET_TOLD_MAX as u64 {
             let news = TargetNews::Told { session, asked: Sequence(1_000_000 + asked) };
-            submit(Command::NoteTarget { target, news }).await;
+            submit(&house, Command::NoteTarget { target, news }).await;
         }
         assert_eq!(tells(later()), 1, "there is room for one");
         let news = TargetNews::Told { session, asked: Sequence(2_000_000) };
-        submit(Command::NoteTarget { target, news }).await;
+        submit(&house, Command::NoteTarget { target, news }).await;
         assert_eq!(tells(later()), 0);
     }
 }

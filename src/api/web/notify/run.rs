@@ -291,3 +291,27 @@ fn hearing(house: &House, id: TargetId) -> Option<(Target, Role, Scope)> {
 fn may_answer(target: &Target, role: Role) -> bool {
     (target.added.kind == TargetKind::WebPush || target.added.answers) && grants(role, Grant::PermissionDecide)
 }
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::api::web::notify::plan::tests::pager;
+
+    /// Sixty-four ends of turns at once, and nobody else was told anything until the receiver was given up.
+    #[tokio::test]
+    async fn ends_of_turns_do_not_take_the_places_of_what_others_are_asked() {
+        let (_directory, house, target, session) = pager().await;
+        let mut deliveries = Deliveries::default();
+        for _ in 0..limits::NOTIFY_DELIVERIES_MAX {
+            deliveries.tell_turn(&house, session);
+        }
+        assert_eq!(deliveries.tasks.len(), limits::NOTIFY_DELIVERIES_PER_TARGET_MAX);
+        let other = TargetId::from_uuid(Uuid::from_u128(99));
+        assert!(!deliveries.has_place(target) && deliveries.has_place(other));
+        let ended = deliveries.tasks.join_next().await.expect("one");
+        deliveries.settle(&house, ended);
+        assert!(deliveries.has_place(target), "whatever ends makes room");
+    }
+}
