@@ -19,7 +19,8 @@ export default defineConfig({
   outputDir: '../../../target/e2e-ui/results',
   workers: 2,
   fullyParallel: false,
-  timeout: 90_000,
+  // Beside builds and another file a test of many steps takes ten times what it takes alone.
+  timeout: 120_000,
   expect: { timeout: 15_000 },
   reporter: [['list']],
   use: { launchOptions, actionTimeout: 30_000, locale: 'en-GB', timezoneId: 'UTC', trace: 'retain-on-failure' },

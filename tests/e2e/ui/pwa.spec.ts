@@ -234,6 +234,7 @@ test('keys act from one table, are listed in both languages, and never while som
   await page.keyboard.press('Enter')
   await expect(page.getByRole('region', { name: 'The agent asks' })).toHaveCount(0)
   await open(server, page, first)
+  await expect(page.getByLabel('Message to the agent')).toBeVisible()
   await page.keyboard.press('c')
   await expect(page.getByLabel('Message to the agent')).toBeFocused()
   await page.keyboard.press('Escape')

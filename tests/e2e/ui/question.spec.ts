@@ -4,7 +4,7 @@ import { expect, test } from '@playwright/test'
 import { Agent } from './agent'
 import { EDIT } from './scenes'
 import { Server } from './server'
-import { accessible, another, open, signedIn } from './steps'
+import { accessible, another, open, settled, signedIn } from './steps'
 
 let server: Server
 const agents: Agent[] = []
@@ -164,10 +164,12 @@ test('a question is answered with the keyboard alone, and nothing keeps anybody 
   await signedIn(server, page)
   await open(server, page, agent)
   await expect(page.getByRole('button', { name: 'Allow once' })).toBeVisible()
+  await settled(page)
   for (let presses = 0; presses < 80; presses++) {
     await page.keyboard.press('Tab')
     if (await page.evaluate(() => document.activeElement?.textContent === 'Allow once')) break
   }
+  await expect(page.getByRole('button', { name: 'Allow once' })).toBeFocused()
   await page.keyboard.press('Enter')
   expect(await agent.answerTo(request)).toMatchObject({ behavior: 'allow' })
   expect(await page.locator('meta[name=viewport]').getAttribute('content')).not.toMatch(/user-scalable|maximum-scale/)
