@@ -1,6 +1,6 @@
 // The list of sessions: found, filtered, arranged, put away, and begun.
 
-import { expect, test, type Page } from '@playwright/test'
+import { expect, test, type Browser, type Page } from '@playwright/test'
 import { Agent } from './agent'
 import { Linked, Runner } from './runner'
 import { machine } from './scenes'
@@ -120,7 +120,8 @@ test('a search that was typed over is dropped, and one without a connection says
   await expect(page.locator('.hit')).toHaveCount(1)
 })
 
-test('pins, titles and the archive change here and on the other screen', async ({ page, browser }) => {
+/** Four sessions on two machines, seen on two screens. */
+async function four(page: Page, browser: Browser): Promise<{ laptop: string; phone: Page }> {
   const fresh = await Server.start()
   ending.push(fresh)
   const laptop = await machine(fresh, 'laptop', '/home/dev/shop', 'fix-total')
@@ -131,14 +132,19 @@ test('pins, titles and the archive change here and on the other screen', async (
     if (title === 'Four') await agent.put({ worker_status: 'running' })
   }
   await signedIn(fresh, page)
-  const phone = await another(fresh, browser)
+  const { page: phone } = await another(fresh, browser)
   await expect(titles(page)).toHaveCount(4)
+  return { laptop, phone }
+}
+
+test('pins and titles change here and on the other screen', async ({ page, browser }) => {
+  const { phone } = await four(page, browser)
   const menu = async (title: string, what: string) => {
     await page.getByRole('button', { name: `More for ${title}` }).click()
     await page.locator('.row-menu').getByRole('button', { name: what, exact: true }).click()
   }
   await menu('One', 'Pin')
-  for (const one of [page, phone.page]) {
+  for (const one of [page, phone]) {
     await expect(one.getByRole('heading', { name: 'Pinned' })).toBeVisible()
     await expect(titles(one).first()).toHaveText('One')
   }
@@ -147,15 +153,19 @@ test('pins, titles and the archive change here and on the other screen', async (
   await expect(page.getByRole('textbox', { name: 'New title' })).toBeFocused()
   await page.keyboard.type('Second')
   await page.keyboard.press('Enter')
-  await expect(titles(phone.page).filter({ hasText: 'Second' })).toHaveCount(1)
+  await expect(titles(phone).filter({ hasText: 'Second' })).toHaveCount(1)
   await menu('Second', 'Rename')
   await expect(page.getByRole('textbox', { name: 'New title' })).toBeFocused()
   await page.keyboard.type('never mind')
   await page.keyboard.press('Escape')
   await expect(titles(page).filter({ hasText: 'Second' })).toHaveCount(1)
   await menu('One', 'Unpin')
-  await expect(phone.page.getByRole('heading', { name: 'Pinned' })).toBeHidden()
+  await expect(phone.getByRole('heading', { name: 'Pinned' })).toBeHidden()
+  await phone.context().close()
+})
 
+test('sessions are filtered, and many are archived at once, by keyboard', async ({ page, browser }) => {
+  const { laptop, phone } = await four(page, browser)
   // Filters: by what it does, by where it is.
   await page.getByRole('checkbox', { name: 'Working' }).click()
   await expect(titles(page)).toHaveText(['Four'])
@@ -183,15 +193,15 @@ test('pins, titles and the archive change here and on the other screen', async (
   await page.getByRole('toolbar').getByRole('button', { name: 'Archive' }).click()
   await page.getByRole('dialog').getByRole('button', { name: 'OK' }).click()
   await expect(titles(page)).toHaveText(['Four'])
-  await expect(titles(phone.page)).toHaveText(['Four'])
+  await expect(titles(phone)).toHaveText(['Four'])
   await page.getByRole('checkbox', { name: 'Archived' }).click()
   await expect(titles(page)).toHaveCount(3)
-  await page.getByRole('searchbox').fill('Seco')
-  await expect(titles(page)).toHaveText(['Second'])
+  await page.getByRole('searchbox').fill('Tw')
+  await expect(titles(page)).toHaveText(['Two'])
   await accessible(page)
-  await page.getByRole('link', { name: /Second/ }).click()
+  await page.getByRole('link', { name: /Two/ }).click()
   await expect(page.getByText('This session is archived')).toBeVisible()
-  await phone.context.close()
+  await phone.context().close()
 })
 
 test('a finger that rests on a row chooses it', async ({ page }, info) => {
