@@ -141,7 +141,10 @@ test('this browser is switched on by a tap and off again, and a test goes out en
   await expect(page.getByRole('main').getByRole('status')).toContainText('Sent to')
   expect(heard).toHaveLength(1)
   expect(heard[0]!.body).not.toContain('test')
+  // The box is shown as ticked at once; a page that is left before the server has heard of it takes the request along.
+  const kept = page.waitForResponse((response) => response.request().method() === 'PATCH')
   await row.getByLabel('Also when a turn ends').check()
+  await kept
   await page.reload()
   await expect(toggle).toHaveAttribute('aria-checked', 'true')
   await expect(row.getByLabel('Also when a turn ends')).toBeChecked()
