@@ -296,6 +296,9 @@ pub enum DeliveryStage {
 /// The answer to a permission request.
 #[derive(Debug, Clone)]
 pub struct Answer {
+    /// Where the question stands that was read: no later one under the same id is answered with this. `None`: whichever
+    /// is open.
+    pub asked: Option<Sequence>,
     pub verdict: Verdict,
     /// Words for the agent, with a denial.
     pub message: Option<String>,

@@ -215,6 +215,10 @@ pub const COMMITS_REMEMBERED: usize = 1_024;
 pub const AUDIT_WINDOW_RECORDS: u64 = 256;
 /// Records looked at for one page of an audit that asks for some of them only; the page then says where to go on.
 pub const AUDIT_SCAN_RECORDS_MAX: u64 = 10_000;
+/// Payload bytes of what is looked at for such a page, however few records they are.
+pub const AUDIT_SCAN_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Walks over the whole chain that run at once: each reads all of the journal and goes on to its end.
+pub const AUDIT_WALKS_MAX: usize = 1;
 /// The progress of a walk over the whole chain is told this often.
 pub const AUDIT_PROGRESS_MS: u64 = 250;
 /// Commits checked through one read transaction of `verify`, so that it pins no pages for long.
@@ -377,7 +381,8 @@ pub const NOTIFY_LOOK_MS: u64 = 100;
 pub const TARGETS_PER_OWNER_MAX: usize = 64;
 /// Targets of all owners. About 1 KiB each; all of them are looked at when a question is open.
 pub const TARGETS_MAX: usize = 10_000;
-/// Open questions that one target remembers to have been told of. Beyond, the oldest are told once more.
+/// Open questions that one target was told of. What is asked beyond is told when one of them is settled: whoever leaves
+/// so many open misses nothing, and a question that was forgotten would be told for ever.
 pub const TARGET_TOLD_MAX: usize = 1_024;
 /// An address with its secrets as it is sealed: a URL and two keys.
 pub const TARGET_SEALED_BYTES_MAX: usize = 4 * 1_024;
@@ -396,6 +401,9 @@ pub const NOTICE_TITLE_CHARS_MAX: usize = 80;
 pub const NOTICE_TOKEN_MS: u64 = 12 * 3_600_000;
 /// A VAPID token's life. RFC 8292 allows a day.
 pub const VAPID_TOKEN_SECONDS: u64 = 12 * 3_600;
+/// Characters of why something did not arrive, as it is kept and shown: the words of a TLS library list all names of
+/// somebody else's certificate.
+pub const UNSENT_REASON_CHARS_MAX: usize = 240;
 /// Notifications on their way at once. Each holds a socket and a few KiB.
 pub const NOTIFY_DELIVERIES_MAX: usize = 64;
 /// Of one target: one that hangs must not take the places of all.

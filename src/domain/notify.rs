@@ -118,6 +118,11 @@ impl Target {
         self.added.target
     }
 
+    /// How many questions it can still be told of, before it was told the end of others.
+    pub fn room(&self) -> usize {
+        limits::TARGET_TOLD_MAX.saturating_sub(self.told.len())
+    }
+
     /// Whether it was told of this question.
     pub fn knows(&self, session: SessionId, asked: Sequence) -> bool {
         self.told.contains_key(&(session, asked))
@@ -261,15 +266,18 @@ pub(super) fn add(world: &World, context: &Context<'_>, added: TargetAdded) -> R
     {
         return Ok(Decided::nothing(Outcome::Target { target: known.id(), created: false }));
     }
-    let replaced = |known: &&Target| is_browser && (known.added.device == added.device || same(known));
-    let (gone, kept): (Vec<_>, Vec<_>) =
-        mine.into_iter().partition(|known| known.added.kind == added.kind && replaced(known));
+    // Whoever was there before is another owner's, perhaps: what they would be told is nobody's business there now.
+    let replaced = |known: &&Target| {
+        is_browser && known.added.kind == added.kind && (known.added.device == added.device || same(known))
+    };
+    let mut gone: Vec<&Target> = world.targets.iter().filter(replaced).collect();
+    gone.sort_unstable_by_key(|known| known.id());
     // Those that nobody hears any more make room.
-    let live = kept.iter().filter(|known| known.is_backed(world, context.now));
+    let live = mine.iter().filter(|known| !replaced(known) && known.is_backed(world, context.now));
     if live.count() >= limits::TARGETS_PER_OWNER_MAX {
         return Err(Refusal::Full { what: "the list of notification targets", max: limits::TARGETS_PER_OWNER_MAX });
     }
-    if world.targets.all.len() >= limits::TARGETS_MAX {
+    if world.targets.all.len() - gone.len() >= limits::TARGETS_MAX {
         return Err(Refusal::Full { what: "the server's list of notification targets", max: limits::TARGETS_MAX });
     }
     let ended =

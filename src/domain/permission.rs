@@ -144,10 +144,11 @@ fn allowed_by(session: SessionId, request: RequestId, rule: &Rule) -> Event {
 
 pub(super) fn decide(world: &World, id: SessionId, request: &RequestId, answer: Answer) -> Result<Decided, Refusal> {
     let session = session::find(world, id)?;
-    let Some(open) = session.permissions.get_open(request) else {
+    let is_meant = |open: &&Open| answer.asked.is_none_or(|asked| open.sequence == asked);
+    let Some(open) = session.permissions.get_open(request).filter(is_meant) else {
         return repeat(session, request, &answer);
     };
-    let Answer { verdict, message, fingerprint, payload, remember } = answer;
+    let Answer { verdict, message, fingerprint, payload, remember, .. } = answer;
     let event = Event::PermissionDecided(PermissionDecided {
         session: id,
         request: open.request.clone(),

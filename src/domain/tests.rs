@@ -153,6 +153,7 @@ fn asks(of: u8, n: u8) -> Incoming {
 
 fn answer(verdict: Verdict, n: u8, remember: bool) -> Answer {
     Answer {
+        asked: None,
         verdict,
         message: (verdict == Verdict::Deny).then(|| "no".to_owned()),
         fingerprint: Fingerprint([n; 16]),

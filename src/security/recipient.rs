@@ -62,6 +62,8 @@ pub enum InvalidRecipient {
     Auth,
     #[error("the URL must begin with https://, or with ntfy:// for a topic of an ntfy server")]
     Scheme,
+    #[error("the URL must name a host, and no name and password before it: they would be shown with the host")]
+    Host,
     #[error("the URL must end with a topic: 1 to 64 letters, digits, - and _")]
     Topic,
     #[error("the settings behind # must be turns, answers, or both with a + between them")]
@@ -83,12 +85,12 @@ impl Recipient {
             exactly(p256dh).filter(|key: &[u8; PUBLIC_KEY_BYTES]| key[0] == 4).ok_or(InvalidRecipient::PublicKey)?;
         let auth: [u8; AUTH_BYTES] = exactly(auth).ok_or(InvalidRecipient::Auth)?;
         let (p256dh, auth) = (URL_SAFE_NO_PAD.encode(key), URL_SAFE_NO_PAD.encode(auth));
-        Self::WebPush { endpoint, p256dh, auth }.bounded()
+        Self::WebPush { endpoint, p256dh, auth }.checked()
     }
 
     /// Somebody's program.
     pub fn webhook(url: String, secret: Option<String>) -> Result<Self, InvalidRecipient> {
-        Self::Webhook { url, secret }.bounded()
+        Self::Webhook { url, secret }.checked()
     }
 
     /// A topic of an ntfy server: as the server's own URL, or under a scheme that says so.
@@ -108,15 +110,18 @@ impl Recipient {
             (1..=64).contains(&topic.len()) && topic.chars().all(sound)
         };
         split_topic(&url).filter(|(_, topic)| is_topic(topic)).ok_or(InvalidRecipient::Topic)?;
-        Self::Ntfy { url, token }.bounded()
+        Self::Ntfy { url, token }.checked()
     }
 
-    fn bounded(self) -> Result<Self, InvalidRecipient> {
+    fn checked(self) -> Result<Self, InvalidRecipient> {
         let secret = match &self {
             Self::WebPush { .. } => None,
             Self::Webhook { secret, .. } => secret.as_ref(),
             Self::Ntfy { token, .. } => token.as_ref(),
         };
+        if authority(self.url()).is_empty() || authority(self.url()).contains('@') {
+            return Err(InvalidRecipient::Host);
+        }
         // A token becomes a header.
         let sound = |secret: &String| {
             secret.len() <= TARGET_SECRET_BYTES_MAX
@@ -145,8 +150,7 @@ impl Recipient {
 
     /// All that is shown of it.
     pub fn host(&self) -> &str {
-        let rest = self.url().split_once("://").map_or("", |(_, rest)| rest);
-        rest.split(['/', '?', '#']).next().unwrap_or_default()
+        host(self.url())
     }
 
     /// The key and the shared secret of a browser.
@@ -178,6 +182,17 @@ impl Recipient {
     fn to_bytes(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("an enum of strings always becomes JSON")
     }
+}
+
+/// What a URL says of where it leads to.
+fn authority(url: &str) -> &str {
+    let behind = url.split_once("://").map_or("", |(_, rest)| rest);
+    behind.split(['/', '?', '#']).next().unwrap_or_default()
+}
+
+/// The host and the port of a URL, which is all that may be shown of one.
+pub fn host(url: &str) -> &str {
+    authority(url).rsplit('@').next().unwrap_or_default()
 }
 
 fn place(target: TargetId) -> Vec<u8> {
@@ -262,6 +277,8 @@ mod tests {
             ("ftp://x/y", InvalidRecipient::Scheme),
             ("nonsense", InvalidRecipient::Scheme),
             ("ntfy://ntfy.sh/a#loud", InvalidRecipient::Settings),
+            ("https://", InvalidRecipient::Host),
+            ("https:///hook", InvalidRecipient::Host),
         ] {
             assert_eq!(of(text), Err(expected), "{text}");
         }
@@ -269,6 +286,28 @@ mod tests {
         assert_eq!(long, Err(InvalidRecipient::TooLong));
         let spaced = Recipient::webhook("https://x.example/".into(), Some("a\nb".into()));
         assert_eq!(spaced, Err(InvalidRecipient::TooLong));
+    }
+
+    /// It would have stood in the journal and in lists, as a part of the host, and every call would have failed.
+    #[test]
+    fn a_password_in_a_configured_url_is_refused_and_never_shown_as_a_host() {
+        for url in ["https://me:hunter2@hooks.example/x", "http://hunter2@hooks.example", "ntfy://tk@hunter2@ntfy.sh/t"]
+        {
+            let refused = url.parse::<Configured>().expect_err("refused");
+            assert_eq!(refused, InvalidRecipient::Host, "{url}");
+            assert!(!refused.to_string().contains("hunter2"));
+        }
+    }
+
+    #[test]
+    fn of_a_url_only_the_host_is_shown() {
+        for (url, shown) in [
+            ("https://hooks.test/T0/secret?token=x", "hooks.test"),
+            ("http://me:word@hooks.test:8080#x", "hooks.test:8080"),
+            ("https://[::1]:9/a", "[::1]:9"),
+        ] {
+            assert_eq!(host(url), shown);
+        }
     }
 
     #[test]

@@ -90,18 +90,20 @@ pub struct Refusals {
     ingestion: AtomicU64,
     polls: AtomicU64,
     searches: AtomicU64,
+    audits: AtomicU64,
 }
 
 impl Refusals {
     /// Each throttle's name and number.
-    pub fn counts(&self) -> [(&'static str, u64); 5] {
-        let Self { registration, login, ingestion, polls, searches } = self;
+    pub fn counts(&self) -> [(&'static str, u64); 6] {
+        let Self { registration, login, ingestion, polls, searches, audits } = self;
         let named = [
             ("registration", registration),
             ("login", login),
             ("ingestion", ingestion),
             ("polls", polls),
             ("searches", searches),
+            ("audits", audits),
         ];
         named.map(|(name, count)| (name, count.load(Ordering::Relaxed)))
     }
@@ -131,6 +133,7 @@ pub struct Throttle<C: Clock = DefaultClock> {
     ingestion_burst: u32,
     polls: Arc<Polls>,
     searches: Arc<Polls>,
+    audits: Arc<Polls>,
     polls_max: usize,
     refusals: Arc<Refusals>,
 }
@@ -158,6 +161,7 @@ impl<C: Clock + Clone> Throttle<C> {
             ingestion_burst: config.ingestion.burst.max(1),
             polls: Arc::default(),
             searches: Arc::default(),
+            audits: Arc::default(),
             polls_max: config.polls_max,
             refusals: Arc::default(),
         }
@@ -197,6 +201,14 @@ impl<C: Clock + Clone> Throttle<C> {
     pub fn open_search(&self, key: ThrottleKey) -> Result<PollPlace, RetryAfter> {
         let place = self.searches.take(key, limits::SEARCHES_PER_PRINCIPAL_MAX);
         place.ok_or(RetryAfter { seconds: 1 }).inspect_err(|_| one_more(&self.refusals.searches))
+    }
+
+    /// Takes the place for a walk over the whole journal; dropping it frees the place. It is everybody's: what it costs
+    /// is the disk, whoever asks.
+    pub fn open_audit(&self) -> Result<PollPlace, RetryAfter> {
+        let place = self.audits.take(ThrottleKey::Crowd, limits::AUDIT_WALKS_MAX);
+        let seconds = limits::POLL_RETRY_SECONDS;
+        place.ok_or(RetryAfter { seconds }).inspect_err(|_| one_more(&self.refusals.audits))
     }
 
     /// Forgets whoever was quiet long enough to be as good as new. Due every [`limits::THROTTLE_PRUNE_MS`].
@@ -256,7 +268,7 @@ impl Polls {
     }
 }
 
-/// A place for one long poll or search, held while it is open.
+/// A place for one long poll, search or audit, held while it is open.
 #[derive(Debug)]
 #[must_use = "dropping it frees the place"]
 pub struct PollPlace {
@@ -360,7 +372,9 @@ mod tests {
         let _checked = throttle.check_messages(key(1), 1);
         let _refused = throttle.check_messages(key(1), 1);
         let _places = [throttle.open_poll(key(1)), throttle.open_poll(key(1)), throttle.open_poll(key(1))];
-        let counts = [("registration", 0), ("login", 2), ("ingestion", 1), ("polls", 1), ("searches", 0)];
+        let (_walking, _refused) = (throttle.open_audit(), throttle.open_audit());
+        let counts =
+            [("registration", 0), ("login", 2), ("ingestion", 1), ("polls", 1), ("searches", 0), ("audits", 1)];
         assert_eq!(throttle.refusals().counts(), counts);
     }
 

@@ -283,7 +283,8 @@ impl Viewer<'_> {
         };
         let payload = serde_json::to_vec(&Chosen { acp: outcome }).map_err(|error| error.to_string())?;
         let fingerprint = fingerprint([payload.as_slice()]);
-        let answer = Answer { verdict, message: None, fingerprint, payload: payload.into(), remember: None };
+        let payload = payload.into();
+        let answer = Answer { asked: Some(asked), verdict, message: None, fingerprint, payload, remember: None };
         self.submit(Command::DecidePermission { session, request, answer }).await
     }
 }

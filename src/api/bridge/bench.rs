@@ -1,53 +1,25 @@
 //! What this room's tests stand on: a house over a memory journal, and clients that call its door.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
-use tokio::time::timeout;
 use uuid::Uuid;
 
+pub(super) use crate::api::common::bench::{ALICE, Answer, MALLORY, Stream, read};
 use crate::{
-    api::common::{Call, House, Outbound, RequestNames, Response, Settings},
-    domain::{
-        self, Actor, Command, KeyId, MessageId, Outcome, OwnerId, Sequence, SessionId, WorkId,
-        command::Prompt,
-        event::{Control, KeyCreated, Role},
+    api::common::{
+        House, Response, Settings,
+        bench::{self, PEOPLE},
     },
+    domain::{self, Actor, Command, MessageId, Outcome, Sequence, SessionId, WorkId, command::Prompt, event::Control},
     relay::{Relay, page_bounds},
-    security::{
-        PrivateTargets, SigningKeys, Throttle, ThrottleConfig, WebhookKeys, dedupe_key, digest::secret_digest,
-        fingerprint,
-    },
+    security::{dedupe_key, fingerprint},
 };
-
-pub(super) const ALICE: &str = "alice-key-for-tests-0001";
-pub(super) const MALLORY: &str = "mallory-key-for-tests-0001";
-
-/// Longer than anything takes; a test that waits so long has failed.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(super) struct Bench {
     pub(super) house: Arc<House>,
     _directory: tempfile::TempDir,
-}
-
-/// An answer, read whole.
-#[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
-}
-
-impl Answer {
-    #[track_caller]
-    pub(super) fn expect(self, status: u16) -> Value {
-        assert_eq!(self.status.as_u16(), status, "{}", String::from_utf8_lossy(&self.body));
-        if self.body.is_empty() { Value::Null } else { serde_json::from_slice(&self.body).expect("JSON") }
-    }
 }
 
 impl Bench {
@@ -56,50 +28,12 @@ impl Bench {
     }
 
     pub(super) async fn with(change: impl FnOnce(&mut Settings)) -> Self {
-        let directory = tempfile::tempdir().expect("a directory");
-        let signing = SigningKeys::open(&directory.path().join("signing.key")).expect("keys");
-        let relay = Relay::in_memory();
-        let mut settings = Settings {
-            base_url: "http://localhost:3000".into(),
-            version: "test".into(),
-            poll_timeout: Duration::from_secs(8),
-            sse_keepalive: Duration::from_secs(15),
-            jwt_lifetime: Duration::from_hours(1),
-            ws_keepalive: Duration::from_secs(20),
-            ws_idle: Duration::from_mins(1),
-            cors_origins: Vec::new(),
-            streams_anonymous: crate::security::AnonymousRights::default(),
-            streams_poll: Duration::from_secs(1),
-            streams_sse: Duration::from_mins(1),
-        };
-        change(&mut settings);
-        for (number, secret) in [(1, ALICE), (2, MALLORY)] {
-            let created = KeyCreated {
-                key: KeyId::from_uuid(Uuid::from_u128(number)),
-                owner: OwnerId::from_uuid(Uuid::from_u128(number)),
-                name: secret.into(),
-                role: Role::Member,
-                digest: secret_digest(secret),
-                expires_at: None,
-                configured: false,
-            };
-            relay.submit(Actor::System, Command::CreateKey(created)).await.expect("a key");
-        }
-        let throttle = Throttle::new(ThrottleConfig::default());
-        let metrics = Arc::new(String::new);
-        let names = RequestNames::since(relay.now());
-        let webhook_keys = WebhookKeys::open(&directory.path().join("webhook.key")).expect("keys");
-        let house = Arc::new(House {
-            relay,
-            signing: Arc::new(signing),
-            throttle,
-            settings,
-            metrics,
-            names,
-            outbound: Outbound::new(PrivateTargets::default(), Vec::new()),
-            webhook_keys: Arc::new(webhook_keys),
-            notify: crate::api::common::Notify::for_tests(directory.path()),
+        let (directory, house) = bench::house(Relay::in_memory(), |house| {
+            house.settings.base_url = "http://localhost:3000".into();
+            house.settings.cors_origins.clear();
+            change(&mut house.settings);
         });
+        bench::let_in(&house, &PEOPLE[..2]).await;
         Self { house, _directory: directory }
     }
 
@@ -111,29 +45,11 @@ impl Bench {
         headers: &[(&str, &str)],
         body: Bytes,
     ) -> Response {
-        let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
-        let mut map = HeaderMap::new();
-        if !token.is_empty() {
-            map.insert(header::AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {token}")).expect("a token"));
-        }
-        for (name, value) in headers {
-            let name: HeaderName = name.parse().expect("a header name");
-            map.insert(name, HeaderValue::from_str(value).expect("a header"));
-        }
-        let call = Call {
-            method: method.parse::<Method>().expect("a method"),
-            path: path.to_owned(),
-            query: query.map(str::to_owned),
-            headers: map,
-            peer: None,
-            body,
-        };
-        super::answer(Arc::clone(&self.house), call).await
+        super::answer(Arc::clone(&self.house), bench::call(method, path, token, headers, body)).await
     }
 
     pub(super) async fn send(&self, method: &str, path: &str, token: &str, body: &Value) -> Answer {
-        let body = if body.is_null() { Bytes::new() } else { body.to_string().into() };
-        read(self.call(method, path, token, &[], body).await).await
+        read(self.call(method, path, token, &[], bench::body(body)).await).await
     }
 
     pub(super) async fn post(&self, path: &str, token: &str, body: Value) -> Answer {
@@ -187,47 +103,13 @@ impl Bench {
     pub(super) async fn stream(&self, session: SessionId, token: &str, after: Option<u64>) -> Stream {
         let query = after.map_or(String::new(), |number| format!("?from_sequence_num={number}"));
         let path = format!("/v1/code/sessions/{}/worker/events/stream{query}", session.worker_form());
-        let response = self.call("GET", &path, token, &[], Bytes::new()).await;
-        assert_eq!(response.status(), StatusCode::OK);
-        assert_eq!(response.headers()[header::CONTENT_TYPE], "text/event-stream");
-        let mut stream = Stream::of(response);
-        assert_eq!(stream.frame().await.expect("open"), ": connected");
-        stream
+        Stream::opened(self.call("GET", &path, token, &[], Bytes::new()).await).await
     }
-}
-
-/// Reads an answer to its end.
-pub(super) async fn read(response: Response) -> Answer {
-    let (parts, body) = response.into_parts();
-    let body = timeout(PATIENCE, body.collect()).await.expect("in time").expect("a body").to_bytes();
-    Answer { status: parts.status, headers: parts.headers, body }
-}
-
-/// An open event stream. Dropping it is what a client does that goes away.
-pub(super) struct Stream {
-    response: Response,
-    buffer: Vec<u8>,
 }
 
 impl Stream {
-    pub(super) const fn of(response: Response) -> Self {
-        Self { response, buffer: Vec::new() }
-    }
-
-    /// The next frame or comment, as text; `None` at the end.
-    pub(super) async fn frame(&mut self) -> Option<String> {
-        loop {
-            if let Some(end) = self.buffer.windows(2).position(|pair| pair == b"\n\n") {
-                let frame: Vec<u8> = self.buffer.drain(..end + 2).collect();
-                return Some(String::from_utf8(frame[..end].to_vec()).expect("UTF-8"));
-            }
-            let more = timeout(PATIENCE, self.response.body_mut().frame()).await.expect("a frame in time")?;
-            self.buffer.extend_from_slice(&more.expect("no error").into_data().expect("data"));
-        }
-    }
-
     /// The next event's data.
-    pub(super) async fn event(&mut self) -> Value {
+    pub(super) async fn client_event(&mut self) -> Value {
         let frame = self.frame().await.expect("an event");
         let data = frame.lines().find_map(|line| line.strip_prefix("data: ")).unwrap_or_else(|| panic!("{frame}"));
         assert!(frame.contains("event: client_event\n"), "{frame}");

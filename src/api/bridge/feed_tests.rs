@@ -20,7 +20,7 @@ async fn frames_of_the_event_stream() {
     bench.prompt(session, 1, &json!("hello\nthere")).await;
     bench.control(session, "ctl-1", Control::SetModel { model: "opus".into() }).await;
     let mut stream = bench.stream(session, &jwt, None).await;
-    let mut seen = vec![stream.event().await, stream.event().await];
+    let mut seen = vec![stream.client_event().await, stream.client_event().await];
     for event in &mut seen {
         event["created_at"] = "[time]".into();
         if event["payload"]["session_id"].is_string() {
@@ -40,12 +40,12 @@ async fn a_message_posted_before_the_worker_came_is_delivered_when_it_comes() {
     let registered = wire(bench.post(&worker(session, "/register"), &token, json!({})).await);
     insta::assert_json_snapshot!("registered", registered);
     let mut stream = bench.stream(session, &token, None).await;
-    let event = stream.event().await;
+    let event = stream.client_event().await;
     assert_eq!(event["event_id"], message.to_string());
     assert_eq!(event["payload"]["uuid"], message.to_string());
     assert_eq!(event["payload"]["message"]["role"], "user");
     let live = bench.prompt(session, 2, &json!("live")).await;
-    assert_eq!(stream.event().await["event_id"], live.to_string());
+    assert_eq!(stream.client_event().await["event_id"], live.to_string());
 }
 
 /// What the user saw: a terminal that renewed its token lost its session, because an event that was on its way with the
@@ -77,7 +77,7 @@ async fn the_agent_of_an_archived_session_is_sent_home() {
     let mut stream = bench.stream(session, &jwt, None).await;
     bench.prompt(session, 1, &json!("the last prompt")).await;
     wire(bench.post(&format!("/v1/sessions/{session}/archive"), ALICE, json!({})).await);
-    assert_eq!(stream.event().await["payload"]["message"]["content"], "the last prompt");
+    assert_eq!(stream.client_event().await["payload"]["message"]["content"], "the last prompt");
     while let Some(frame) = stream.frame().await {
         assert!(frame.starts_with(':'), "nothing comes after the archive: {frame:?}");
     }
@@ -97,11 +97,11 @@ async fn a_resumed_stream_goes_on_after_what_the_worker_has() {
         bench.prompt(session, number, &json!(format!("message {number}"))).await;
     }
     let mut stream = bench.stream(session, &jwt, None).await;
-    let first = stream.event().await["sequence_num"].as_u64().expect("a number");
-    let second = stream.event().await["sequence_num"].as_u64().expect("a number");
+    let first = stream.client_event().await["sequence_num"].as_u64().expect("a number");
+    let second = stream.client_event().await["sequence_num"].as_u64().expect("a number");
     drop(stream);
     let mut resumed = bench.stream(session, &jwt, Some(first)).await;
-    assert_eq!(resumed.event().await["sequence_num"], second);
+    assert_eq!(resumed.client_event().await["sequence_num"], second);
     drop(resumed);
     // Both places, the larger one counts.
     let path = worker(session, &format!("/events/stream?from_sequence_num={first}"));
@@ -109,11 +109,11 @@ async fn a_resumed_stream_goes_on_after_what_the_worker_has() {
     let response = bench.call("GET", &path, &jwt, &[("last-event-id", &last)], Bytes::new()).await;
     let mut both = Stream::of(response);
     assert_eq!(both.frame().await.as_deref(), Some(": connected"));
-    assert_eq!(both.event().await["payload"]["message"]["content"], "message 3");
+    assert_eq!(both.client_event().await["payload"]["message"]["content"], "message 3");
     drop(both);
     // A number that was never given out says nothing: everything unconfirmed comes.
     let mut ahead = bench.stream(session, &jwt, Some(1_000_000)).await;
-    assert_eq!(ahead.event().await["sequence_num"], first);
+    assert_eq!(ahead.client_event().await["sequence_num"], first);
     let bad =
         bench.call("GET", &worker(session, "/events/stream"), &jwt, &[("last-event-id", "x")], Bytes::new()).await;
     assert_eq!(bad.status(), StatusCode::BAD_REQUEST);
@@ -128,7 +128,7 @@ async fn what_was_confirmed_is_not_sent_again_and_a_control_request_never_twice(
     let open = bench.prompt(session, 2, &json!("open")).await;
     bench.control(session, "ctl-1", Control::SetPermissionMode { mode: "plan".into() }).await;
     let mut stream = bench.stream(session, &jwt, None).await;
-    let kinds = [stream.event().await, stream.event().await, stream.event().await];
+    let kinds = [stream.client_event().await, stream.client_event().await, stream.client_event().await];
     assert_eq!(kinds[2]["event_type"], "control_request");
     // A child confirms by the message's id.
     let updates = json!({"worker_epoch": 1, "updates": [
@@ -137,9 +137,9 @@ async fn what_was_confirmed_is_not_sent_again_and_a_control_request_never_twice(
     wire(bench.post(&worker(session, "/events/delivery"), &jwt, updates).await);
     drop(stream);
     let mut again = bench.stream(session, &jwt, None).await;
-    assert_eq!(again.event().await["event_id"], open.to_string());
+    assert_eq!(again.client_event().await["event_id"], open.to_string());
     let next = bench.prompt(session, 3, &json!("next")).await;
-    assert_eq!(again.event().await["event_id"], next.to_string(), "the control request came once");
+    assert_eq!(again.client_event().await["event_id"], next.to_string(), "the control request came once");
     assert_eq!(count(&bench, session, "control_delivered"), 1);
     assert_eq!(count(&bench, session, "message_consumed"), 1);
 }
@@ -170,7 +170,7 @@ async fn a_control_request_that_meets_a_reconnect_is_written_at_most_once() {
         let last = bench.prompt(session, 1_000 + round, &json!("end")).await.to_string();
         let mut written = reading.await.expect("read").matches(&request).count();
         loop {
-            let event = new.event().await;
+            let event = new.client_event().await;
             written += usize::from(event["payload"]["request_id"] == request.as_str());
             if event["event_id"] == last.as_str() {
                 break;
@@ -200,10 +200,10 @@ async fn a_message_beyond_one_mebibyte_does_not_brick_the_session() {
     let mut seen = Vec::new();
     for _ in 0..2 {
         let mut stream = bench.stream(session, &jwt, None).await;
-        let frame = stream.event().await;
+        let frame = stream.client_event().await;
         assert!(frame.to_string().len() < limits::WORKER_FRAME_BYTES_MAX);
         assert_eq!(frame["payload"]["uuid"], large.to_string());
-        assert_eq!(stream.event().await["event_id"], small.to_string());
+        assert_eq!(stream.client_event().await["event_id"], small.to_string());
         seen.push(frame);
     }
     assert_eq!(seen[0]["payload"], seen[1]["payload"], "the same file both times");
@@ -230,6 +230,7 @@ async fn an_answer_beyond_one_frame_is_a_denial_with_a_reason() {
     let batch = json!({"worker_epoch": 1, "events": [{"payload": asks}]});
     wire(bench.post(&worker(session, "/events"), &jwt, batch).await);
     let answer = crate::domain::command::Answer {
+        asked: None,
         verdict: crate::domain::event::Verdict::Allow,
         message: None,
         fingerprint: crate::domain::event::Fingerprint::default(),
@@ -239,7 +240,7 @@ async fn an_answer_beyond_one_frame_is_a_denial_with_a_reason() {
     let command = Command::DecidePermission { session, request: "4c371bcf".parse().expect("an id"), answer };
     bench.house.relay.submit(Actor::System, command).await.expect("decided");
     let mut stream = bench.stream(session, &jwt, None).await;
-    let response = &stream.event().await["payload"]["response"];
+    let response = &stream.client_event().await["payload"]["response"];
     assert_eq!(response["request_id"], "4c371bcf");
     assert_eq!(response["response"]["behavior"], "deny");
     assert!(response["response"]["message"].as_str().expect("words").contains("smaller steps"));

@@ -70,7 +70,8 @@ async fn decide(bench: &Bench, session: SessionId, request: &str, answer: Answer
 
 fn answer(verdict: Verdict, message: Option<&str>, payload: &'static str) -> Answer {
     let fingerprint = Fingerprint([1; 16]);
-    Answer { verdict, message: message.map(str::to_owned), fingerprint, payload: payload.into(), remember: None }
+    let (message, payload) = (message.map(str::to_owned), payload.into());
+    Answer { asked: None, verdict, message, fingerprint, payload, remember: None }
 }
 
 #[tokio::test]

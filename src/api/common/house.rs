@@ -12,8 +12,8 @@ use uuid::Uuid;
 
 use super::{notify::Notify, outbound::Outbound};
 use crate::{
-    domain::{EnvironmentId, SessionId, Timestamp},
-    relay::Relay,
+    domain::{Actor, Command, EnvironmentId, Outcome, SessionId, Timestamp, limits},
+    relay::{Relay, RelayError},
     security::{
         self, AnonymousRights, NoRandomness, Secret, SigningKeys, Throttle, WebhookKeys,
         token::{WorkerClaims, sign_environment, sign_session, sign_worker},
@@ -93,6 +93,18 @@ impl House {
     /// A fresh id: random, so that nobody can guess one, and ordered by time, so that lists and B-trees like it.
     pub fn fresh(&self) -> Result<Uuid, NoRandomness> {
         security::fresh_uuid(self.relay.now())
+    }
+
+    /// Carries out what the server itself has to say, waiting for a writer that is behind: nobody else would say it.
+    pub async fn note(&self, command: Command) -> Result<Outcome, RelayError> {
+        loop {
+            match self.relay.submit(Actor::System, command.clone()).await {
+                Err(RelayError::Busy { .. }) => {
+                    tokio::time::sleep(Duration::from_millis(limits::BUSY_RETRY_MS)).await;
+                }
+                noted => return noted,
+            }
+        }
     }
 
     /// The token with which a session's worker speaks, valid as long as the session. Goes into work secrets.

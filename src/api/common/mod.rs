@@ -1,5 +1,7 @@
 //! What rooms share: the call, the reply, streams, sockets, and the house they all stand in.
 
+#[cfg(test)]
+pub(crate) mod bench;
 pub mod call;
 pub mod credential;
 pub mod download;

@@ -39,13 +39,6 @@ impl Notify {
     pub fn recipient(&self, target: &Target) -> Result<Recipient, NotOurs> {
         Recipient::unseal(&self.vault, target.id(), &target.added.sealed.0)
     }
-
-    /// Two keys of its own in this directory: what tests of rooms stand on.
-    #[cfg(test)]
-    pub(crate) fn for_tests(directory: &Path) -> Self {
-        let (vault, push) = (directory.join("vault.key"), directory.join("push.key"));
-        Self::open(&vault, &push, None, "http://rcs.test").expect("keys")
-    }
 }
 
 /// The link to what a target is told of, as people follow it.
@@ -54,47 +47,8 @@ pub fn place_of(base_url: &str, session: SessionId) -> String {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use std::time::Duration;
-
+mod tests {
     use super::*;
-    use crate::{
-        api::common::{House, Outbound, RequestNames, Settings},
-        relay::Relay,
-        security::{AnonymousRights, PrivateTargets, SigningKeys, Throttle, ThrottleConfig, WebhookKeys},
-    };
-
-    /// A house that is empty.
-    pub(crate) fn house() -> (tempfile::TempDir, Arc<House>) {
-        let directory = tempfile::tempdir().expect("a directory");
-        let at = |name: &str| directory.path().join(name);
-        let relay = Relay::in_memory();
-        let settings = Settings {
-            base_url: "http://rcs.test".into(),
-            version: String::new(),
-            poll_timeout: Duration::from_secs(1),
-            sse_keepalive: Duration::from_secs(15),
-            jwt_lifetime: Duration::from_hours(1),
-            ws_keepalive: Duration::from_secs(20),
-            ws_idle: Duration::from_mins(1),
-            cors_origins: Vec::new(),
-            streams_anonymous: AnonymousRights::default(),
-            streams_poll: Duration::from_secs(1),
-            streams_sse: Duration::from_mins(1),
-        };
-        let house = House {
-            signing: Arc::new(SigningKeys::open(&at("signing.key")).expect("keys")),
-            throttle: Throttle::new(ThrottleConfig::default()),
-            settings,
-            metrics: Arc::new(String::new),
-            names: RequestNames::since(relay.now()),
-            outbound: Outbound::new(PrivateTargets::default(), Vec::new()),
-            webhook_keys: Arc::new(WebhookKeys::open(&at("webhook.key")).expect("keys")),
-            notify: Notify::for_tests(directory.path()),
-            relay,
-        };
-        (directory, Arc::new(house))
-    }
 
     #[test]
     fn push_services_are_told_a_contact_that_could_be_one() {

@@ -34,7 +34,10 @@ use tokio_rustls::{
     },
 };
 
-use crate::{domain::limits, security::PrivateTargets};
+use crate::{
+    domain::{limits, subscription::backoff_ms},
+    security::PrivateTargets,
+};
 
 #[cfg(test)]
 mod tests;
@@ -89,6 +92,26 @@ pub enum Unsent {
     SlowConnect,
     #[error("no whole answer within {} s", limits::WEBHOOK_DELIVERY_MS / 1_000)]
     Slow,
+}
+
+/// Why something did not arrive, as it is kept and shown. Others have a hand in the words, so they are bounded and
+/// stand on one line.
+pub fn reason(why: &impl fmt::Display) -> String {
+    let words = why.to_string();
+    let mut plain = words.chars().map(|c| if c.is_control() { ' ' } else { c });
+    let mut kept: String = plain.by_ref().take(limits::UNSENT_REASON_CHARS_MAX).collect();
+    if plain.next().is_some() {
+        kept.push('\u{2026}');
+    }
+    kept
+}
+
+/// The wait before the next attempt, a fifth more or less by chance: receivers that fail together are not called
+/// together.
+pub fn retry_ms(failures: u32, dice: u64) -> u64 {
+    let base = backoff_ms(failures);
+    let fifth = base / 5;
+    base - fifth + dice % (2 * fifth + 1)
 }
 
 /// An answer, read up to the bound.

@@ -1,8 +1,8 @@
 //! Who looks at a screen of ours at this moment: a signal, in memory and nowhere else.
 //!
-//! Somebody who looks needs no notification. A page says of its own streams whether it is looked at, and comes again
-//! when that changes; a program that follows a session looks at nothing. After a restart nobody looks until they have
-//! come back, which takes a page less than the grace that every question has.
+//! Somebody who looks, and may answer, needs no notification. A page says of its own streams whether it is looked at,
+//! and comes again when that changes; a program that follows a session looks at nothing. After a restart nobody looks
+//! until they have come back, which takes a page less than the grace that every question has.
 
 use std::{
     collections::HashMap,
@@ -15,7 +15,7 @@ use super::house::House;
 use crate::{
     domain::{OwnerId, SessionId, Timestamp, limits},
     relay::Relay,
-    security::Principal,
+    security::{Grant, Principal, grant::grants},
 };
 
 /// What somebody has before their eyes: all sessions, or one.
@@ -72,9 +72,13 @@ impl Presence {
 }
 
 impl House {
-    /// Notes that a browser is looked at. Keys without one are programs.
+    /// Notes that a browser is looked at. Keys without one are programs, and a screen of somebody who may not answer
+    /// keeps nobody who may from being told.
     pub fn looks(&self, principal: &Principal, session: Option<SessionId>) -> Option<Looking> {
-        let Principal::Key { owner, device: Some(_), .. } = principal else { return None };
+        let Principal::Key { owner, role, device: Some(_), .. } = principal else { return None };
+        if !grants(*role, Grant::PermissionDecide) {
+            return None;
+        }
         let presence = self.notify.presence.clone();
         let sight = Sight { owner: *owner, session };
         *presence.eyes().open.entry(sight).or_default() += 1;
@@ -108,7 +112,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        api::common::notify::tests::house,
+        api::common::bench,
         domain::{DeviceId, KeyId, event::Role},
     };
 
@@ -120,7 +124,7 @@ mod tests {
 
     #[test]
     fn somebody_looks_until_a_moment_after_their_last_page_is_gone() {
-        let (_directory, house) = house();
+        let (_directory, house) = bench::house(Relay::in_memory(), |_| {});
         let presence = &house.notify.presence;
         let owner = |n| OwnerId::from_uuid(Uuid::from_u128(n));
         let session = |n| SessionId::from_uuid(Uuid::from_u128(n));
@@ -140,8 +144,18 @@ mod tests {
     }
 
     #[test]
+    fn a_screen_on_the_wall_keeps_nobody_from_being_told() {
+        let (_directory, house) = bench::house(Relay::in_memory(), |_| {});
+        let mut wall = browser(1);
+        if let Principal::Key { role, .. } = &mut wall {
+            *role = Role::Viewer;
+        }
+        assert!(house.looks(&wall, None).is_none());
+    }
+
+    #[test]
     fn a_program_looks_at_nothing() {
-        let (_directory, house) = house();
+        let (_directory, house) = bench::house(Relay::in_memory(), |_| {});
         let mut program = browser(1);
         if let Principal::Key { device, .. } = &mut program {
             *device = None;

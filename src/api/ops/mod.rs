@@ -123,84 +123,25 @@ fn problem(status: StatusCode, detail: &str) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use http::HeaderMap;
-    use http_body_util::BodyExt as _;
-    use uuid::Uuid;
-
     use super::*;
-    use crate::{
-        api::common::{Outbound, Settings},
-        domain::{
-            Actor, Command, KeyId, OwnerId,
-            event::{KeyCreated, Role},
-        },
-        relay::Relay,
-        security::{PrivateTargets, SigningKeys, Throttle, ThrottleConfig, WebhookKeys, digest::secret_digest},
-    };
+    use crate::{api::common::bench, domain::event::Role, relay::Relay};
 
-    async fn house(directory: &std::path::Path) -> Arc<House> {
-        let relay = Relay::in_memory();
-        for (number, name, role) in [(1, "admin", Role::Admin), (2, "member", Role::Member)] {
-            let id = Uuid::from_u128(number);
-            let created = KeyCreated {
-                key: KeyId::from_uuid(id),
-                owner: OwnerId::from_uuid(id),
-                name: name.into(),
-                role,
-                digest: secret_digest(name),
-                expires_at: None,
-                configured: false,
-            };
-            relay.submit(Actor::System, Command::CreateKey(created)).await.expect("a key");
-        }
-        let settings = Settings {
-            base_url: "http://rcs.test".into(),
-            version: "1.2.3".into(),
-            poll_timeout: Duration::ZERO,
-            sse_keepalive: Duration::ZERO,
-            jwt_lifetime: Duration::ZERO,
-            ws_keepalive: Duration::ZERO,
-            ws_idle: Duration::ZERO,
-            cors_origins: Vec::new(),
-            streams_anonymous: crate::security::AnonymousRights::default(),
-            streams_poll: Duration::from_secs(1),
-            streams_sse: Duration::from_mins(1),
-        };
-        let signing = Arc::new(SigningKeys::open(&directory.join("signing.key")).expect("keys"));
-        let throttle = Throttle::new(ThrottleConfig::default());
-        let webhook_keys = WebhookKeys::open(&directory.join("webhook.key")).expect("keys");
-        Arc::new(House {
-            names: crate::api::common::RequestNames::since(relay.now()),
-            relay,
-            signing,
-            throttle,
-            settings,
-            metrics: Arc::new(|| "rcs_sessions 1\n".into()),
-            outbound: Outbound::new(PrivateTargets::default(), Vec::new()),
-            webhook_keys: Arc::new(webhook_keys),
-            notify: crate::api::common::Notify::for_tests(directory),
-        })
+    async fn house() -> (tempfile::TempDir, Arc<House>) {
+        let (directory, house) = bench::house(Relay::in_memory(), |_| {});
+        bench::let_in(&house, &[(1, 1, "admin", Role::Admin), (2, 2, "member", Role::Member)]).await;
+        (directory, house)
     }
 
     async fn get(house: &Arc<House>, path: &str, peer: &str, token: &str) -> (u16, String) {
-        let mut headers = HeaderMap::new();
-        if !token.is_empty() {
-            headers.insert(header::AUTHORIZATION, format!("Bearer {token}").parse().expect("a header"));
-        }
-        let peer = peer.parse().ok();
-        let call = Call { method: Method::GET, path: path.into(), query: None, headers, peer, body: Bytes::new() };
-        let response = answer(Arc::clone(house), call).await;
-        let status = response.status().as_u16();
-        let body = response.into_body().collect().await.expect("a body").to_bytes();
-        (status, String::from_utf8(body.to_vec()).expect("text"))
+        let mut call = bench::call("GET", path, token, &[], "");
+        call.peer = peer.parse().ok();
+        let answer = bench::read(answer(Arc::clone(house), call).await).await;
+        (answer.status.as_u16(), String::from_utf8(answer.body.to_vec()).expect("text"))
     }
 
     #[tokio::test]
     async fn numbers_are_for_this_machine_and_for_operators() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let house = house(directory.path()).await;
+        let (_directory, house) = house().await;
         for (peer, token, expected) in [
             ("127.0.0.1", "", 200),
             ("::ffff:127.0.0.1", "", 200),
@@ -231,8 +172,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_server_that_closes_is_alive_and_not_ready() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let house = house(directory.path()).await;
+        let (_directory, house) = house().await;
         assert_eq!(get(&house, "/ready", "", "").await, (200, r#"{"status":"ready"}"#.into()));
         house.relay.close();
         assert_eq!(get(&house, "/ready", "", "").await, (503, r#"{"status":"closing"}"#.into()));

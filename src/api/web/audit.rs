@@ -1,15 +1,15 @@
 //! The journal in its own order, forwards and back, and the chain over it.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, sync::Arc};
 
 use http::StatusCode;
 
 use super::{caller::Caller, error::Failure, json, page, render};
 use crate::{
     api::common::Response,
-    domain::{Actor, DeviceId, EnvironmentId, KeyId, Position, Record, SessionId, Stream, limits},
+    domain::{Actor, EnvironmentId, Position, Record, SessionId, Stream, limits},
     relay::{Bounds, JournalError, JournalReader},
-    wire::web::{AuditCommit, AuditCommits, AuditPage, AuditRecord},
+    wire::web::{AuditCommit, AuditCommits, AuditPage, AuditRecord, ProblemKind},
 };
 
 /// `?from=`: the first position to show.
@@ -18,17 +18,24 @@ fn from(caller: &Caller<'_>) -> Result<Position, Failure> {
 }
 
 /// `?before=`, `?by=` and `?stream=`: backwards, of somebody, about something.
-pub(super) fn read(caller: &Caller<'_>) -> Result<Response, Failure> {
+pub(super) async fn read(caller: &Caller<'_>) -> Result<Response, Failure> {
     let (limit, wanted) = (page::limit(caller)?, Wanted::of(caller)?);
-    let journal = caller.house.relay.journal().as_ref();
-    let found = match caller.query::<u64>("before")? {
-        None => forwards(journal, from(caller)?, limit, &wanted)?,
-        Some(_) if caller.call.query("from").is_some() => {
-            return Err(Failure::field("before", "and from are two directions: pass one of them"));
-        }
-        Some(before) => backwards(journal, Position(before), limit, &wanted)?,
-    };
-    let Found { records, next, previous } = found;
+    let journal = Arc::clone(caller.house.relay.journal());
+    let before = caller.query::<u64>("before")?.map(Position);
+    if before.is_some() && caller.call.query("from").is_some() {
+        return Err(Failure::field("before", "and from are two directions: pass one of them"));
+    }
+    let (from, reader) = (from(caller)?, Arc::clone(&journal));
+    // It may pass ten thousand records: not on a thread that others wait for.
+    let looking = tokio::task::spawn_blocking(move || match before {
+        None => forwards(reader.as_ref(), from, limit, &wanted),
+        Some(before) => backwards(reader.as_ref(), before, limit, &wanted),
+    });
+    let looked = looking.await.map_err(|error| {
+        tracing::error!(%error, "a page of the audit did not end");
+        Failure::new(ProblemKind::Internal, "the audit did not end; look at the server's log")
+    })?;
+    let Found { records, next, previous } = looked?;
     let page = AuditPage {
         records,
         next: next.0,
@@ -42,7 +49,7 @@ pub(super) fn read(caller: &Caller<'_>) -> Result<Response, Failure> {
 /// Which records are asked for.
 #[derive(Debug, Default)]
 struct Wanted {
-    by: Option<String>,
+    by: Option<Actor>,
     stream: Option<About>,
 }
 
@@ -56,17 +63,12 @@ enum About {
 
 impl Wanted {
     fn of(caller: &Caller<'_>) -> Result<Self, Failure> {
-        let by = caller.call.query("by").map(std::borrow::Cow::into_owned);
-        if let Some(id) = by.as_deref() {
-            let is_somebody = matches!(id, "system" | "anonymous")
-                || id.parse::<KeyId>().is_ok()
-                || id.parse::<DeviceId>().is_ok()
-                || id.parse::<SessionId>().is_ok()
-                || id.parse::<EnvironmentId>().is_ok();
-            if !is_somebody {
-                return Err(Failure::field("by", "must be the id of a key, device, session or environment, or system"));
-            }
-        }
+        let by = match caller.call.query("by").as_deref() {
+            None => None,
+            Some(id) => Some(actor(id).ok_or_else(|| {
+                Failure::field("by", "must be the id of a key, device, session or environment, or system")
+            })?),
+        };
         let stream =
             match caller.call.query("stream").as_deref() {
                 None => None,
@@ -93,19 +95,19 @@ impl Wanted {
             (Some(About::Environment(id)), Stream::Environment(found)) => *id == found,
             _ => false,
         };
-        is_about && self.by.as_deref().is_none_or(|id| is_by(record.actor, id))
+        is_about && self.by.is_none_or(|by| record.actor == by)
     }
 }
 
-fn is_by(actor: Actor, id: &str) -> bool {
-    match actor {
-        Actor::Key(found) => found.to_string() == id,
-        Actor::Device(found) => found.to_string() == id,
-        Actor::Worker(found) => found.to_string() == id,
-        Actor::Environment(found) => found.to_string() == id,
-        Actor::System => id == "system",
-        Actor::Anonymous => id == "anonymous",
-        Actor::Woken(_) => false,
+/// Whoever may be meant, under whichever of its names.
+fn actor(id: &str) -> Option<Actor> {
+    match id {
+        "system" => Some(Actor::System),
+        "anonymous" => Some(Actor::Anonymous),
+        _ => {
+            let keys = id.parse().map(Actor::Key).or_else(|_| id.parse().map(Actor::Device));
+            keys.or_else(|_| id.parse().map(Actor::Worker)).or_else(|_| id.parse().map(Actor::Environment)).ok()
+        }
     }
 }
 
@@ -117,13 +119,14 @@ struct Found {
 
 fn forwards(journal: &dyn JournalReader, from: Position, limit: usize, wanted: &Wanted) -> Result<Found, JournalError> {
     let tail = journal.tail();
-    let (mut records, mut next, mut looked) = (Vec::new(), from, 0);
+    let (mut records, mut next, mut looked, mut bytes) = (Vec::new(), from, 0, 0);
     loop {
         let left = if wanted.is_everything() { limit - records.len() } else { limits::READ_RECORDS_MAX };
         let part = journal.read_all(next, Bounds { records_max: left, bytes_max: limits::READ_BYTES_MAX })?;
         // Trimmed records are left out, so an empty page may still have passed some.
         let Some(last) = part.last() else { return Ok(Found { records, next: next.max(tail.next()), previous: None }) };
         looked += part.len() as u64;
+        bytes += payload_bytes(&part);
         next = last.position.next();
         for record in part.iter().filter(|record| wanted.includes(record)) {
             records.push(render::audit(record));
@@ -133,7 +136,8 @@ fn forwards(journal: &dyn JournalReader, from: Position, limit: usize, wanted: &
             }
         }
         // Who asks for all of it gets what one read holds: the next page is as cheap.
-        if wanted.is_everything() || records.len() == limit || looked >= limits::AUDIT_SCAN_RECORDS_MAX {
+        let is_enough = looked >= limits::AUDIT_SCAN_RECORDS_MAX || bytes >= limits::AUDIT_SCAN_BYTES_MAX;
+        if wanted.is_everything() || records.len() == limit || is_enough {
             return Ok(Found { records, next, previous: None });
         }
     }
@@ -147,8 +151,8 @@ fn backwards(
     wanted: &Wanted,
 ) -> Result<Found, JournalError> {
     let next = Position(before.0.clamp(1, journal.tail().next().0));
-    let (mut records, mut upper) = (Vec::new(), next);
-    while upper.0 > 1 && next.0 - upper.0 < limits::AUDIT_SCAN_RECORDS_MAX {
+    let (mut records, mut upper, mut bytes) = (Vec::new(), next, 0);
+    while upper.0 > 1 && next.0 - upper.0 < limits::AUDIT_SCAN_RECORDS_MAX && bytes < limits::AUDIT_SCAN_BYTES_MAX {
         let lower = Position(upper.0.saturating_sub(limits::AUDIT_WINDOW_RECORDS).max(1));
         let (mut part, mut at) = (Vec::new(), lower);
         while at < upper {
@@ -156,6 +160,7 @@ fn backwards(
             let read = journal.read_all(at, Bounds { records_max, bytes_max: limits::READ_BYTES_MAX })?;
             let Some(last) = read.last() else { break };
             at = last.position.next();
+            bytes += payload_bytes(&read);
             let found = read.iter().filter(|record| record.position < upper && wanted.includes(record));
             part.extend(found.map(|record| render::audit(record)));
         }
@@ -169,6 +174,10 @@ fn backwards(
         upper = lower;
     }
     Ok(Found { records, next, previous: (upper.0 > 1).then_some(upper) })
+}
+
+fn payload_bytes(records: &[Arc<Record>]) -> usize {
+    records.iter().map(|record| record.payload.len()).sum()
 }
 
 pub(super) fn commits(caller: &Caller<'_>) -> Result<Response, Failure> {

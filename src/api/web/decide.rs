@@ -143,6 +143,7 @@ fn bare_answer(body: &DecidePermission) -> Answer {
         answers,
     ];
     Answer {
+        asked: None,
         verdict,
         message: body.message.clone().filter(|words| !words.is_empty()),
         fingerprint: fingerprint(parts.iter().map(String::as_bytes)),
@@ -161,7 +162,7 @@ struct Extras<'a> {
 }
 
 fn answer(caller: &Caller<'_>, session: SessionId, open: &Open, body: DecidePermission) -> Result<Answer, Failure> {
-    let mut answer = bare_answer(&body);
+    let mut answer = Answer { asked: Some(open.sequence), ..bare_answer(&body) };
     let DecidePermission { scope, updated_input, updated_permissions, answers, .. } = body;
     if scope == Scope::Session {
         if ASKED_EACH_TIME.contains(&open.tool.as_str()) {

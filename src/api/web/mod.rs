@@ -234,7 +234,7 @@ async fn dispatch(caller: &Caller<'_>, endpoint: Endpoint) -> Result<Response, F
         Endpoint::RevokeKey(id) => keys::revoke(caller, id).await,
         Endpoint::RotateSigning => keys::rotate_signing(caller).await,
 
-        Endpoint::ReadAudit => audit::read(caller),
+        Endpoint::ReadAudit => audit::read(caller).await,
         Endpoint::ListCommits => audit::commits(caller),
         Endpoint::VerifyAudit => verify::verify(caller).await,
 

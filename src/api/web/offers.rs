@@ -15,7 +15,7 @@ use crate::{
         event::{self, Control},
         limits,
     },
-    relay::Bounds,
+    relay::{Bounds, RelayError},
     security::Grant,
     wire::{
         acp::about::{self as acp, About, Called},
@@ -146,7 +146,14 @@ fn begins_with(found: &Environment, told: &event::Offers) -> (Vec<String>, Vec<S
 /// What a record holds. One that was forgotten offers nothing.
 fn record(caller: &Caller<'_>, stream: Stream, sequence: Sequence) -> Option<bytes::Bytes> {
     let one = Bounds { records_max: 1, bytes_max: 1 };
-    let records = caller.house.relay.read(stream, sequence, one).ok()?;
+    let records = match caller.house.relay.read(stream, sequence, one) {
+        Ok(records) => records,
+        Err(RelayError::Gap { .. }) => return None,
+        Err(error) => {
+            tracing::error!(%error, %stream, %sequence, "what an agent said of itself could not be read");
+            return None;
+        }
+    };
     records.first().filter(|record| record.sequence == sequence).map(|record| record.payload.clone())
 }
 

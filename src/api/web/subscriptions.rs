@@ -14,7 +14,7 @@ use crate::{
         SubscriptionId, World,
         subscription::{self, Progress, Wake},
     },
-    security::{Grant, grant},
+    security::{Grant, grant, recipient::host},
     wire::web::{Delivery, Page, Subscription, WakeState},
 };
 
@@ -45,7 +45,7 @@ fn shown_one(found: &subscription::Subscription, world: &World, with_sessions: b
         owner_id: found.created.owner,
         name: found.created.name.as_str().to_owned(),
         delivery: match &found.created.delivery {
-            subscription::Delivery::Webhook { url } => Delivery::Webhook { host: host(url) },
+            subscription::Delivery::Webhook { url } => Delivery::Webhook { host: host(url).to_owned() },
             subscription::Delivery::PullWake { wake_stream } => {
                 Delivery::PullWake { stream: wake_stream.as_str().to_owned() }
             }
@@ -63,28 +63,5 @@ fn shown_one(found: &subscription::Subscription, world: &World, with_sessions: b
         generation: found.generation,
         failures: found.retry.map_or(0, |retry| retry.attempts),
         retry_at: found.retry.map(|retry| retry.at.to_string()),
-    }
-}
-
-/// The host and port of a URL that was checked when it was registered.
-fn host(url: &str) -> String {
-    let behind = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let authority = behind.split(['/', '?', '#']).next().unwrap_or_default();
-    authority.rsplit('@').next().unwrap_or_default().to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn of_a_url_only_the_host_is_shown() {
-        for (url, shown) in [
-            ("https://hooks.test/T0/secret?token=x", "hooks.test"),
-            ("http://me:word@hooks.test:8080#x", "hooks.test:8080"),
-            ("https://[::1]:9/a", "[::1]:9"),
-        ] {
-            assert_eq!(host(url), shown);
-        }
     }
 }

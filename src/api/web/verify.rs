@@ -1,6 +1,6 @@
 //! A walk along the whole chain: the verdict, or with `Accept: text/event-stream` how far it got and then the verdict.
 //!
-//! It runs on a thread of its own, and to its end even if nobody waits any more.
+//! It runs on a thread of its own, and to its end even if nobody waits any more. So there is one at a time.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,10 +21,12 @@ use crate::{
 };
 
 pub(super) async fn verify(caller: &Caller<'_>) -> Result<Response, Failure> {
+    let place = caller.house.throttle.open_audit()?;
     let journal = Arc::clone(caller.house.relay.journal());
     let (passed, progress) = watch::channel(Position::ZERO);
     let tail = journal.tail();
     let walk = tokio::task::spawn_blocking(move || {
+        let _place = place;
         journal.verify(&mut |position| {
             passed.send_replace(position);
         })

@@ -42,6 +42,28 @@ fn of_two_answers_the_first_wins_and_the_second_is_told_who() {
     assert!(matches!(refusal, Refusal::AlreadyDecided { verdict: Verdict::Deny, .. }), "{refusal}");
 }
 
+/// An agent's program that starts again counts its questions from the beginning.
+#[test]
+fn an_answer_to_what_was_taken_back_does_not_allow_what_is_asked_now_under_its_id() {
+    let mut bench = ready();
+    let mut receive = |meaning| {
+        let messages = vec![Incoming { key: None, payload: Bytes::new(), meaning }];
+        bench.submit(Actor::System, Command::Receive { session: session(0), epoch: None, messages }).expect("kept");
+        bench.world.session(session(0)).and_then(|found| Some(found.permissions.get_open(&request(1))?.sequence))
+    };
+    let Meaning::Asks(asked) = asks(0, 1).meaning else { panic!("a question") };
+    let first = receive(Meaning::Asks(asked.clone())).expect("open");
+    assert_eq!(receive(Meaning::TakesBack(request(1))), None);
+    let second = receive(Meaning::Asks(asked)).expect("open again");
+    let decide = |asked| Command::DecidePermission {
+        session: session(0),
+        request: request(1),
+        answer: Answer { asked: Some(asked), ..answer(Verdict::Allow, 1, false) },
+    };
+    assert_eq!(bench.submit(Actor::System, decide(first)), Err(Refusal::TakenBack { request: request(1) }));
+    bench.submit(Actor::System, decide(second)).expect("the one that is asked");
+}
+
 #[test]
 fn a_rule_answers_the_next_question_of_its_kind_and_no_other() {
     let mut bench = ready();

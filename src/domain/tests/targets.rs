@@ -31,7 +31,9 @@ fn bench() -> Bench {
         expires_at: None,
         configured: false,
     };
+    let others = KeyCreated { key: key(9), owner: owner(9), digest: SecretDigest([9; 32]), ..created.clone() };
     bench.submit(Actor::System, Command::CreateKey(created)).expect("a key");
+    bench.submit(Actor::System, Command::CreateKey(others)).expect("a key of somebody else");
     for n in [1, 2] {
         let digest = SecretDigest([n + 10; 32]);
         let signed_in = DeviceSignedIn { device: device(n), key: key(1), name: "phone".into(), digest, link: None };
@@ -85,6 +87,20 @@ fn a_browser_has_one_address_and_an_address_one_browser() {
     assert_eq!(bench.targets(), [id(4)]);
     assert_eq!(bench.add(target(5, TargetKind::Webhook, Some(2), 8)), made(5, true), "another kind is another target");
     assert_eq!(bench.targets(), [id(4), id(5)]);
+}
+
+#[test]
+fn a_browser_that_somebody_else_signed_in_with_tells_them_and_not_who_was_there_before() {
+    let mut bench = bench();
+    bench.add(target(1, TargetKind::WebPush, Some(1), 7)).expect("hers");
+    bench.add(target(2, TargetKind::WebPush, Some(2), 8)).expect("of her other browser");
+    let digest = SecretDigest([19; 32]);
+    let signed_in = DeviceSignedIn { device: device(9), key: key(9), name: "phone".into(), digest, link: None };
+    bench.submit(Actor::System, Command::SignIn(signed_in)).expect("signed in");
+    let his = TargetAdded { owner: owner(9), key: key(9), ..target(3, TargetKind::WebPush, Some(9), 7) };
+    assert_eq!(bench.add(his), Ok(Outcome::Target { target: id(3), created: true }));
+    assert_eq!(bench.targets(), [id(2)], "what she would be told is no longer shown there");
+    assert_eq!(bench.world.targets().of(owner(9)).map(notify::Target::id).collect::<Vec<_>>(), [id(3)]);
 }
 
 #[test]

@@ -190,14 +190,16 @@ export class Agent {
     return this.events([{ type: 'user', message: { role: 'user', content: text }, parent_tool_use_id: null }])
   }
 
-  /** Writes word by word, and then all of it. */
-  async stream(text: string, pauseMs = 60): Promise<void> {
+  /** Writes word by word, and then all of it. Half-way it waits until it was seen, where somebody wants to see it. */
+  async stream(text: string, pauseMs = 60, seen: Promise<void> = Promise.resolve()): Promise<void> {
     const id = `msg_${randomUUID()}`
     const piece = (event: Payload) => this.events([{ type: 'stream_event', event, parent_tool_use_id: null }], true)
     await piece({ type: 'message_start', message: { id, type: 'message', role: 'assistant', content: [] } })
     await piece({ type: 'content_block_start', index: 0, content_block: { type: 'text', text: '' } })
+    const words = text.split(/(?<= )/)
     let soFar = ''
-    for (const word of text.split(/(?<= )/)) {
+    for (const [index, word] of words.entries()) {
+      if (index === Math.floor(words.length / 2)) await seen
       soFar += word
       await piece({ type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text: soFar } })
       await new Promise((resolve) => setTimeout(resolve, pauseMs))

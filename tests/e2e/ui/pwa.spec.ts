@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { expect, test, type Page } from '@playwright/test'
 import { Agent } from './agent'
 import { Server } from './server'
-import { accessible, link, open, signedIn } from './steps'
+import { accessible, IPHONE, link, open, signedIn } from './steps'
 
 let server: Server
 const agents: Agent[] = []
@@ -58,7 +58,7 @@ async function fronted(): Promise<{ front: Front; url: string; renew: () => void
   return { front, url: `http://127.0.0.1:${(front.address() as AddressInfo).port}`, renew: () => (isNewer = true) }
 }
 
-test('a newer version waits until it is wanted, and no draft is lost with it', async ({ page }) => {
+test('a newer version waits until it is wanted, and no draft is lost with it', { tag: '@once' }, async ({ page }) => {
   const { front, url, renew } = await fronted()
   const agent = await begin('A long draft')
   await page.goto((await link(server)).replace(server.url, url))
@@ -83,7 +83,7 @@ test('a newer version waits until it is wanted, and no draft is lost with it', a
   front.close()
 })
 
-test('the whole shell is there without a network, administration included, and nothing of the API', async ({ page, context }) => {
+test('the whole shell is there without a network, administration included, and nothing of the API', { tag: '@once' }, async ({ page, context }) => {
   await signedIn(server, page)
   await inCharge(page)
   const kept = await page.evaluate(async () => {
@@ -100,7 +100,7 @@ test('the whole shell is there without a network, administration included, and n
   await expect(page.getByRole('button', { name: 'New key' })).toBeVisible()
 })
 
-test('the manifest has what an installed app needs', async ({ page }) => {
+test('the manifest has what an installed app needs', { tag: '@once' }, async ({ page }) => {
   await page.goto(`${server.url}/code/`)
   const manifest = await page.evaluate(async () => (await fetch(document.querySelector<HTMLLinkElement>('link[rel="manifest"]')!.href)).json())
   expect(manifest).toMatchObject({ id: '/code/', scope: '/code/', start_url: '/code/', display: 'standalone' })
@@ -134,7 +134,7 @@ test('installing is offered when somebody asks, and told where it cannot be', as
   await page.getByRole('button', { name: 'Menu' }).click()
   await expect(page.getByRole('button', { name: 'Sign out' })).toBeVisible()
   await expect(page.getByRole('button', { name: 'Install the app' })).toHaveCount(0)
-  const context = await browser.newContext({ userAgent: 'Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605 Version/18.0 Mobile Safari/604' })
+  const context = await browser.newContext({ userAgent: IPHONE })
   const phone = await context.newPage()
   await signedIn(server, phone)
   await phone.getByRole('button', { name: 'Menu' }).click()
@@ -143,7 +143,7 @@ test('installing is offered when somebody asks, and told where it cannot be', as
   await context.close()
 })
 
-test('the badge counts what waits, and goes with it', async ({ page }) => {
+test('the badge counts what waits, and goes with it', { tag: '@once' }, async ({ page }) => {
   await page.addInitScript(() => {
     Object.defineProperty(navigator, 'setAppBadge', { value: async (n: number) => document.documentElement.setAttribute('data-badge', String(n)) })
   })
@@ -234,6 +234,7 @@ test('keys act from one table, are listed in both languages, and never while som
   await page.keyboard.press('Enter')
   await expect(page.getByRole('region', { name: 'The agent asks' })).toHaveCount(0)
   await open(server, page, first)
+  await expect(page.getByLabel('Message to the agent')).toBeVisible()
   await page.keyboard.press('c')
   await expect(page.getByLabel('Message to the agent')).toBeFocused()
   await page.keyboard.press('Escape')
@@ -250,7 +251,7 @@ test('keys act from one table, are listed in both languages, and never while som
   await page.getByRole('dialog').getByRole('checkbox').check()
 })
 
-test('contrast is high where the system or the reader wants it', async ({ page }) => {
+test('contrast is high where the system or the reader wants it', { tag: '@once' }, async ({ page }) => {
   await page.emulateMedia({ contrast: 'more' })
   await signedIn(server, page)
   await expect(page.locator('html')).toHaveAttribute('data-contrast', 'more')

@@ -87,7 +87,11 @@ export class Server {
   }
 }
 
-/** Out of the range that the kernel hands out, so that a restart finds it free. */
+/** Test files run side by side. Each worker has ports of its own, so that nobody takes one while its server is down. */
+const PORTS_FROM = 11_000 + 4_000 * (Number(process.env.TEST_PARALLEL_INDEX ?? 0) % 4)
+const PORTS = 4_000
+
+/** Out of the range that the kernel hands out, so that a restart finds it free; and none that Chromium refuses. */
 function freePort(): Promise<number> {
   return new Promise((resolve) => {
     const attempt = (port: number) => {
@@ -95,6 +99,6 @@ function freePort(): Promise<number> {
       probe.once('error', () => attempt(port + 1))
       probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(port)))
     }
-    attempt(5_500 + Math.floor(Math.random() * 80))
+    attempt(PORTS_FROM + Math.floor(Math.random() * (PORTS - 100)))
   })
 }

@@ -33,8 +33,7 @@ async function drawn(page: Page): Promise<number> {
   return page.locator('.item').count()
 }
 
-test('an hour of words while one reads along, and an hour while one reads further up', async ({ page }, info) => {
-  test.skip(info.project.name === 'phone', 'one engine, one answer')
+test('an hour of words while one reads along, and an hour while one reads further up', { tag: '@once' }, async ({ page }) => {
   test.setTimeout(300_000)
   const agent = await Agent.begin(server, 'Never stops')
   await agent.bulk(500)

@@ -22,17 +22,41 @@ export async function open(server: Server, page: Page, agent: Agent): Promise<vo
   await expect(page.getByRole('log')).toBeVisible()
 }
 
+/** How an iPhone's browser says who it is; the app calls it by that. */
+export const IPHONE = 'Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605 Version/18.0 Mobile Safari/604'
+
 /** Somebody else's browser, on a phone. */
-export async function another(server: Server, browser: Browser, agent: string): Promise<{ context: BrowserContext; page: Page }> {
+export async function another(server: Server, browser: Browser, agent = IPHONE): Promise<{ context: BrowserContext; page: Page }> {
   const context = await browser.newContext({ userAgent: agent, viewport: { width: 390, height: 844 } })
   const page = await context.newPage()
   await signedIn(server, page)
   return { context, page }
 }
 
+/** What is seriously wrong for those who do not see or do not point, by all rules or by these. */
+export async function faults(page: Page, rules: string[] = []): Promise<string[]> {
+  // The other mode opens one more tab for each look, for frames from elsewhere: there are none, and it takes the screen.
+  const axe = new AxeBuilder({ page }).setLegacyMode()
+  const found = await (rules.length > 0 ? axe.withRules(rules) : axe).analyze()
+  const grave = found.violations.filter((violation) => ['serious', 'critical'].includes(violation.impact ?? ''))
+  return grave.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(' ')}`)
+}
+
 /** No serious fault for those who do not see or do not point. */
 export async function accessible(page: Page): Promise<void> {
-  const found = await new AxeBuilder({ page }).analyze()
-  const grave = found.violations.filter((violation) => ['serious', 'critical'].includes(violation.impact ?? ''))
-  expect(grave.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(' ')}`)).toEqual([])
+  expect(await faults(page)).toEqual([])
+}
+
+/** Nothing is being fetched, moves or fades any more: what is there is what somebody sees. */
+export async function settled(page: Page): Promise<void> {
+  await expect(page.locator('[aria-busy=true]')).toHaveCount(0)
+  await page.evaluate(async () => {
+    await document.fonts.ready
+    const isSeen = ({ top, bottom }: DOMRect) => bottom > 0 && top < innerHeight
+    const seen = [...document.images].filter((image) => image.checkVisibility() && isSeen(image.getBoundingClientRect()))
+    await Promise.all(seen.map((image) => image.decode().catch(() => undefined)))
+    const ending = document.getAnimations().filter((one) => Number.isFinite(one.effect?.getComputedTiming().endTime))
+    await Promise.all(ending.map((one) => one.finished.catch(() => undefined)))
+    for (let frames = 0; frames < 2; frames++) await new Promise(requestAnimationFrame)
+  })
 }

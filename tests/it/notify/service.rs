@@ -1,24 +1,22 @@
 //! A push service of the test's own, or any other receiver: it hears requests one by one and answers what the test
 //! says. What a browser would decrypt it decrypts with another library than the server's.
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use p256::{PublicKey, SecretKey, ecdh::diffie_hellman, elliptic_curve::sec1::ToSec1Point as _};
+pub(super) use receiver::Heard;
+use receiver::{Receiver, header_of};
 use ring::{
     aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey},
     hkdf::{HKDF_SHA256, KeyType, Salt},
     signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey},
 };
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
-    sync::{mpsc, oneshot},
-    time::timeout,
-};
+use tokio::time::timeout;
 
-use super::PATIENCE;
+#[path = "../../../src/api/common/bench/receiver.rs"]
+mod receiver;
 
 /// The browser's key of RFC 8291, which is as good as any.
 const PRIVATE: &str = "q1dXpw3UpT5VOmu_cf_v6ih07Aems3njxI-JWgLcM94";
@@ -26,31 +24,9 @@ const AUTH: &str = "BTBZMqHH6r4Tts7J_aSIgg";
 /// Longer than the grace of a question, and than anything that is due takes.
 const SILENCE: Duration = Duration::from_millis(3_500);
 
-pub(super) struct Service {
-    pub(super) address: SocketAddr,
-    heard: mpsc::Receiver<Heard>,
-}
+pub(super) type Service = Receiver;
 
-/// One request, not yet answered.
-pub(super) struct Heard {
-    head: String,
-    pub(super) body: Vec<u8>,
-    answer: oneshot::Sender<String>,
-}
-
-impl Service {
-    pub(super) async fn open() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("bound");
-        let (sender, heard) = mpsc::channel(16);
-        tokio::spawn(async move {
-            while let Ok((socket, _)) = listener.accept().await {
-                tokio::spawn(serve(socket, sender.clone()));
-            }
-        });
-        Self { address, heard }
-    }
-
+impl Receiver {
     pub(super) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
@@ -62,46 +38,10 @@ impl Service {
         json!({"kind": "web_push", "endpoint": self.url(&format!("/push/{name}")), "p256dh": public, "auth": AUTH})
     }
 
-    pub(super) async fn next(&mut self) -> Heard {
-        timeout(PATIENCE, self.heard.recv()).await.expect("in time").expect("a request")
-    }
-
     /// Whether nothing comes for longer than anything would take.
     pub(super) async fn is_silent(&mut self) -> bool {
         timeout(SILENCE, self.heard.recv()).await.is_err()
     }
-}
-
-async fn serve(mut socket: TcpStream, heard: mpsc::Sender<Heard>) {
-    let mut bytes = Vec::new();
-    let (head, start, length) = loop {
-        let mut piece = [0; 4_096];
-        let Ok(count @ 1..) = socket.read(&mut piece).await else { return };
-        bytes.extend_from_slice(&piece[..count]);
-        if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
-            let head = String::from_utf8(bytes[..end].to_vec()).expect("ASCII");
-            let length = header_of(&head, "content-length").expect("a length").parse::<usize>().expect("a number");
-            break (head, end + 4, length);
-        }
-    };
-    while bytes.len() < start + length {
-        let mut piece = [0; 4_096];
-        let Ok(count @ 1..) = socket.read(&mut piece).await else { return };
-        bytes.extend_from_slice(&piece[..count]);
-    }
-    let (answer, said) = oneshot::channel();
-    let body = bytes[start..start + length].to_vec();
-    if heard.send(Heard { head, body, answer }).await.is_err() {
-        return;
-    }
-    if let Ok(answer) = said.await {
-        let _cut = socket.write_all(answer.as_bytes()).await;
-    }
-}
-
-fn header_of<'a>(head: &'a str, name: &str) -> Option<&'a str> {
-    let mut lines = head.lines().filter_map(|line| line.split_once(": "));
-    lines.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
 }
 
 fn bytes(text: &str) -> Vec<u8> {
@@ -124,10 +64,6 @@ fn derived(salt: &[u8], ikm: &[u8], info: &[&[u8]], length: usize) -> Vec<u8> {
 }
 
 impl Heard {
-    pub(super) fn header(&self, name: &str) -> &str {
-        header_of(&self.head, name).unwrap_or_else(|| panic!("no {name} in {}", self.head))
-    }
-
     pub(super) fn has(&self, name: &str) -> bool {
         header_of(&self.head, name).is_some()
     }
@@ -136,12 +72,8 @@ impl Heard {
         self.head.split(' ').nth(1).expect("a path")
     }
 
-    pub(super) fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).expect("JSON")
-    }
-
     pub(super) fn answer(self, status: &str) {
-        let _gone = self.answer.send(format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n"));
+        self.reply(status, "");
     }
 
     /// What the browser reads of a push (RFC 8291).

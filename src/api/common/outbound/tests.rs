@@ -175,3 +175,24 @@ fn a_file_without_certificates_is_refused_and_not_taken_for_none() {
     }
     assert!(Outbound::authorities(Path::new("/nowhere")).is_err());
 }
+
+#[test]
+fn the_wait_doubles_from_a_second_to_a_minute_give_or_take_a_fifth() {
+    for (failures, expected) in [(0, 1_000), (1, 2_000), (5, 32_000), (6, 60_000), (1_000, 60_000)] {
+        assert_eq!(retry_ms(failures, 0), expected - expected / 5);
+        assert_eq!(retry_ms(failures, 2 * (expected / 5)), expected + expected / 5);
+        for dice in [1, 77, u64::MAX] {
+            assert!(retry_ms(failures, dice).abs_diff(expected) <= expected / 5);
+        }
+    }
+}
+
+/// A certificate with ten thousand names would have been kept and shown with all of them.
+#[test]
+fn the_reason_of_a_failure_is_as_long_as_we_want_it_whatever_a_certificate_says() {
+    assert_eq!(reason(&"status 500"), "status 500");
+    let names = format!("not valid for this name, only for\n{}", "a.example, ".repeat(10_000));
+    let kept = reason(&names);
+    assert_eq!(kept.chars().count(), limits::UNSENT_REASON_CHARS_MAX + 1);
+    assert!(kept.starts_with("not valid for this name, only for a.example,") && kept.ends_with('\u{2026}'), "{kept}");
+}

@@ -17,13 +17,13 @@ use super::render::{self, Sight};
 use crate::{
     api::common::{
         House,
-        outbound::{Answer, Target, Unsent},
+        outbound::{Answer, Target, Unsent, reason, retry_ms},
     },
     domain::{
         Actor, Command, OwnerId, Refusal, SubscriptionId, Timestamp, World,
         event::Role,
         limits,
-        subscription::{Acked, Delivery, Progress, Subscription, Wake, backoff_ms},
+        subscription::{Acked, Delivery, Progress, Subscription, Wake},
     },
     relay::RelayError,
     security::{Grant, grant::grants, random},
@@ -124,7 +124,7 @@ async fn attend(house: &House, id: SubscriptionId) {
             drop(held);
         }
         None => {
-            let _heard = tell(house, Command::RetryWake { subscription: id }).await;
+            let _heard = house.note(Command::RetryWake { subscription: id }).await;
         }
     }
 }
@@ -139,7 +139,7 @@ struct Call {
 async fn call(house: &House, subscription: SubscriptionId, generation: u64) {
     let Some((prepared, failures)) = prepare(house, subscription, generation) else { return };
     let answered = match &prepared {
-        Some(call) => post(house, call).await.map_err(|unsent| unsent.to_string()),
+        Some(call) => post(house, call).await.map_err(|unsent| reason(&unsent)),
         None => Err("whoever made it may no longer read its streams".to_owned()),
     };
     let reason = match (prepared, answered) {
@@ -155,15 +155,7 @@ async fn call(house: &House, subscription: SubscriptionId, generation: u64) {
     let dice = random::bytes().map_or(0, u64::from_be_bytes);
     let retry_at = house.relay.now().plus_ms(retry_ms(failures, dice));
     let failed = Some((retry_at, reason));
-    let _heard = tell(house, Command::NoteDelivery { subscription, generation, failed }).await;
-}
-
-/// The wait before the next attempt: the protocol's, a fifth more or less by chance, so that receivers that fail
-/// together are not called together.
-fn retry_ms(failures: u32, dice: u64) -> u64 {
-    let base = backoff_ms(failures);
-    let fifth = base / 5;
-    base - fifth + dice % (2 * fifth + 1)
+    let _heard = house.note(Command::NoteDelivery { subscription, generation, failed }).await;
 }
 
 /// What to send, if the wake still stands, and how many attempts failed before; `None` inside if it may not be sent.
@@ -234,13 +226,13 @@ async fn taken(house: &House, subscription: SubscriptionId, generation: u64, cal
         for _ in 0..3 {
             let acks = left(house, subscription, &call.snapshot);
             let command = Command::AckWake { subscription, generation, acks, done: true };
-            match tell(house, command).await {
+            match house.note(command).await {
                 Err(RelayError::Refused(Refusal::BadAck { .. })) => {}
                 _ => return,
             }
         }
     }
-    let _heard = tell(house, Command::NoteDelivery { subscription, generation, failed: None }).await;
+    let _heard = house.note(Command::NoteDelivery { subscription, generation, failed: None }).await;
 }
 
 fn left(house: &House, id: SubscriptionId, snapshot: &[Progress]) -> Vec<Acked> {
@@ -252,32 +244,4 @@ fn left(house: &House, id: SubscriptionId, snapshot: &[Progress]) -> Vec<Acked> 
     };
     let acked = |progress: &Progress| Acked { path: progress.path.clone(), position: progress.tail };
     snapshot.iter().filter(stands).map(acked).collect()
-}
-
-/// Submits what became of it, waiting for a writer that is behind: nobody else would say it.
-async fn tell(house: &House, command: Command) -> Result<(), RelayError> {
-    loop {
-        match house.relay.submit(Actor::System, command.clone()).await {
-            Err(RelayError::Busy { .. }) => {
-                tokio::time::sleep(Duration::from_millis(limits::BUSY_RETRY_MS)).await;
-            }
-            other => return other.map(|_| ()),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_wait_doubles_from_a_second_to_a_minute_give_or_take_a_fifth() {
-        for (failures, expected) in [(0, 1_000), (1, 2_000), (5, 32_000), (6, 60_000), (1_000, 60_000)] {
-            assert_eq!(retry_ms(failures, 0), expected - expected / 5);
-            assert_eq!(retry_ms(failures, 2 * (expected / 5)), expected + expected / 5);
-            for dice in [1, 77, u64::MAX] {
-                assert!(retry_ms(failures, dice).abs_diff(expected) <= expected / 5);
-            }
-        }
-    }
 }

@@ -51,6 +51,7 @@ pub(in super::super) async fn answer(house: &Arc<House>, call: &Call) -> Result<
     let once: [u8; 16] = random::bytes()?;
     let verdict = if decision == Decision::Allow { Verdict::Allow } else { Verdict::Deny };
     let given = Answer {
+        asked: Some(claims.asked),
         verdict,
         message: None,
         fingerprint: fingerprint([&b"notification"[..], &once]),

@@ -17,6 +17,7 @@ use crate::{
         outbound::{Answer, BadTarget, Target as Address, Unsent},
     },
     domain::{
+        TargetId,
         event::{Fingerprint, Verdict},
         limits,
         notify::{Target, TargetKind},
@@ -201,10 +202,14 @@ fn push(
 }
 
 /// What is told twice is told under the same id.
-fn message_id(target: &Target, notice: &Notice) -> String {
+fn message_id(target: TargetId, notice: &Notice) -> String {
     let kind = format!("{:?}", notice.kind);
-    let at = if notice.session.is_some() { String::new() } else { notice.at.to_string() };
-    let parts = [target.id().to_string(), notice.tag.clone(), kind, at];
+    // A question is asked once and settled once; turns of a session end again and again, and so do tests.
+    let at = match notice.kind {
+        PushedKind::Permission | PushedKind::Settled => String::new(),
+        PushedKind::Turn | PushedKind::Test => notice.at.to_string(),
+    };
+    let parts = [target.to_string(), notice.tag.clone(), kind, at];
     let Fingerprint(id) = fingerprint(parts.iter().map(String::as_bytes));
     format!("msg_{}", URL_SAFE_NO_PAD.encode(id))
 }
@@ -233,7 +238,7 @@ fn webhook(
         decided_by: notice.by,
         link,
     })?;
-    let id = message_id(target, notice);
+    let id = message_id(target.id(), notice);
     let seconds = house.relay.now().0 / 1_000;
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -326,6 +331,22 @@ fn ntfy(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::{SessionId, Timestamp};
+
+    /// Receivers that keep ids took the second for a repetition of the first, and nobody heard of it.
+    #[test]
+    fn each_end_of_a_turn_has_an_id_of_its_own_and_a_question_that_is_told_again_has_not() {
+        let target = TargetId::from_uuid(uuid::Uuid::from_u128(2));
+        let session = SessionId::from_uuid(uuid::Uuid::from_u128(1));
+        let of = |kind, at| {
+            let mut notice = Notice::test(Timestamp(at));
+            (notice.kind, notice.session, notice.tag) = (kind, Some(session), "tag".into());
+            message_id(target, &notice)
+        };
+        assert_ne!(of(PushedKind::Turn, 1), of(PushedKind::Turn, 2));
+        assert_eq!(of(PushedKind::Permission, 1), of(PushedKind::Permission, 2));
+        assert_ne!(of(PushedKind::Permission, 1), of(PushedKind::Settled, 1));
+    }
 
     /// The example of standardwebhooks.com's own test suite.
     #[test]

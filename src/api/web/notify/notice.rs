@@ -16,7 +16,7 @@ use crate::{
         permission::Settlement,
         session::Session,
     },
-    relay::Bounds,
+    relay::{Bounds, RelayError},
     security::principal::Scope,
     wire::web::{Author, PushedKind},
 };
@@ -106,8 +106,15 @@ impl Notice {
             (notice, open.subject.clone())
         };
         let one = Bounds { records_max: 1, bytes_max: 1 };
-        let record =
-            house.relay.read(Stream::Session(session), asked, one).ok().and_then(|found| found.into_iter().next());
+        let record = match house.relay.read(Stream::Session(session), asked, one) {
+            Ok(found) => found.into_iter().next(),
+            // Retention was here. What it is about is known all the same, and that it is asked matters more.
+            Err(RelayError::Gap { .. }) => None,
+            Err(error) => {
+                tracing::error!(%error, %session, %asked, "a question could not be read");
+                None
+            }
+        };
         let input = record.as_ref().and_then(|record| input(&record.payload));
         let is_asked_each_time = notice.tool.as_deref().is_some_and(|tool| ASKED_EACH_TIME.contains(&tool));
         match input.filter(|_| !is_asked_each_time) {
@@ -226,13 +233,15 @@ fn cut(text: &str, chars_max: usize, lines_max: usize) -> (String, bool) {
     (out, is_whole)
 }
 
-/// Characters that change what others look like, or look like nothing.
+/// Characters that change what others look like, or look like nothing: what Unicode calls default-ignorable, its
+/// separators of lines and paragraphs, notes between the lines, and a Braille cell without dots.
 const fn is_hidden(c: char) -> bool {
     matches!(
         c,
-        '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
-            | '\u{e0000}'..='\u{e0fff}'
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}'
     )
 }
 
@@ -258,7 +267,18 @@ mod tests {
 
     #[test]
     fn what_hides_something_cannot_be_allowed_unseen() {
-        for hidden in ["\\u202e", "\\u200b", "\\r", "\\u001b[8m", "\\t", "\\ufeff"] {
+        for hidden in [
+            "\\u202e",
+            "\\u200b",
+            "\\r",
+            "\\u001b[8m",
+            "\\t",
+            "\\ufeff",
+            "\\u034f",
+            "\\u2800",
+            "\\u180d",
+            "\\ud834\\udd73",
+        ] {
             let (text, is_whole) = shown(&format!(r#"{{"command":"ls {hidden} rm"}}"#));
             assert!(!is_whole && !text.chars().any(|c| c.is_control() || is_hidden(c)), "{hidden}");
         }

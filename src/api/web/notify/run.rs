@@ -9,7 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::task::{JoinError, JoinSet};
+use tokio::{
+    sync::broadcast::error::{RecvError, TryRecvError},
+    task::{JoinError, JoinSet},
+};
 
 use super::{
     deliver::{Undelivered, deliver},
@@ -17,13 +20,15 @@ use super::{
     plan::{Job, Plan, Task, plan, scope},
 };
 use crate::{
-    api::common::House,
+    api::common::{
+        House,
+        outbound::{reason, retry_ms},
+    },
     domain::{
-        Actor, Command, SessionId, TargetId, Timestamp,
+        Command, Refusal, SessionId, TargetId, Timestamp,
         event::Role,
         limits,
         notify::{Target, TargetEnd, TargetKind, TargetNews},
-        subscription::backoff_ms,
     },
     relay::RelayError,
     security::{Grant, grant::grants, principal::Scope, random},
@@ -46,14 +51,22 @@ enum Ended {
     Failed(Undelivered),
 }
 
+/// What is on its way, and what became of what was.
+#[derive(Default)]
+struct Deliveries {
+    tasks: JoinSet<(TargetId, Option<Job>, Ended)>,
+    /// How many there are of each target.
+    busy: HashMap<TargetId, usize>,
+    tries: HashMap<Job, Tries>,
+}
+
 /// See the module.
 pub async fn run(house: Arc<House>) {
     let mut closing = house.relay.closing();
     let mut notable = house.relay.notable();
     let mut presence = house.notify.presence.changed();
     let mut turns = house.relay.turns_ended();
-    let mut tasks = JoinSet::new();
-    let mut tries: HashMap<Job, Tries> = HashMap::new();
+    let mut deliveries = Deliveries::default();
     for kind in ["web_push", "webhook", "ntfy"] {
         for outcome in ["ok", "failed"] {
             metrics::counter!(telemetry::NOTIFICATIONS, "kind" => kind, "outcome" => outcome).increment(0);
@@ -65,24 +78,37 @@ pub async fn run(house: Arc<House>) {
         notable.mark_unchanged();
         presence.mark_unchanged();
         let mut plan = plan(&house);
-        start(&house, &mut plan, &mut tries, &mut tasks);
+        deliveries.start(&house, &mut plan);
         tokio::select! {
             _ = closing.wait_for(|closing| *closing) => return,
             _ = notable.changed() => {}
             _ = presence.changed() => {}
-            Some(ended) = tasks.join_next() => settle(&house, &mut tries, ended),
-            Ok(session) = turns.recv() => tell_turn(&house, session, &mut tasks),
+            Some(ended) = deliveries.tasks.join_next() => deliveries.settle(&house, ended),
+            turn = turns.recv() => match turn {
+                Ok(session) => deliveries.tell_turn(&house, session),
+                Err(RecvError::Lagged(missed)) => note_missed(missed),
+                // The relay is gone, and with it everything that there is to tell.
+                Err(RecvError::Closed) => return,
+            },
             () = wait(&house, plan.next) => {}
         }
         let rest = Duration::from_millis(limits::NOTIFY_LOOK_MS).saturating_sub(looked.elapsed());
         tokio::time::sleep(rest).await;
-        while let Some(ended) = tasks.try_join_next() {
-            settle(&house, &mut tries, ended);
+        while let Some(ended) = deliveries.tasks.try_join_next() {
+            deliveries.settle(&house, ended);
         }
-        while let Ok(session) = turns.try_recv() {
-            tell_turn(&house, session, &mut tasks);
+        loop {
+            match turns.try_recv() {
+                Ok(session) => deliveries.tell_turn(&house, session),
+                Err(TryRecvError::Lagged(missed)) => note_missed(missed),
+                Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+            }
         }
     }
+}
+
+fn note_missed(turns: u64) {
+    tracing::debug!(turns, "more turns ended at once than can be told");
 }
 
 async fn wait(house: &House, next: Option<Timestamp>) {
@@ -92,68 +118,101 @@ async fn wait(house: &House, next: Option<Timestamp>) {
     }
 }
 
-type Tasks = JoinSet<(Option<Job>, Ended)>;
-
-/// Starts what is due and has a place, and notes when the rest is.
-fn start(house: &Arc<House>, plan: &mut Plan, tries: &mut HashMap<Job, Tries>, tasks: &mut Tasks) {
-    let wanted: HashSet<Job> = plan.jobs.iter().copied().collect();
-    tries.retain(|job, tried| tried.under_way || wanted.contains(job));
-    let now = house.relay.now();
-    let mut of_target: HashMap<TargetId, usize> = HashMap::new();
-    for (job, _) in tries.iter().filter(|(_, tried)| tried.under_way) {
-        *of_target.entry(job.target).or_default() += 1;
+impl Deliveries {
+    /// Whether one more may be on its way there. Whoever has to wait is looked at again when something ends.
+    fn has_place(&self, target: TargetId) -> bool {
+        self.tasks.len() < limits::NOTIFY_DELIVERIES_MAX
+            && self.busy.get(&target).is_none_or(|busy| *busy < limits::NOTIFY_DELIVERIES_PER_TARGET_MAX)
     }
-    for job in std::mem::take(&mut plan.jobs) {
-        let tried = tries.entry(job).or_default();
-        if tried.under_way || tried.given_up {
-            continue;
-        }
-        if let Some(at) = tried.again_at.filter(|at| *at > now) {
-            plan.wait_until(at);
-            continue;
-        }
-        let busy = of_target.entry(job.target).or_default();
-        // Whoever has to wait is looked at again when something ends.
-        if tasks.len() >= limits::NOTIFY_DELIVERIES_MAX || *busy >= limits::NOTIFY_DELIVERIES_PER_TARGET_MAX {
-            continue;
-        }
-        *busy += 1;
-        tried.under_way = true;
-        let house = Arc::clone(house);
-        tasks.spawn(async move { (Some(job), attend(&house, job).await) });
-    }
-}
 
-/// Notes how an attempt ended. What was given up is left alone until the next start, or until it is settled.
-fn settle(house: &House, tries: &mut HashMap<Job, Tries>, ended: Result<(Option<Job>, Ended), JoinError>) {
-    let Ok((Some(job), ended)) = ended else { return };
-    let Some(tried) = tries.get_mut(&job) else { return };
-    tried.under_way = false;
-    let Ended::Failed(why) = ended else { return };
-    tried.failures += 1;
-    tried.given_up = !why.is_passing() || tried.failures >= limits::NOTIFY_ATTEMPTS_MAX;
-    let dice = random::bytes().map_or(0, u64::from_be_bytes);
-    let wait = why.wait_ms().unwrap_or(0).max(retry_ms(tried.failures - 1, dice));
-    tried.again_at = Some(house.relay.now().plus_ms(wait));
-    tracing::debug!(target = %job.target, reason = %why, given_up = tried.given_up, "a notification did not arrive");
-    if tried.given_up && matches!(job.task, Task::Withdraw(..)) {
-        // It is no longer asked, and will not be told so: nothing is left to be done about it.
-        let (relay, news) = (house.relay.clone(), news(job.task));
-        let target = job.target;
-        drop(tokio::spawn(async move {
-            if let Some(news) = news {
-                let _heard = relay.submit(Actor::System, Command::NoteTarget { target, news }).await;
+    fn spawn(&mut self, target: TargetId, job: Option<Job>, doing: impl Future<Output = Ended> + Send + 'static) {
+        *self.busy.entry(target).or_default() += 1;
+        self.tasks.spawn(async move { (target, job, doing.await) });
+    }
+
+    /// Starts what is due and has a place, and notes when the rest is.
+    fn start(&mut self, house: &Arc<House>, plan: &mut Plan) {
+        let wanted: HashSet<Job> = plan.jobs.iter().copied().collect();
+        self.tries.retain(|job, tried| tried.under_way || wanted.contains(job));
+        let now = house.relay.now();
+        for job in std::mem::take(&mut plan.jobs) {
+            let tried = self.tries.entry(job).or_default();
+            if tried.under_way || tried.given_up {
+                continue;
             }
-        }));
+            if let Some(at) = tried.again_at.filter(|at| *at > now) {
+                plan.wait_until(at);
+                continue;
+            }
+            if self.has_place(job.target) {
+                self.tries.entry(job).or_default().under_way = true;
+                let house = Arc::clone(house);
+                self.spawn(job.target, Some(job), async move { attend(&house, job).await });
+            }
+        }
+    }
+
+    /// Notes how an attempt ended. What was given up is left alone until the next start, or until it is settled.
+    fn settle(&mut self, house: &Arc<House>, ended: Result<(TargetId, Option<Job>, Ended), JoinError>) {
+        let (target, job, ended) = match ended {
+            Ok(ended) => ended,
+            // Only where a panic does not end the process; its place is lost then.
+            Err(error) => return tracing::error!(%error, "a notification was broken off"),
+        };
+        if let Some(busy) = self.busy.get_mut(&target) {
+            *busy -= 1;
+            if *busy == 0 {
+                self.busy.remove(&target);
+            }
+        }
+        let Some((job, tried)) = job.and_then(|job| Some((job, self.tries.get_mut(&job)?))) else { return };
+        tried.under_way = false;
+        let Ended::Failed(why) = ended else { return };
+        tried.failures += 1;
+        tried.given_up = !why.is_passing() || tried.failures >= limits::NOTIFY_ATTEMPTS_MAX;
+        let given_up = tried.given_up;
+        let dice = random::bytes().map_or(0, u64::from_be_bytes);
+        let wait = why.wait_ms().unwrap_or(0).max(retry_ms(tried.failures - 1, dice));
+        tried.again_at = Some(house.relay.now().plus_ms(wait));
+        tracing::debug!(%target, reason = %why, given_up, "a notification did not arrive");
+        if let (true, Task::Withdraw(..), Some(news)) = (given_up, job.task, news(job.task)) {
+            // It is no longer asked, and will not be told so: nothing is left to be done about it.
+            let house = Arc::clone(house);
+            self.spawn(target, None, async move { done(&house, Command::NoteTarget { target, news }).await });
+        }
+    }
+
+    /// Tells the end of a turn to those who want to hear it and do not look. Once, and to nobody later: it is news of
+    /// the moment, and questions go first where all places are taken.
+    fn tell_turn(&mut self, house: &Arc<House>, session: SessionId) {
+        for target in who_hears_turns(house, session) {
+            if !self.has_place(target) {
+                tracing::debug!(%target, %session, "the end of a turn is not told: too much is on its way there");
+                continue;
+            }
+            let house = Arc::clone(house);
+            self.spawn(target, None, async move {
+                if let (Some((found, ..)), Some(notice)) = (hearing(&house, target), Notice::turn(&house, session))
+                    && let Err(why) = deliver(&house, &found, &notice, false).await
+                {
+                    tracing::debug!(%target, reason = %why, "the end of a turn was not told");
+                }
+                Ended::Done
+            });
+        }
     }
 }
 
-/// The wait before the next attempt, a fifth more or less by chance: services that fail together are not called
-/// together.
-fn retry_ms(failures: u32, dice: u64) -> u64 {
-    let base = backoff_ms(failures);
-    let fifth = base / 5;
-    base - fifth + dice % (2 * fifth + 1)
+fn who_hears_turns(house: &House, session: SessionId) -> Vec<TargetId> {
+    let now = house.relay.now();
+    let world = house.relay.world();
+    let Some(found) = world.session(session).filter(|found| found.archived_at.is_none()) else { return Vec::new() };
+    let hears = |target: &&Target| {
+        target.added.turns
+            && scope(&world, target, now).is_some_and(|(_, scope)| scope.includes(found.owner))
+            && house.notify.presence.sees(target.added.owner, session, now).is_none()
+    };
+    world.targets().iter().filter(hears).map(Target::id).collect()
 }
 
 const fn news(task: Task) -> Option<TargetNews> {
@@ -183,11 +242,20 @@ async fn attend(house: &House, job: Job) -> Ended {
             done(house, Command::RemoveTarget { target, end: TargetEnd::Gone }).await
         }
         (Err(why), _) => {
-            let news = TargetNews::Failed { reason: why.to_string() };
-            done(house, Command::NoteTarget { target, news }).await;
+            done(house, Command::NoteTarget { target, news: TargetNews::Failed { reason: reason(&why) } }).await;
             Ended::Failed(why)
         }
     }
+}
+
+/// Notes what became of it.
+async fn done(house: &House, command: Command) -> Ended {
+    match house.note(command).await {
+        // Somebody removed it meanwhile, or everything ends.
+        Ok(_) | Err(RelayError::Refused(Refusal::NoTarget(_)) | RelayError::Closing) => {}
+        Err(error) => tracing::error!(%error, "what became of a notification could not be noted"),
+    }
+    Ended::Done
 }
 
 /// What to tell, if it still is to be told, and whether with the right to answer. Without a notice there is nothing to
@@ -224,40 +292,26 @@ fn may_answer(target: &Target, role: Role) -> bool {
     (target.added.kind == TargetKind::WebPush || target.added.answers) && grants(role, Grant::PermissionDecide)
 }
 
-/// Submits what became of it, waiting for a writer that is behind: nobody else would say it.
-async fn done(house: &House, command: Command) -> Ended {
-    while let Err(RelayError::Busy { .. }) = house.relay.submit(Actor::System, command.clone()).await {
-        tokio::time::sleep(Duration::from_millis(limits::BUSY_RETRY_MS)).await;
-    }
-    Ended::Done
-}
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
 
-/// Tells the end of a turn to those who want to hear it and do not look. Once, and to nobody later: it is news of the
-/// moment.
-fn tell_turn(house: &Arc<House>, session: SessionId, tasks: &mut Tasks) {
-    let now = house.relay.now();
-    let wanted: Vec<TargetId> = {
-        let world = house.relay.world();
-        let Some(found) = world.session(session).filter(|found| found.archived_at.is_none()) else { return };
-        let hears = |target: &&Target| {
-            target.added.turns
-                && scope(&world, target, now).is_some_and(|(_, scope)| scope.includes(found.owner))
-                && house.notify.presence.sees(target.added.owner, session, now).is_none()
-        };
-        world.targets().iter().filter(hears).map(Target::id).collect()
-    };
-    for id in wanted {
-        if tasks.len() >= limits::NOTIFY_DELIVERIES_MAX {
-            return;
+    use super::*;
+    use crate::api::web::notify::plan::tests::pager;
+
+    /// Sixty-four ends of turns at once, and nobody else was told anything until the receiver was given up.
+    #[tokio::test]
+    async fn ends_of_turns_do_not_take_the_places_of_what_others_are_asked() {
+        let (_directory, house, target, session) = pager().await;
+        let mut deliveries = Deliveries::default();
+        for _ in 0..limits::NOTIFY_DELIVERIES_MAX {
+            deliveries.tell_turn(&house, session);
         }
-        let house = Arc::clone(house);
-        tasks.spawn(async move {
-            if let (Some((target, ..)), Some(notice)) = (hearing(&house, id), Notice::turn(&house, session))
-                && let Err(why) = deliver(&house, &target, &notice, false).await
-            {
-                tracing::debug!(target = %id, reason = %why, "the end of a turn was not told");
-            }
-            (None, Ended::Done)
-        });
+        assert_eq!(deliveries.tasks.len(), limits::NOTIFY_DELIVERIES_PER_TARGET_MAX);
+        let other = TargetId::from_uuid(Uuid::from_u128(99));
+        assert!(!deliveries.has_place(target) && deliveries.has_place(other));
+        let ended = deliveries.tasks.join_next().await.expect("one");
+        deliveries.settle(&house, ended);
+        assert!(deliveries.has_place(target), "whatever ends makes room");
     }
 }

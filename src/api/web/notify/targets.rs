@@ -15,7 +15,10 @@ use super::{
     notice::Notice,
 };
 use crate::{
-    api::common::{Response, outbound::Target as Address},
+    api::common::{
+        Response,
+        outbound::{Target as Address, reason},
+    },
     domain::{
         Command, DeviceId, Outcome, TargetId, limits,
         notify::{Sealed, Target, TargetAdded, TargetEnd, TargetKind},
@@ -79,7 +82,10 @@ pub(in super::super) async fn add(caller: &Caller<'_>) -> Result<Response, Failu
         Outcome::Target { target, created } => (target, created && target == id),
         other => return Err(Failure::unexpected(&other)),
     };
-    let shown = find(caller, target)?.1;
+    let (found, shown) = find(caller, target)?;
+    if !created_now {
+        same_settings(caller, &wish, &recipient, &found)?;
+    }
     // What was there already keeps its secret, which was shown then.
     let secret = secret.filter(|_| created_now).map(|secret| secret.expose().to_owned());
     let made = TargetMade { target: shown, secret };
@@ -88,6 +94,29 @@ pub(in super::super) async fn add(caller: &Caller<'_>) -> Result<Response, Failu
     } else {
         Ok(json(StatusCode::OK, &made))
     }
+}
+
+/// Nothing that was wished for is left out in silence: a service that is told already keeps the token and the settings
+/// that it was added with.
+fn same_settings(caller: &Caller<'_>, wish: &AddTarget, new: &Recipient, found: &Target) -> Result<(), Failure> {
+    let known = caller.house.notify.recipient(found).ok();
+    let same = match (new, &known) {
+        // Browsers are asked again and again, and switched by themselves.
+        (Recipient::WebPush { .. }, _) => true,
+        // Its secret is drawn anew each time.
+        (Recipient::Webhook { .. }, _) => wish.turns == found.added.turns,
+        (Recipient::Ntfy { .. }, Some(known)) => {
+            known == new && (wish.turns, wish.answers) == (found.added.turns, found.added.answers)
+        }
+        // It cannot be opened any more.
+        (Recipient::Ntfy { .. }, None) => false,
+    };
+    if same {
+        return Ok(());
+    }
+    let detail =
+        format!("this address is told already, with another token or other settings: remove {} first", found.id());
+    Err(Failure::new(ProblemKind::Conflict, detail))
 }
 
 /// Whom the wish speaks of, and what was drawn for it.
@@ -165,11 +194,18 @@ fn find_own(caller: &Caller<'_>, id: TargetId) -> Result<Target, Failure> {
         let detail = format!("{id} comes from the configuration: change RCS_NOTIFY_URLS and start the server again");
         return Err(Failure::new(ProblemKind::Conflict, detail));
     }
-    // A key that only looks may switch its own browser off, and nobody else's service.
-    if found.added.kind != TargetKind::WebPush {
+    may_touch(caller, &found)?;
+    Ok(found)
+}
+
+/// A key that only looks may switch its own browsers on and off, and neither the service nor the phone of somebody who
+/// answers.
+fn may_touch(caller: &Caller<'_>, target: &Target) -> Result<(), Failure> {
+    let own = matches!(caller.principal, Principal::Key { key, .. } if key == target.added.key);
+    if target.added.kind != TargetKind::WebPush || !own {
         caller.holds(Grant::PermissionDecide)?;
     }
-    Ok(found)
+    Ok(())
 }
 
 pub(in super::super) async fn change(caller: &Caller<'_>, id: TargetId) -> Result<Response, Failure> {
@@ -190,9 +226,10 @@ pub(in super::super) async fn remove(caller: &Caller<'_>, id: TargetId) -> Resul
 pub(in super::super) async fn test(caller: &Caller<'_>, id: TargetId) -> Result<Response, Failure> {
     caller.count(ThrottleKind::Registration)?;
     let (found, _) = find(caller, id)?;
+    may_touch(caller, &found)?;
     let notice = Notice::test(caller.house.relay.now());
     let delivered = deliver(caller.house, &found, &notice, false).await;
-    let reason = delivered.err().map(|why| why.to_string());
+    let reason = delivered.err().map(|why| reason(&why));
     Ok(json(StatusCode::OK, &Tested { delivered: reason.is_none(), reason }))
 }
 

@@ -79,6 +79,45 @@ async fn who_may_not_is_refused_and_what_is_not_yours_is_not_there() {
     bench.get("/api/v1/notifications/vapid", "").await.problem(401, "unauthenticated");
 }
 
+/// The token was exchanged, the topic was added again, and everything still failed with the old one.
+#[tokio::test]
+async fn a_topic_that_is_added_again_with_another_token_is_refused_and_not_left_as_it_was_in_silence() {
+    let bench = Bench::open().await;
+    let topic =
+        |token: &str, turns| json!({"kind": "ntfy", "url": "https://ntfy.test/hush", "token": token, "turns": turns});
+    let made = bench.post(TARGETS, ALICE, topic("tk_old", false)).await.expect(201);
+    let id = made["target"]["id"].as_str().expect("an id");
+    assert_eq!(bench.post(TARGETS, ALICE, topic("tk_old", false)).await.expect(200)["target"]["id"], id);
+    for changed in [topic("tk_new", false), topic("tk_old", true)] {
+        let problem = bench.post(TARGETS, ALICE, changed).await.problem(409, "conflict");
+        assert!(problem["detail"].as_str().expect("words").contains(id) && !problem.to_string().contains("tk_"));
+    }
+}
+
+/// What a browser says that is signed in with this key.
+async fn subscribe(bench: &Bench, key: &str) -> String {
+    let page = [("origin", "http://rcs.test"), ("host", "rcs.test")];
+    let login = bench.raw("POST", "/api/v1/login", "", &page, json!({ "key": key }).to_string()).await;
+    let cookie = login.header("set-cookie").split(';').next().expect("a cookie").to_owned();
+    let wish = json!({"kind": "web_push", "endpoint": "https://push.test/1", "auth": "BTBZMqHH6r4Tts7J_aSIgg",
+        "p256dh": "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4"});
+    let headers = [page.as_slice(), &[("cookie", cookie.as_str())]].concat();
+    let made = bench.raw("POST", TARGETS, "", &headers, wish.to_string()).await.expect(201);
+    format!("{TARGETS}/{}", made["target"]["id"].as_str().expect("an id"))
+}
+
+#[tokio::test]
+async fn who_may_only_look_does_not_switch_the_phone_off_that_answers() {
+    let bench = Bench::open().await;
+    let phone = subscribe(&bench, ALICE).await;
+    bench.send("DELETE", &phone, VIEWER, Value::Null).await.problem(403, "forbidden");
+    bench.send("PATCH", &phone, VIEWER, json!({"turns": true})).await.problem(403, "forbidden");
+    bench.post(&format!("{phone}/test"), VIEWER, Value::Null).await.problem(403, "forbidden");
+    bench.send("DELETE", &phone, ALICE, Value::Null).await.expect(204);
+    let wall = subscribe(&bench, VIEWER).await;
+    bench.send("DELETE", &wall, VIEWER, Value::Null).await.expect(204);
+}
+
 #[tokio::test]
 async fn a_token_of_another_kind_answers_nothing_and_is_no_key() {
     let bench = Bench::open().await;

@@ -113,6 +113,34 @@ async fn a_walk_that_is_watched_ends_with_its_verdict() {
     bench.post("/api/v1/audit/verify", ALICE, Value::Null).await.problem(403, "forbidden");
 }
 
+/// Its other name was taken, and found nothing.
+#[tokio::test]
+async fn what_a_worker_did_is_found_under_both_names_of_its_session() {
+    let bench = Bench::open().await;
+    let session = bench.session("mine").await;
+    bench.say(session, 1, "hi").await;
+    let by = |id: String| {
+        let bench = &bench;
+        async move { bench.get(&format!("/api/v1/audit?from=1&by={id}"), ADMIN).await.expect(200)["records"].clone() }
+    };
+    let found = by(session.to_string()).await;
+    assert_eq!(found[0]["by"]["type"], "worker");
+    assert_eq!(by(session.worker_form()).await, found);
+    bench.get("/api/v1/audit?from=1&by=nobody", ADMIN).await.problem(400, "bad-request");
+}
+
+/// Each walk reads the whole journal and goes on without whoever asked for it.
+#[tokio::test]
+async fn the_journal_is_walked_once_at_a_time_however_often_it_is_asked_for() {
+    let bench = Bench::open().await;
+    let walking = bench.house.throttle.open_audit().expect("nobody walks");
+    let refused = bench.post("/api/v1/audit/verify", ADMIN, Value::Null).await;
+    assert_ne!(refused.header("retry-after"), "");
+    refused.problem(429, "too-many-requests");
+    drop(walking);
+    bench.post("/api/v1/audit/verify", ADMIN, Value::Null).await.expect(200);
+}
+
 #[tokio::test]
 async fn who_is_woken_is_listed_without_what_is_secret_in_it() {
     let bench = Bench::open().await;

@@ -3,7 +3,7 @@
 
 import { ChevronDown, ChevronRight, ChevronUp, CloudOff } from 'lucide-preact'
 import { useSignal, type Signal } from '@preact/signals'
-import { useEffect, useRef } from 'preact/hooks'
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
 import type { Conversation } from '../state/fold'
 import type { Ask, Item } from '../state/items'
 import { me, nameOf } from '../state/me'
@@ -191,7 +191,8 @@ function Buttons({ ask, send }: { ask: Ask; send: (body: Decide) => void }) {
   const armed = useArmed()
   const isPlan = ask.tool === 'ExitPlanMode'
   const ways = waysOf(ask.suggestions, me.value?.role === 'admin')
-  useEffect(() => {
+  // With what is drawn and not a frame later: a key that is pressed in between would be lost, or act as a shortcut.
+  useLayoutEffect(() => {
     if (denying.value) words.current?.focus()
   }, [denying.value])
   if (denying.value) {

@@ -2,7 +2,7 @@
 
 import { ArrowUp, Square } from 'lucide-preact'
 import { useSignal } from '@preact/signals'
-import { useEffect, useRef } from 'preact/hooks'
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
 import { call, Failure } from '../api'
 import { attached, detach } from '../state/files'
 import { drafts } from '../state/look'
@@ -68,6 +68,15 @@ export function Composer({ session, followed }: { session: string; followed: Fol
     caret.value = 0
     area.current?.focus()
   }
+  // The field has the new text only when it was drawn. A frame later somebody has written on, and the caret would jump back.
+  const caretNext = useRef<number | null>(null)
+  useLayoutEffect(() => {
+    const at = caretNext.current
+    if (at === null) return
+    caretNext.current = null
+    area.current?.focus()
+    area.current?.setSelectionRange(at, at)
+  })
   const suggest = useSuggest({
     text,
     caret,
@@ -76,11 +85,7 @@ export function Composer({ session, followed }: { session: string; followed: Fol
     put: (value, at) => {
       write(value)
       caret.value = at
-      // The field has the new text only after it was drawn.
-      requestAnimationFrame(() => {
-        area.current?.focus()
-        area.current?.setSelectionRange(at, at)
-      })
+      caretNext.current = at
     },
   })
   const attempt = async (what: () => Promise<unknown>) => {

@@ -1,7 +1,7 @@
 // Questions of the app itself: one at a time, in the browser's own modal dialog, which keeps focus and Escape right.
 
 import { signal } from '@preact/signals'
-import { useEffect, useRef } from 'preact/hooks'
+import { useLayoutEffect, useRef } from 'preact/hooks'
 import { onLeave } from '../state/me'
 import { t } from '../words'
 
@@ -49,7 +49,8 @@ export function Dialogs() {
   const dialog = useRef<HTMLDialogElement>(null)
   const field = useRef<HTMLInputElement>(null)
   const ask = asked.value
-  useEffect(() => {
+  // With what is drawn and not a frame later: a key that is pressed in between would go to what is behind it.
+  useLayoutEffect(() => {
     if (!ask) return
     if (!dialog.current?.open) dialog.current?.showModal()
     field.current?.select()

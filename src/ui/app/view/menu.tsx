@@ -1,5 +1,5 @@
 import { Bell, Download, Keyboard, Laptop, LogOut, Wrench } from 'lucide-preact'
-import { useEffect, useRef } from 'preact/hooks'
+import { useLayoutEffect, useRef } from 'preact/hooks'
 import { Failure } from '../api'
 import { me, signOut } from '../state/me'
 import { install, installing } from '../state/installed'
@@ -40,7 +40,8 @@ async function leave(): Promise<void> {
 
 export function Menu({ close }: { close: () => void }) {
   const box = useRef<HTMLDivElement>(null)
-  useEffect(() => {
+  // With what is drawn and not a frame later: a key that is pressed in between would be lost, or act as a shortcut.
+  useLayoutEffect(() => {
     box.current?.querySelector<HTMLElement>('select, button')?.focus()
     const leave = (event: Event) => {
       if (event instanceof KeyboardEvent) {

@@ -2,7 +2,7 @@
 
 import { Download, FileText, ImageOff, X } from 'lucide-preact'
 import { signal, useSignal } from '@preact/signals'
-import { useEffect, useRef } from 'preact/hooks'
+import { useLayoutEffect, useRef } from 'preact/hooks'
 import { pictureType, urlOf } from '../state/files'
 import type { Attached } from '../state/items'
 import { plain } from '../text/plain'
@@ -42,7 +42,7 @@ export function Files({ files }: { files: Attached[] }) {
 export function Lightbox() {
   const dialog = useRef<HTMLDialogElement>(null)
   const now = looked.value
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (now && !dialog.current?.open) dialog.current?.showModal()
   }, [now])
   // Whoever goes back from a picture leaves it: it is no part of the next session.

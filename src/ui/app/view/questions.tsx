@@ -1,7 +1,7 @@
 // Questions with options: one or several of them, or words of one's own.
 
 import { useSignal } from '@preact/signals'
-import { useEffect, useId, useRef } from 'preact/hooks'
+import { useId, useLayoutEffect, useRef } from 'preact/hooks'
 import { list, record, text } from '../state/parts'
 import { plain } from '../text/plain'
 import { t } from '../words'
@@ -40,7 +40,8 @@ export function Questions({ questions, send, deny }: Props) {
   const denying = useSignal(false)
   const words = useRef<HTMLTextAreaElement>(null)
   const form = useId()
-  useEffect(() => {
+  // With what is drawn and not a frame later: a key that is pressed in between would be lost, or act as a shortcut.
+  useLayoutEffect(() => {
     if (denying.value) words.current?.focus()
   }, [denying.value])
   const answerTo = (question: Question): string[] => {

@@ -2,7 +2,7 @@
 
 import { Archive, Check, CircleCheck, Ellipsis, GitBranch, Pencil, Pin, PinOff, X } from 'lucide-preact'
 import { useSignal } from '@preact/signals'
-import { useEffect, useRef } from 'preact/hooks'
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
 import { archive, directoryOf, machineOf, pin, rename, renaming, selection, toggle } from '../state/list'
 import { now } from '../state/look'
 import { me } from '../state/me'
@@ -128,7 +128,8 @@ function RowMenu({ session }: { session: Session }) {
   const box = useRef<HTMLDivElement>(null)
   const button = useRef<HTMLButtonElement>(null)
   const title = plain(session.title ?? t('home.untitled'))
-  useEffect(() => {
+  // With what is drawn and not a frame later: a key that is pressed in between would be lost, or act as a shortcut.
+  useLayoutEffect(() => {
     if (!open.value) return
     const menu = box.current?.querySelector<HTMLElement>('.menu')
     menu?.querySelector<HTMLElement>('button')?.focus({ preventScroll: true })
@@ -182,7 +183,10 @@ function RowMenu({ session }: { session: Session }) {
 function Title({ session }: { session: Session }) {
   const field = useRef<HTMLInputElement>(null)
   const busy = useSignal(false)
-  useEffect(() => field.current?.select(), [])
+  useLayoutEffect(() => {
+    field.current?.focus()
+    field.current?.select()
+  }, [])
   const end = () => {
     renaming.value = null
   }

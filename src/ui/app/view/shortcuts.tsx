@@ -1,7 +1,7 @@
 // The keys that act, as a list to look at: drawn from the same table that does them.
 
 import { X } from 'lucide-preact'
-import { useEffect, useRef } from 'preact/hooks'
+import { useLayoutEffect, useRef } from 'preact/hooks'
 import { active, listed, SHORTCUTS, type Shortcut } from '../state/shortcuts'
 import { t } from '../words'
 
@@ -11,7 +11,8 @@ const SHOWN: Record<string, string> = { ArrowDown: '↓', ArrowUp: '↑', Escape
 export function Shortcuts() {
   const dialog = useRef<HTMLDialogElement>(null)
   const isOpen = listed.value
-  useEffect(() => {
+  // With what is drawn and not a frame later: a key that is pressed in between would go to what is behind it.
+  useLayoutEffect(() => {
     if (isOpen) dialog.current?.showModal()
   }, [isOpen])
   if (!isOpen) return null

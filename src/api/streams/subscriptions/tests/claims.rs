@@ -76,7 +76,7 @@ async fn a_worker_that_shows_no_sign_of_life_loses_the_wake_and_one_that_does_ke
     let mut changed = bench.house.relay.subscriptions_changed();
     changed.mark_unchanged();
     while told(&bench).await != [1, 2] {
-        tokio::time::timeout(super::receiver::PATIENCE, changed.changed()).await.expect("in time").expect("lives");
+        tokio::time::timeout(super::PATIENCE, changed.changed()).await.expect("in time").expect("lives");
     }
     ack(&bench, &lost, false).await.refused(409, "FENCED");
     let kept = claim(&bench, "v").await.expect(200);

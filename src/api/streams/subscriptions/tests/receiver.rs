@@ -1,52 +1,14 @@
-//! A webhook receiver on a real socket: what it hears goes to the test, what it answers comes from there.
-
-use std::{net::SocketAddr, time::Duration};
+//! What a webhook of a subscription hears and answers, and whose signature it believes.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ring::signature::{ED25519, UnparsedPublicKey};
 use serde_json::Value;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
-    sync::{mpsc, oneshot},
-    time::timeout,
-};
 
-/// Longer than anything takes; a test that waits so long has failed.
-pub(super) const PATIENCE: Duration = Duration::from_secs(20);
-
-pub(super) struct Receiver {
-    pub(super) address: SocketAddr,
-    heard: mpsc::Receiver<Heard>,
-}
-
-/// One notification, not yet answered.
-pub(super) struct Heard {
-    head: String,
-    pub(super) body: Vec<u8>,
-    answer: oneshot::Sender<String>,
-}
+pub(super) use crate::api::common::bench::receiver::{Heard, Receiver};
 
 impl Receiver {
-    pub(super) async fn open() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("bound");
-        let (sender, heard) = mpsc::channel(16);
-        tokio::spawn(async move {
-            while let Ok((socket, _)) = listener.accept().await {
-                tokio::spawn(serve(socket, sender.clone()));
-            }
-        });
-        Self { address, heard }
-    }
-
     pub(super) fn url(&self) -> String {
         format!("http://{}/hook", self.address)
-    }
-
-    /// The next notification.
-    pub(super) async fn next(&mut self) -> Heard {
-        timeout(PATIENCE, self.heard.recv()).await.expect("in time").expect("a notification")
     }
 
     /// Whether somebody called and was not heard yet.
@@ -55,48 +17,7 @@ impl Receiver {
     }
 }
 
-async fn serve(mut socket: TcpStream, heard: mpsc::Sender<Heard>) {
-    let mut bytes = Vec::new();
-    let (head, start, length) = loop {
-        let mut piece = [0; 4_096];
-        let Ok(count @ 1..) = socket.read(&mut piece).await else { return };
-        bytes.extend_from_slice(&piece[..count]);
-        if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
-            let head = String::from_utf8(bytes[..end].to_vec()).expect("ASCII");
-            let length = header_of(&head, "content-length").expect("a length").parse::<usize>().expect("a number");
-            break (head, end + 4, length);
-        }
-    };
-    while bytes.len() < start + length {
-        let mut piece = [0; 4_096];
-        let Ok(count @ 1..) = socket.read(&mut piece).await else { return };
-        bytes.extend_from_slice(&piece[..count]);
-    }
-    let (answer, said) = oneshot::channel();
-    let body = bytes[start..start + length].to_vec();
-    if heard.send(Heard { head, body, answer }).await.is_err() {
-        return;
-    }
-    // Without an answer the connection just ends.
-    if let Ok(answer) = said.await {
-        let _cut = socket.write_all(answer.as_bytes()).await;
-    }
-}
-
-fn header_of<'a>(head: &'a str, name: &str) -> Option<&'a str> {
-    let mut lines = head.lines().filter_map(|line| line.split_once(": "));
-    lines.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
-}
-
 impl Heard {
-    pub(super) fn header(&self, name: &str) -> &str {
-        header_of(&self.head, name).expect("the header")
-    }
-
-    pub(super) fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).expect("JSON")
-    }
-
     pub(super) fn text(&self, name: &str) -> String {
         self.json()[name].as_str().expect("text").to_owned()
     }
@@ -105,10 +26,9 @@ impl Heard {
         self.json()["generation"].as_u64().expect("a number")
     }
 
+    /// Answers, and says that somebody else is the one to ask: whom nobody may follow there.
     pub(super) fn answer(self, status: &str, body: &str) {
-        let length = body.len();
-        let head = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nlocation: http://127.0.0.1:1/\r\n\r\n");
-        let _gone = self.answer.send(head + body);
+        self.reply(&format!("{status}\r\nlocation: http://127.0.0.1:1/"), body);
     }
 
     /// Whether one of these keys signed it.

@@ -1,7 +1,7 @@
 // A new key: asked for, shown once, and what to do with it.
 
 import { useSignal } from '@preact/signals'
-import { useEffect, useRef } from 'preact/hooks'
+import { useLayoutEffect, useRef } from 'preact/hooks'
 import { BASE, call, Failure } from '../../api'
 import { me } from '../../state/me'
 import { plain } from '../../text/plain'
@@ -25,7 +25,8 @@ export function NewKey({ made: told, close }: { made: () => void; close: () => v
   const role = useSignal<Me['role']>('member')
   const isAdmin = me.value?.role === 'admin'
   const name = useRef<HTMLInputElement>(null)
-  useEffect(() => name.current?.focus(), [])
+  // With what is drawn and not a frame later: a key that is pressed in between would be lost, or act as a shortcut.
+  useLayoutEffect(() => name.current?.focus(), [])
   if (made.value) return <Secret {...made.value} close={close} />
   return (
     <form class="card form" onSubmit={(event) => {
@@ -76,7 +77,7 @@ function Secret({ key, secret, close }: Made & { close: () => void }) {
   const { problem, attempt } = useAttempt()
   const link = useSignal<{ url: string; until: string } | null>(null)
   const heading = useRef<HTMLHeadingElement>(null)
-  useEffect(() => heading.current?.focus(), [])
+  useLayoutEffect(() => heading.current?.focus(), [])
   const here = location.origin
   const uses = [
     ...(key.role === 'viewer' ? [] : [
