@@ -2,7 +2,7 @@
 
 import { Download, FileText, ImageOff, X } from 'lucide-preact'
 import { signal, useSignal } from '@preact/signals'
-import { useLayoutEffect, useRef } from 'preact/hooks'
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
 import { pictureType, urlOf } from '../state/files'
 import type { Attached } from '../state/items'
 import { plain } from '../text/plain'
