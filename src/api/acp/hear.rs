@@ -118,7 +118,7 @@ impl Line<'_> {
         }
         if let Some(title) = title.as_deref().and_then(title_line) {
             self.flush(batch).await?;
-            self.submit(Command::RenameSession { session, title }).await?;
+            self.submit(Command::ArrangeSession { session, title: Some(title), pinned: None }).await?;
         }
         Ok(())
     }
