@@ -55,18 +55,8 @@ struct Block<'a> {
 }
 
 /// What of a tool's input says what it does, as it is put together. `command` is a line of shell or its words.
-const TELLING: [&str; 10] = [
-    "command",
-    "description",
-    "file_path",
-    "notebook_path",
-    "path",
-    "pattern",
-    "query",
-    "url",
-    "prompt",
-    "plan",
-];
+const TELLING: [&str; 10] =
+    ["command", "description", "file_path", "notebook_path", "path", "pattern", "query", "url", "prompt", "plan"];
 
 #[derive(Deserialize)]
 struct Question<'a> {
@@ -164,7 +154,8 @@ fn update(payload: &str) -> Said {
         "agent_message_chunk" => piece(Speaker::Agent),
         "user_message_chunk" => piece(Speaker::Person),
         "tool_call" | "tool_call_update" => {
-            match whole([(Speaker::Tool, joined([update.title.unwrap_or_default().into_owned(), input(update.input)]))]) {
+            match whole([(Speaker::Tool, joined([update.title.unwrap_or_default().into_owned(), input(update.input)]))])
+            {
                 Said::Nothing => Said::End,
                 said => said,
             }
