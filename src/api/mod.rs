@@ -5,16 +5,21 @@
 
 use std::{sync::Arc, time::Instant};
 
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{HeaderValue, Request, StatusCode, header};
+use hyper::{body::Incoming, service::Service as _};
+use hyper_util::service::TowerToHyperService;
 use tracing::Instrument as _;
-use warp::{Filter as _, filters::BoxedFilter};
+use warp::filters::BoxedFilter;
 
-use self::common::{Call, House, Response, front, reply};
-use crate::telemetry;
+use self::{
+    common::{Call, House, Response, front, reply},
+    meters::{Meters, MethodClass},
+};
 
 pub mod acp;
 pub mod bridge;
 pub mod common;
+mod meters;
 pub mod ops;
 pub mod streams;
 pub mod web;
@@ -32,6 +37,8 @@ enum Room {
 }
 
 impl Room {
+    const COUNT: usize = 6;
+
     fn of(call: &Call) -> Self {
         match call.segments().as_slice() {
             // One path, two kinds of runners: each room knows its own.
@@ -61,16 +68,45 @@ impl Room {
 pub type Roof = fn(&House, &Call) -> Response;
 
 /// Everything that the server answers.
-pub fn corridor(house: Arc<House>, roof: Roof) -> BoxedFilter<(Response,)> {
-    let sockets = front::sockets(Arc::clone(&house), open_socket);
-    let requests = front::requests(house, move |house, call| answer(house, call, roof));
-    sockets.or(requests).unify().boxed()
+pub struct Corridor {
+    house: Arc<House>,
+    roof: Roof,
+    sockets: BoxedFilter<(Response,)>,
+    meters: Arc<Meters>,
 }
 
-async fn answer(house: Arc<House>, call: Call, roof: Roof) -> Response {
+impl std::fmt::Debug for Corridor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Corridor").field("house", &self.house).finish_non_exhaustive()
+    }
+}
+
+impl Corridor {
+    /// The way to the rooms of this house.
+    pub fn new(house: Arc<House>, roof: Roof) -> Self {
+        let meters = Arc::new(Meters::default());
+        let counted = Arc::clone(&meters);
+        let sockets = front::sockets(Arc::clone(&house), move |house, call, ws| open_socket(&counted, house, call, ws));
+        Self { house, roof, sockets, meters }
+    }
+
+    /// Answers a request.
+    pub async fn answer(&self, request: Request<Incoming>) -> Response {
+        if front::is_upgrade(request.headers()) {
+            let service = TowerToHyperService::new(warp::service(self.sockets.clone()));
+            return service.call(request).await.unwrap_or_else(|never| match never {});
+        }
+        match front::call(request).await {
+            Ok(call) => answer(&self.meters, Arc::clone(&self.house), call, self.roof).await,
+            Err(refusal) => refusal,
+        }
+    }
+}
+
+async fn answer(meters: &Meters, house: Arc<House>, call: Call, roof: Roof) -> Response {
     let room = Room::of(&call);
     let started = Instant::now();
-    let (name, method_class) = (request_id(&house, &call), class_of_method(&call.method));
+    let (name, method_class) = (request_id(&house, &call), MethodClass::of(&call.method));
     // Paths carry ids and no secrets; queries may carry what people type, so they stay out of the log.
     let asked = tracing::enabled!(tracing::Level::DEBUG).then(|| (call.method.clone(), call.path.clone()));
     let span = tracing::debug_span!("request", room = room.name(), request_id = name);
@@ -90,12 +126,9 @@ async fn answer(house: Arc<House>, call: Call, roof: Roof) -> Response {
         let (status_code, ms) = (status.as_u16(), started.elapsed().as_millis());
         tracing::debug!(room = room.name(), %method, path, status = status_code, ms, "answered");
     }
-    count(room, status);
+    meters.count(room, status);
     if !is_held(&response) {
-        let seconds = started.elapsed().as_secs_f64();
-        let (room, status) = (room.name(), class_of_status(status));
-        metrics::histogram!(telemetry::REQUEST_SECONDS, "room" => room, "method" => method_class, "status" => status)
-            .record(seconds);
+        meters.time(room, method_class, status, started.elapsed().as_secs_f64());
     }
     if let Ok(id) = HeaderValue::from_str(&name) {
         response.headers_mut().insert("x-request-id", id);
@@ -103,7 +136,7 @@ async fn answer(house: Arc<House>, call: Call, roof: Roof) -> Response {
     response
 }
 
-fn open_socket(house: Arc<House>, call: Call, ws: warp::ws::Ws) -> Response {
+fn open_socket(meters: &Meters, house: Arc<House>, call: Call, ws: warp::ws::Ws) -> Response {
     let room = Room::of(&call);
     let response = match room {
         Room::Acp => acp::open_socket(house, call, ws),
@@ -111,7 +144,7 @@ fn open_socket(house: Arc<House>, call: Call, ws: warp::ws::Ws) -> Response {
         Room::Web => web::open_socket(house, call, ws),
         Room::Streams | Room::Ops | Room::Roof => reply::empty(StatusCode::NOT_FOUND),
     };
-    count(room, response.status());
+    meters.count(room, response.status());
     response
 }
 
@@ -121,34 +154,10 @@ fn request_id(house: &House, call: &Call) -> String {
     call.header("x-request-id").filter(sane).map_or_else(|| house.names.next(), ToOwned::to_owned)
 }
 
-fn count(room: Room, status: StatusCode) {
-    let status = class_of_status(status);
-    metrics::counter!(telemetry::REQUESTS, "room" => room.name(), "status" => status).increment(1);
-}
-
 /// Whether the time until this answer says nothing of the server: it goes on for as long as somebody reads it, or was
 /// held back until there was something to say.
 fn is_held(response: &Response) -> bool {
     let media_type = response.headers().get(header::CONTENT_TYPE);
     let is_stream = media_type.is_some_and(|media_type| media_type == "text/event-stream");
     is_stream || response.extensions().get::<reply::Held>().is_some()
-}
-
-const fn class_of_status(status: StatusCode) -> &'static str {
-    match status.as_u16() {
-        100..=199 => "1xx",
-        200..=299 => "2xx",
-        300..=399 => "3xx",
-        400..=499 => "4xx",
-        _ => "5xx",
-    }
-}
-
-/// Anybody can make up a method; these are the classes there are.
-fn class_of_method(method: &Method) -> &'static str {
-    match *method {
-        Method::GET | Method::HEAD => "read",
-        Method::POST | Method::PUT | Method::PATCH | Method::DELETE => "write",
-        _ => "other",
-    }
 }

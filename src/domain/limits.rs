@@ -194,6 +194,10 @@ pub const JOURNAL_CACHE_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Bytes of the journal's file that have blocks before they are needed: 10 ms of the busiest traffic. Four times as
 /// much took as long in all, but showed in the slowest commits.
 pub const JOURNAL_AHEAD_BYTES: u64 = 256 * 1024;
+/// Bytes of the log beside the journal's file: so much is written between two syncs of the database, each of which
+/// holds commits up for 4 ms, and so much is read at start-up. Eight times as much held them up for 14 ms and gained
+/// 5 %.
+pub const JOURNAL_LOG_BYTES: u64 = 1024 * 1024;
 /// Dedupe keys of checkpointed records held in memory, 16 bytes each; streams used least recently give way.
 pub const KEYS_CACHED_MAX: usize = 1_000_000;
 /// Bytes in one commit of a copy (backup, restore): bounds the memory a copy takes beside a running server.

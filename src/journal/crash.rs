@@ -9,18 +9,19 @@ mod dice;
 mod disk;
 
 use std::{
+    io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::Arc,
 };
 
-use ::redb::Database;
+use ::redb::{Database, StorageBackend};
 
 use self::{dice::Dice, disk::Disk};
 use super::{
     Journal, JournalError, RedbJournal,
     conformance::Subject,
-    redb::{self, CheckpointBounds},
+    redb::{self, Beside, CheckpointBounds},
     scribe::{Scribe, fact, key, said, session, stream},
 };
 use crate::domain::{Epoch, Event, Position, Record, Sequence};
@@ -77,15 +78,56 @@ fn newborn(epoch: Epoch) -> Vec<u8> {
     disk.image(&mut Dice::new(0))
 }
 
-fn open(disk: &Disk, bounds: CheckpointBounds) -> Result<RedbJournal, JournalError> {
-    RedbJournal::load(database(disk)?, Path::new("simulated"), bounds)
+/// What is on a disk: the journal's file and the log beside it, which is not there while it is empty.
+#[derive(Debug, Clone)]
+struct Files {
+    tables: Disk,
+    log: Disk,
+}
+
+impl Files {
+    /// Files with these contents, on a disk that dies in its `crash_at`-th sync.
+    fn new((tables, log): (Vec<u8>, Vec<u8>), crash_at: u64) -> Self {
+        let tables = Disk::new(tables, crash_at);
+        let log = tables.beside(log);
+        Self { tables, log }
+    }
+
+    /// What is left of them after the crash.
+    fn image(&self, dice: &mut Dice) -> (Vec<u8>, Vec<u8>) {
+        (self.tables.image(dice), self.log.image(dice))
+    }
+
+    fn open(&self, bounds: CheckpointBounds) -> Result<RedbJournal, JournalError> {
+        RedbJournal::load(database(&self.tables)?, Path::new("simulated"), bounds, Box::new(self.clone()))
+    }
+}
+
+impl Beside for Files {
+    fn path(&self) -> &Path {
+        Path::new("simulated-log")
+    }
+
+    fn find(&self) -> io::Result<Option<Box<dyn StorageBackend>>> {
+        Ok(if self.log.len()? == 0 { None } else { Some(Box::new(self.log.clone())) })
+    }
+
+    fn make(&self) -> io::Result<Box<dyn StorageBackend>> {
+        Ok(Box::new(self.log.clone()))
+    }
+
+    fn remove(&self) -> io::Result<()> {
+        self.log.set_len(0)
+    }
 }
 
 impl Story {
     fn new(seed: u64, tell: bool) -> Self {
         let mut dice = Dice::new(seed);
         let records_max = usize::try_from(dice.between(1, 60)).expect("small");
-        let bounds = CheckpointBounds { records_max, bytes_max: 128 * 1024 };
+        // Small, so that it is often full.
+        let log_bytes = 4_096 + dice.between(0, 32) * 1_024;
+        let bounds = CheckpointBounds { records_max, bytes_max: 128 * 1024, log_bytes };
         let gone = vec![0; usize::try_from(STREAMS).expect("small") + 1];
         let epoch = Epoch(dice.roll());
         Self { dice, bounds, scribe: Scribe::default(), gone, epoch, tell, lies: false }
@@ -155,9 +197,10 @@ impl Story {
     }
 
     /// Opens what is on the disk and works until it dies. Answers what was under way.
-    fn live(&mut self, disk: &Disk) -> InFlight {
+    fn live(&mut self, files: &Files) -> InFlight {
+        let disk = &files.tables;
         let mut flight = InFlight::default();
-        let Ok(mut journal) = open(disk, self.bounds) else { return flight };
+        let Ok(mut journal) = files.open(self.bounds) else { return flight };
         self.settle(&mut journal, &InFlight::default());
         for _ in 0..self.dice.between(5, 25) {
             if let Err(error) = self.step(&mut journal, &mut flight) {
@@ -200,27 +243,29 @@ impl Story {
     /// A few lives, each on what the one before left. Answers a digest of all that reached the disk.
     fn run(&mut self) -> Vec<u8> {
         let mut trace = Vec::new();
-        let mut image = newborn(self.epoch);
+        let mut image = (newborn(self.epoch), Vec::new());
         for life in 1..=self.dice.between(1, 3) {
-            let disk = Disk::new(image, self.dice.between(1, 60));
+            let files = Files::new(image, self.dice.between(1, 60));
             if self.lies {
-                disk.lie();
+                files.tables.lie();
             }
-            let flight = self.live(&disk);
-            disk.crash();
-            trace.extend(disk.trace());
-            image = disk.image(&mut self.dice);
-            self.note(|| format!("life {life} ended after {} syncs; {} bytes are left", disk.syncs(), image.len()));
+            let flight = self.live(&files);
+            files.tables.crash();
+            trace.extend(files.tables.trace());
+            trace.extend(files.log.trace());
+            image = files.image(&mut self.dice);
+            let syncs = files.tables.syncs();
+            self.note(|| format!("life {life} ended after {syncs} syncs; {} bytes are left", image.0.len()));
 
-            let whole = Disk::new(image.clone(), u64::MAX);
-            let mut journal = open(&whole, self.bounds).expect("opens after the crash");
+            let whole = Files::new(image.clone(), u64::MAX);
+            let mut journal = whole.open(self.bounds).expect("opens after the crash");
             self.settle(&mut journal, &flight);
             if self.dice.percent(50) {
                 // Half of the time the next life begins with what this opening did, half of the time without.
                 let batch = self.batch();
                 journal.append(&batch).expect("goes on");
                 self.settle(&mut journal, &InFlight::default());
-                whole.crash();
+                whole.tables.crash();
                 image = whole.image(&mut self.dice);
             }
         }

@@ -152,7 +152,8 @@ pub trait Journal: Debug + Send {
     /// many were forgotten by this call; call again until it is 0. Each call is bounded and durable on its own.
     fn trim(&mut self, stream: Stream, through: Sequence) -> Result<usize, JournalError>;
 
-    /// Brings every index up to the tail, so that the next start has nothing to catch up.
+    /// Brings every index up to the tail, so that the next start has nothing to catch up, and everything into the one
+    /// file. The orderly end.
     fn checkpoint(&mut self) -> Result<(), JournalError>;
 
     /// A reader of this journal, for any thread.

@@ -1,11 +1,13 @@
-//! The journal in one redb file. It owns the file: one process, one writer, many readers.
+//! The journal in one redb file and the log beside it. It owns both: one process, one writer, many readers.
 //!
-//! A commit inserts the batch at the end of `events` and one row at the end of `commits`, and nothing else: what a
-//! commit costs is mostly the pages it dirties. The index ([`tables`]) is written when enough has gathered in memory.
+//! A commit becomes durable in a log beside the file ([`wal`]), with one sync. In the tables it inserts the batch at
+//! the end of `events` and one row at the end of `commits`, and nothing else; the database syncs them when the log is
+//! full. The index ([`tables`]) is written when enough has gathered in memory.
 //!
 //! ```text
-//!  positions   1 … … … checkpoint … … … tail
+//!  positions   1 … … … checkpoint … … … synced … … … tail
 //!  index       in the tables ───┘└─── in memory (`Live`), rebuilt from the events at start
+//!  records     in the tables, durable ───────┘└─── in the tables, durable by the log
 //! ```
 //!
 //! This module may not know what a record's bytes mean (the codec does), nor who writes or reads.
@@ -23,6 +25,7 @@ mod place;
 mod reader;
 mod short_keys;
 mod tables;
+mod wal;
 
 use std::{
     convert::Infallible,
@@ -31,12 +34,13 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard},
 };
 
-use ::redb::{Database, ReadableDatabase, ReadableTable, WriteTransaction};
+use ::redb::{Database, Durability, ReadableDatabase, ReadableTable, WriteTransaction};
 
 pub(in crate::journal) use self::failure::is_disk_full;
 pub(in crate::journal) use self::live::CheckpointBounds;
 #[cfg(test)]
 pub(in crate::journal) use self::open::begin;
+pub(in crate::journal) use self::wal::Beside;
 pub use self::{
     copy::{Copied, backup, restore},
     open::fresh_epoch,
@@ -47,6 +51,7 @@ use self::{
     keys::KeyCache,
     live::{Arrival, Live},
     tables::{COMMITS, EVENTS, SEGMENTS, STREAMS},
+    wal::Wal,
 };
 use super::{
     Batch, Commit, Journal, JournalError, JournalReader,
@@ -59,6 +64,9 @@ use crate::domain::{Epoch, Sequence, Stream, limits};
 pub struct RedbJournal {
     shared: Arc<Shared>,
     bounds: CheckpointBounds,
+    /// Where the log lies, and the log, once there was something to write.
+    beside: Box<dyn Beside>,
+    wal: Option<Wal>,
     /// The time of the last commit, for the answer to an empty batch.
     last: Commit,
     /// What made writing impossible. Only starting again from the file helps.
@@ -115,15 +123,67 @@ impl RedbJournal {
         }
     }
 
-    /// Runs one transaction. Whatever goes wrong in it, nobody can know what is on disk now, so nothing more is
+    /// Does something that writes. Whatever goes wrong in it, nobody can know what is on disk now, so nothing more is
     /// written.
-    fn write<T>(&mut self, body: impl FnOnce(&WriteTransaction) -> Result<T, JournalError>) -> Result<T, JournalError> {
+    fn writing<T>(&mut self, act: impl FnOnce(&mut Self) -> Result<T, JournalError>) -> Result<T, JournalError> {
         self.refuse_if_broken()?;
-        let outcome = transact(&self.shared.db, body);
+        let outcome = act(self);
         if let Err(error) = &outcome {
             self.broken = Some(error.to_string());
         }
         outcome
+    }
+
+    /// Runs one durable transaction. What was durable by the log alone is durable with it.
+    fn write<T>(&mut self, body: impl FnOnce(&WriteTransaction) -> Result<T, JournalError>) -> Result<T, JournalError> {
+        self.writing(|journal| {
+            let value = transact(&journal.shared.db, body)?;
+            journal.wal.iter_mut().for_each(Wal::rewind);
+            Ok(value)
+        })
+    }
+
+    /// Makes a batch durable in the log. `false` where that has to be done by the tables: there is no log yet, or no
+    /// room in it.
+    fn log(&mut self, commit: &Commit, batch: &Batch) -> Result<bool, JournalError> {
+        self.writing(|journal| journal.wal.as_mut().map_or(Ok(false), |wal| wal.append(commit, batch)))
+    }
+
+    /// Inserts a batch into the tables. Durable already when it is `logged`; else it is now, and the log begins anew.
+    fn insert(&mut self, commit: &Commit, batch: &Batch, due: bool, logged: bool) -> Result<(), JournalError> {
+        let shared = self.shared.clone();
+        let body = |txn: &WriteTransaction| {
+            let doing = "append records";
+            if due {
+                index::write(txn, &shared.live())?;
+            }
+            let mut events = txn.open_table(EVENTS).map_err(failed(doing))?;
+            for (record, row) in batch.rows() {
+                events.insert(record.position.0, row).map_err(failed(doing))?;
+            }
+            let mut commits = txn.open_table(COMMITS).map_err(failed(doing))?;
+            commits.insert(commit.last.0, &rows::commit(commit)).map_err(failed(doing))?;
+            Ok(())
+        };
+        if logged {
+            return self.writing(|_| show(&shared.db, body));
+        }
+        if self.wal.is_some() {
+            return self.write(body);
+        }
+        let name = commit.link;
+        let wal = self.writing(|journal| Wal::make(journal.beside.as_ref(), journal.bounds.log_bytes, &name))?;
+        self.write(|txn| body(txn).and_then(|()| wal::note(txn, Some(&name))))?;
+        self.wal = Some(wal);
+        Ok(())
+    }
+
+    /// Brings the index up to the tail.
+    fn index(&mut self) -> Result<(), JournalError> {
+        let shared = self.shared.clone();
+        self.write(|txn| index::write(txn, &shared.live()))?;
+        self.advance(Live::settle);
+        Ok(())
     }
 
     /// Changes what memory knows, once the transaction is durable.
@@ -187,32 +247,29 @@ fn transact<T>(
     Ok(value)
 }
 
+/// One transaction that readers see and no sync follows: its rows are durable by the log.
+fn show<T>(db: &Database, body: impl FnOnce(&WriteTransaction) -> Result<T, JournalError>) -> Result<T, JournalError> {
+    let mut txn = db.begin_write().map_err(failed("begin to write"))?;
+    txn.set_durability(Durability::None).map_err(failed("begin to write"))?;
+    let value = body(&txn)?;
+    txn.commit().map_err(failed("commit"))?;
+    Ok(value)
+}
+
 impl Journal for RedbJournal {
     fn commit(&mut self, batch: &Batch) -> Result<Commit, JournalError> {
         self.refuse_if_broken()?;
         let bases = self.check(batch)?;
         let Some(commit) = batch.commit(&self.shared.live().link) else { return Ok(self.last) };
-        let shared = self.shared.clone();
         // The checkpoint covers what came before this batch, so that no reader finds the batch in the index before it
         // is in memory.
-        let due = shared.live().is_full_for(batch.records().len(), batch.stored_bytes(), self.bounds);
-        self.write(|txn| {
-            let doing = "append records";
-            if due {
-                index::write(txn, &shared.live())?;
-            }
-            let mut events = txn.open_table(EVENTS).map_err(failed(doing))?;
-            for (record, row) in batch.rows() {
-                events.insert(record.position.0, row).map_err(failed(doing))?;
-            }
-            let mut commits = txn.open_table(COMMITS).map_err(failed(doing))?;
-            commits.insert(commit.last.0, &rows::commit(&commit)).map_err(failed(doing))?;
-            Ok(())
-        })?;
+        let due = self.shared.live().is_full_for(batch.records().len(), batch.stored_bytes(), self.bounds);
+        let logged = !due && self.log(&commit, batch)?;
+        self.insert(&commit, batch, due, logged)?;
         self.note(batch, &bases, commit, due);
         self.last = commit;
         if self.shared.live().is_full_for(0, 0, self.bounds) {
-            self.checkpoint()?;
+            self.index()?;
         }
         Ok(commit)
     }
@@ -244,12 +301,17 @@ impl Journal for RedbJournal {
     }
 
     fn checkpoint(&mut self) -> Result<(), JournalError> {
-        let shared = self.shared.clone();
-        if shared.live().len() == 0 {
-            return self.refuse_if_broken();
+        self.refuse_if_broken()?;
+        if self.shared.live().len() > 0 {
+            self.index()?;
         }
-        self.write(|txn| index::write(txn, &shared.live()))?;
-        self.advance(Live::settle);
+        if self.wal.take().is_some() {
+            self.write(|txn| wal::note(txn, None))?;
+            if let Err(error) = self.beside.remove() {
+                // It is only in the way: nothing asks for it any more, and the next one is written over it.
+                tracing::warn!(%error, path = %self.beside.path().display(), "a log that is not needed stays");
+            }
+        }
         Ok(())
     }
 
@@ -300,3 +362,5 @@ fn forget(txn: &WriteTransaction, stream: Stream, from: Sequence, through: Seque
 mod damage;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wal_tests;

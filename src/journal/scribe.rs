@@ -71,6 +71,13 @@ impl Scribe {
         (0..records).map(|_| self.next(stream, said(), text(self).as_bytes(), None)).collect()
     }
 
+    /// The same without its last records.
+    pub(super) fn without_last(mut self, records: usize) -> Self {
+        self.written.truncate(self.written.len() - records);
+        self.latest = self.written.iter().map(|record| (record.stream, record.sequence)).collect();
+        self
+    }
+
     /// Everything written to a stream from a sequence on.
     pub(super) fn of(&self, stream: Stream, from: u64) -> Vec<Arc<Record>> {
         self.written.iter().filter(|r| r.stream == stream && r.sequence.0 >= from).cloned().collect()

@@ -170,38 +170,45 @@ impl Drop for Held {
     }
 }
 
+/// A worker that is there means that its environment is.
+fn with_environment(world: &World, lease: Lease) -> [Option<Lease>; 2] {
+    let environment = match lease {
+        Lease::Worker(id) => world.session(id).and_then(|session| session.environment),
+        Lease::Environment(_) | Lease::Wake(..) => None,
+    };
+    [Some(lease), environment.map(Lease::Environment)]
+}
+
 impl Relay {
     /// Renews a lease for its usual time. Returns whether the log must be told that somebody is back: then submit
     /// [`Relay::announce`].
     pub fn renew(&self, lease: Lease) -> bool {
-        for lease in self.with_environment(lease).into_iter().flatten() {
-            self.shared.leases.extend(lease, self.lasting(lease), false);
-        }
+        let [returned, _] = self.extend(lease);
+        returned.is_some()
+    }
+
+    /// Renews a lease and that of its environment. Answers what the log must be told of each.
+    fn extend(&self, lease: Lease) -> [Option<Command>; 2] {
         let world = self.world();
-        match lease {
-            Lease::Wake(..) => false,
-            Lease::Worker(id) => world.session(id).is_some_and(|session| !session.worker.online),
-            Lease::Environment(id) => world.environment(id).is_some_and(|found| !found.online && !found.deregistered),
-        }
+        with_environment(&world, lease).map(|lease| {
+            let lease = lease?;
+            self.shared.leases.extend(lease, self.shared.leases.lasting.of(lease, &world), false);
+            let returned = match lease {
+                Lease::Wake(..) => false,
+                Lease::Worker(id) => world.session(id).is_some_and(|session| !session.worker.online),
+                Lease::Environment(id) => {
+                    world.environment(id).is_some_and(|found| !found.online && !found.deregistered)
+                }
+            };
+            lease.seen().filter(|_| returned)
+        })
     }
 
     /// Renews a lease and records the return of whoever was away.
     pub async fn announce(&self, lease: Lease) {
-        if self.renew(lease)
-            && let Some(seen) = lease.seen()
-        {
+        for seen in self.extend(lease).into_iter().flatten() {
             self.tell(seen).await;
         }
-        if let [_, Some(environment)] = self.with_environment(lease)
-            && self.renew(environment)
-            && let Some(seen) = environment.seen()
-        {
-            self.tell(seen).await;
-        }
-    }
-
-    fn lasting(&self, lease: Lease) -> Duration {
-        self.shared.leases.lasting.of(lease, &self.world())
     }
 
     /// Keeps the lease of a wake from ending while the returned value lives: its delivery is under way. From then on it
@@ -212,20 +219,12 @@ impl Relay {
 
     /// Keeps a lease from ending while the returned value lives.
     pub(super) fn hold(&self, lease: Lease) -> Held {
-        let leases = self.with_environment(lease);
+        let world = self.world();
+        let leases = with_environment(&world, lease);
         for lease in leases.into_iter().flatten() {
-            self.shared.leases.extend(lease, self.lasting(lease), true);
+            self.shared.leases.extend(lease, self.shared.leases.lasting.of(lease, &world), true);
         }
         Held { relay: self.clone(), leases }
-    }
-
-    /// A worker that is there means that its environment is.
-    fn with_environment(&self, lease: Lease) -> [Option<Lease>; 2] {
-        let environment = match lease {
-            Lease::Worker(id) => self.world().session(id).and_then(|session| session.environment),
-            Lease::Environment(_) | Lease::Wake(..) => None,
-        };
-        [Some(lease), environment.map(Lease::Environment)]
     }
 
     /// Turns deadlines into commands, until the relay closes.

@@ -4,6 +4,7 @@
 //! Nagle off for small frames, tells the rooms who the peer is, and cuts what is still open when the time is up.
 
 use std::{
+    convert::Infallible,
     io,
     net::{IpAddr, SocketAddr},
     sync::Arc,
@@ -15,17 +16,15 @@ use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
-    service::TowerToHyperService,
 };
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Semaphore, watch},
 };
-use warp::filters::BoxedFilter;
 
 use super::linger::Lingering;
 use crate::{
-    api::common::{Response, front::Peer},
+    api::{Corridor, common::front::Peer},
     domain::limits,
     security::TrustedProxies,
 };
@@ -41,13 +40,8 @@ pub struct Door {
 }
 
 /// Serves until `closing` becomes true, then waits for open requests, at most [`limits::SHUTDOWN_MS`].
-pub(super) async fn serve(
-    listener: TcpListener,
-    door: Door,
-    filter: BoxedFilter<(Response,)>,
-    mut closing: watch::Receiver<bool>,
-) {
-    let door = Arc::new(door);
+pub(super) async fn serve(listener: TcpListener, door: Door, corridor: Corridor, mut closing: watch::Receiver<bool>) {
+    let (door, corridor) = (Arc::new(door), Arc::new(corridor));
     let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(limits::CONNECTIONS_MAX));
     let lingering = Arc::new(Semaphore::new(limits::LINGERING_MAX));
@@ -65,7 +59,7 @@ pub(super) async fn serve(
         };
         // Beyond the limit the connection is dropped: the client sees a reset and backs off.
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
-        let connection = connection(stream, address, &door, &lingering, filter.clone());
+        let connection = connection(stream, address, &door, &lingering, &corridor);
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -98,18 +92,19 @@ fn connection(
     address: SocketAddr,
     door: &Arc<Door>,
     lingering: &Arc<Semaphore>,
-    filter: BoxedFilter<(Response,)>,
+    corridor: &Arc<Corridor>,
 ) -> impl hyper_util::server::graceful::GracefulConnection<Error = ConnectionError> + Send + 'static {
     // Frames are small and somebody waits for each. A socket that refuses is about to fail anyway.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, peer = %address, "nodelay refused");
     }
-    let rooms = TowerToHyperService::new(warp::service(filter));
-    let door = Arc::clone(door);
+    let (door, corridor) = (Arc::clone(door), Arc::clone(corridor));
     let service = service_fn(move |mut request: Request<Incoming>| {
         let peer = client_address(address.ip(), request.headers(), &door.trusted_proxies);
         request.extensions_mut().insert(Peer(peer));
-        hyper::service::Service::call(&rooms, request)
+        let corridor = Arc::clone(&corridor);
+        // Boxed: a connection keeps room for this as long as it lives, and those of followers live long.
+        Box::pin(async move { Ok::<_, Infallible>(corridor.answer(request).await) })
     });
     let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
     builder

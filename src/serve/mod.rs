@@ -154,7 +154,8 @@ impl Server {
             notify,
         });
         let door = Door { trusted_proxies: start.trusted_proxies };
-        let serving = listen::serve(listener, door, api::corridor(Arc::clone(&house), ui::answer), relay.closing());
+        let serving =
+            listen::serve(listener, door, api::Corridor::new(Arc::clone(&house), ui::answer), relay.closing());
         let (timers, forgetting) = (relay.clone(), relay.clone());
         let tasks = vec![
             tokio::spawn(serving),

@@ -155,9 +155,10 @@ async fn nothing_acknowledged_is_lost_or_repeated_when_the_server_is_killed_agai
     let mut dice = Dice(seed);
     let mut messages = 0;
     for life in 0..kills.div_ceil(KILLS_PER_LIFE) {
-        messages += live(KILLS_PER_LIFE.min(kills - life * KILLS_PER_LIFE), &mut dice).await;
+        let rounds = KILLS_PER_LIFE.min(kills - life * KILLS_PER_LIFE);
+        messages += live(rounds, &mut dice).await;
+        println!("{} kills, {messages} messages acknowledged", life * KILLS_PER_LIFE + rounds);
     }
-    println!("{messages} messages acknowledged over {kills} kills");
 }
 
 /// One server from its first start over so many kills, checked at the end. Returns how many messages it acknowledged.

@@ -184,6 +184,9 @@ fn decode(text: &str) -> Cow<'_, str> {
 
 /// Folds runs of slashes.
 pub fn normal_path(path: &str) -> String {
+    if !path.contains("//") {
+        return path.to_owned();
+    }
     let mut out = String::with_capacity(path.len());
     for c in path.chars() {
         if c != '/' || !out.ends_with('/') {

@@ -1,10 +1,17 @@
-//! The front door: one filter for requests, one for sockets. Everything behind it is plain functions.
+//! The front door: a request becomes a [`Call`], or a filter opens a socket. Everything behind it is plain functions.
 
-use std::{convert::Infallible, net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::poll_fn,
+    net::IpAddr,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
-use bytes::{Buf, Bytes, BytesMut};
-use futures_util::{Stream, StreamExt as _};
-use http::{HeaderMap, Method, StatusCode, header};
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Method, Request, StatusCode, header, request::Parts};
+use hyper::body::Body;
 use warp::{Filter, filters::BoxedFilter};
 
 use super::{
@@ -28,30 +35,31 @@ fn head() -> impl Filter<Extract = Head, Error = Infallible> + Clone {
     warp::method().and(path).and(query).and(warp::header::headers_cloned()).and(peer)
 }
 
-/// Requests, answered by `answer` once their body is read.
-pub fn requests<F, R>(house: Arc<House>, answer: F) -> BoxedFilter<(Response,)>
+/// A request with its body read, or what to answer instead.
+pub async fn call<B>(request: Request<B>) -> Result<Call, Response>
 where
-    F: Fn(Arc<House>, Call) -> R + Clone + Send + Sync + 'static,
-    R: Future<Output = Response> + Send + 'static,
+    B: Body<Data = Bytes>,
 {
-    head()
-        .and(warp::body::stream())
-        .then(move |method, path, query, headers, peer: Option<Peer>, body| {
-            let (house, answer) = (Arc::clone(&house), answer.clone());
-            async move {
-                match read_body(&headers, body).await {
-                    Ok(body) => {
-                        let peer = peer.map(|peer| peer.0);
-                        answer(house, Call { method, path, query, headers, peer, body }).await
-                    }
-                    Err(status) => refuse(status),
-                }
-            }
-        })
-        .boxed()
+    let (Parts { method, uri, headers, extensions, .. }, body) = request.into_parts();
+    let body = read_body(&headers, pin!(body)).await.map_err(refuse)?;
+    let (path, query) = (normal_path(uri.path()), uri.query().map(ToOwned::to_owned));
+    let peer = extensions.get::<Peer>().map(|peer| peer.0);
+    Ok(Call { method, path, query, headers, peer, body })
 }
 
-/// Socket upgrades, answered by `open`. A request that is no upgrade falls through to [`requests`].
+/// Whether a request asks for a socket in the way that [`sockets`] takes.
+pub fn is_upgrade(headers: &HeaderMap) -> bool {
+    let names = |name: header::HeaderName, word: &str| {
+        let value = headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        value.split(',').any(|given| given.trim().eq_ignore_ascii_case(word))
+    };
+    names(header::UPGRADE, "websocket")
+        && names(header::CONNECTION, "upgrade")
+        && names(header::SEC_WEBSOCKET_VERSION, "13")
+        && headers.contains_key(header::SEC_WEBSOCKET_KEY)
+}
+
+/// Socket upgrades, answered by `open`. Any other request is rejected: it is one for [`call`].
 pub fn sockets<F>(house: Arc<House>, open: F) -> BoxedFilter<(Response,)>
 where
     F: Fn(Arc<House>, Call, warp::ws::Ws) -> Response + Clone + Send + Sync + 'static,
@@ -94,13 +102,11 @@ const fn body_problem(status: StatusCode) -> &'static str {
 }
 
 /// Reads a body up to the limit. What a client announces as too long and waits with is refused before it is sent.
-async fn read_body<S, B>(headers: &HeaderMap, body: S) -> Result<Bytes, StatusCode>
+async fn read_body<B>(headers: &HeaderMap, mut body: Pin<&mut B>) -> Result<Bytes, StatusCode>
 where
-    S: Stream<Item = Result<B, warp::Error>>,
-    B: Buf,
+    B: Body<Data = Bytes>,
 {
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    let mut body = std::pin::pin!(body);
     if announced.is_some_and(|length| length > limits::BODY_BYTES_MAX) {
         if !headers.contains_key(header::EXPECT) {
             hear_out(body).await;
@@ -110,38 +116,42 @@ where
     let mut whole = BytesMut::new();
     let until = tokio::time::Instant::now() + Duration::from_millis(limits::BODY_READ_MS);
     while let Some(piece) =
-        tokio::time::timeout_at(until, body.next()).await.map_err(|_| StatusCode::REQUEST_TIMEOUT)?
+        tokio::time::timeout_at(until, next(body.as_mut())).await.map_err(|_| StatusCode::REQUEST_TIMEOUT)?
     {
-        let mut piece = piece.map_err(|_| StatusCode::BAD_REQUEST)?;
-        if whole.len() + piece.remaining() > limits::BODY_BYTES_MAX {
+        let piece = piece.map_err(|_| StatusCode::BAD_REQUEST)?;
+        if whole.len() + piece.len() > limits::BODY_BYTES_MAX {
             drop(whole);
             hear_out(body).await;
             return Err(StatusCode::PAYLOAD_TOO_LARGE);
         }
-        if whole.is_empty() && announced == Some(piece.remaining()) {
-            return Ok(piece.copy_to_bytes(piece.remaining()));
+        if whole.is_empty() && announced == Some(piece.len()) {
+            return Ok(piece);
         }
-        whole.reserve(piece.remaining());
-        while piece.has_remaining() {
-            let chunk = piece.chunk();
-            whole.extend_from_slice(chunk);
-            let length = chunk.len();
-            piece.advance(length);
-        }
+        whole.extend_from_slice(&piece);
     }
     Ok(whole.freeze())
 }
 
+/// The next bytes of a body. Trailers are nobody's business here.
+async fn next<B: Body<Data = Bytes>>(mut body: Pin<&mut B>) -> Option<Result<Bytes, B::Error>> {
+    loop {
+        match poll_fn(|context| body.as_mut().poll_frame(context)).await? {
+            Ok(frame) => {
+                if let Ok(piece) = frame.into_data() {
+                    return Some(Ok(piece));
+                }
+            }
+            Err(error) => return Some(Err(error)),
+        }
+    }
+}
+
 /// Reads on for a while without keeping anything: see [`limits::REFUSED_BODY_BYTES_MAX`].
-async fn hear_out<S, B>(mut body: std::pin::Pin<&mut S>)
-where
-    S: Stream<Item = Result<B, warp::Error>>,
-    B: Buf,
-{
+async fn hear_out<B: Body<Data = Bytes>>(mut body: Pin<&mut B>) {
     let rest = async {
         let mut heard = 0;
-        while let Some(Ok(piece)) = body.next().await {
-            heard += piece.remaining();
+        while let Some(Ok(piece)) = next(body.as_mut()).await {
+            heard += piece.len();
             if heard > limits::REFUSED_BODY_BYTES_MAX {
                 return;
             }

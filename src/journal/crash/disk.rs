@@ -15,9 +15,23 @@ use super::dice::Dice;
 
 const SECTOR_BYTES: usize = 512;
 
-/// The disk, as the database holds it.
+/// A file on the disk, as the database or the log holds it.
 #[derive(Debug, Clone)]
-pub(super) struct Disk(Arc<Mutex<Platter>>);
+pub(super) struct Disk {
+    platter: Arc<Mutex<Platter>>,
+    power: Arc<Mutex<Power>>,
+}
+
+/// What all files of a disk live from.
+#[derive(Debug)]
+struct Power {
+    syncs: u64,
+    /// The sync that does not return.
+    crash_at: u64,
+    crashed: bool,
+    /// Says that it synced when it did not.
+    lies: bool,
+}
 
 struct Platter {
     /// What reads see.
@@ -25,55 +39,61 @@ struct Platter {
     /// What was synced.
     durable: Vec<u8>,
     pending: Vec<Change>,
-    syncs: u64,
-    /// The sync that does not return.
-    crash_at: u64,
-    crashed: bool,
-    /// Says that it synced when it did not.
-    lies: bool,
     /// Everything that reached the disk, in the order of syncs.
     trace: Context,
 }
 
 #[derive(Debug, Clone)]
 enum Change {
-    Write { offset: usize, bytes: Vec<u8> },
+    /// `layer`: above how many writes to the same place it lies.
+    Write {
+        layer: u32,
+        offset: usize,
+        bytes: Vec<u8>,
+    },
     Resize(usize),
 }
 
 impl std::fmt::Debug for Platter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Platter").field("bytes", &self.live.len()).field("syncs", &self.syncs).finish_non_exhaustive()
+        f.debug_struct("Platter").field("bytes", &self.live.len()).finish_non_exhaustive()
     }
 }
 
 impl Disk {
-    /// A disk that holds `image` and dies in its `crash_at`-th sync.
+    /// A file that holds `image`, on a disk that dies in its `crash_at`-th sync.
     pub(super) fn new(image: Vec<u8>, crash_at: u64) -> Self {
-        let trace = Context::new(&SHA256);
-        let (durable, pending) = (image.clone(), Vec::new());
-        let (live, lies) = (image, false);
-        Self(Arc::new(Mutex::new(Platter { live, durable, pending, syncs: 0, crash_at, crashed: false, lies, trace })))
+        let power = Power { syncs: 0, crash_at, crashed: false, lies: false };
+        Self { platter: Platter::new(image), power: Arc::new(Mutex::new(power)) }
+    }
+
+    /// Another file on the same disk.
+    pub(super) fn beside(&self, image: Vec<u8>) -> Self {
+        Self { platter: Platter::new(image), power: Arc::clone(&self.power) }
     }
 
     /// From now on it does not sync what it is told to.
     pub(super) fn lie(&self) {
-        self.platter().lies = true;
+        self.power().lies = true;
     }
 
     fn platter(&self) -> MutexGuard<'_, Platter> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.platter.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn power(&self) -> MutexGuard<'_, Power> {
+        self.power.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Kills the disk, if it has not died yet.
     pub(super) fn crash(&self) {
-        self.platter().crashed = true;
+        self.power().crashed = true;
     }
 
     /// What is on the disk after the crash: what was synced, and whatever of the rest the dice keep.
     pub(super) fn image(&self, dice: &mut Dice) -> Vec<u8> {
+        assert!(self.power().crashed, "only a dead disk has an image");
         let mut platter = self.platter();
-        assert!(platter.crashed, "only a dead disk has an image");
         let mut image = platter.durable.clone();
         // Mostly a mixture; sometimes all of it, sometimes nothing.
         let keep = [0, 20, 50, 80, 100][usize::try_from(dice.between(0, 4)).unwrap_or(0)];
@@ -82,7 +102,7 @@ impl Disk {
             match change {
                 Change::Resize(bytes) if dice.percent(keep) => image.resize(bytes, 0),
                 Change::Resize(_) => {}
-                Change::Write { offset, bytes } => {
+                Change::Write { offset, bytes, .. } => {
                     for (start, end) in sectors(offset, bytes.len()) {
                         if dice.percent(keep) {
                             put(&mut image, offset + start, &bytes[start..end]);
@@ -99,8 +119,14 @@ impl Disk {
         self.platter().trace.clone().finish().as_ref().to_vec()
     }
 
+    /// Of all its files.
     pub(super) fn syncs(&self) -> u64 {
-        self.platter().syncs
+        self.power().syncs
+    }
+
+    fn alive(&self) -> io::Result<MutexGuard<'_, Platter>> {
+        self.power().refuse_if_dead()?;
+        Ok(self.platter())
     }
 }
 
@@ -121,18 +147,36 @@ fn put(bytes: &mut Vec<u8>, offset: usize, data: &[u8]) {
     bytes[offset..offset + data.len()].copy_from_slice(data);
 }
 
-impl Platter {
+impl Power {
     fn refuse_if_dead(&self) -> io::Result<()> {
         if self.crashed { Err(io::Error::other("the machine has lost its power")) } else { Ok(()) }
     }
+}
+
+impl Platter {
+    fn new(image: Vec<u8>) -> Arc<Mutex<Self>> {
+        let (durable, pending, trace) = (image.clone(), Vec::new(), Context::new(&SHA256));
+        Arc::new(Mutex::new(Self { live: image, durable, pending, trace }))
+    }
+
+    /// Above which pending writes a new one lies.
+    fn layer(&self, offset: usize, length: usize) -> u32 {
+        let below = self.pending.iter().filter_map(|change| match change {
+            Change::Write { layer, offset: begin, bytes } => {
+                (*begin < offset + length && offset < begin + bytes.len()).then_some(layer + 1)
+            }
+            Change::Resize(_) => None,
+        });
+        below.max().unwrap_or(0)
+    }
 
     /// What was not synced, in an order that does not depend on the order of unrelated writes: the database flushes its
-    /// pages in the order of a hash map.
+    /// pages in the order of a hash map. Writes to one place stay in their order.
     fn take_pending(&mut self) -> Vec<Change> {
         let mut pending = std::mem::take(&mut self.pending);
         pending.sort_by_key(|change| match change {
-            Change::Resize(_) => 0,
-            Change::Write { offset, .. } => *offset,
+            Change::Resize(_) => (0, 0),
+            Change::Write { layer, offset, .. } => (*layer, *offset),
         });
         pending
     }
@@ -140,14 +184,12 @@ impl Platter {
 
 impl StorageBackend for Disk {
     fn len(&self) -> io::Result<u64> {
-        let platter = self.platter();
-        platter.refuse_if_dead()?;
+        let platter = self.alive()?;
         Ok(platter.live.len() as u64)
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let platter = self.platter();
-        platter.refuse_if_dead()?;
+        let platter = self.alive()?;
         let offset = place(offset)?;
         let bytes = platter.live.get(offset..offset + out.len());
         out.copy_from_slice(bytes.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?);
@@ -155,8 +197,7 @@ impl StorageBackend for Disk {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        let mut platter = self.platter();
-        platter.refuse_if_dead()?;
+        let mut platter = self.alive()?;
         let len = place(len)?;
         platter.live.resize(len, 0);
         platter.pending.push(Change::Resize(len));
@@ -164,23 +205,24 @@ impl StorageBackend for Disk {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        let mut platter = self.platter();
-        platter.refuse_if_dead()?;
-        platter.syncs += 1;
-        if platter.syncs >= platter.crash_at {
-            platter.crashed = true;
-            return platter.refuse_if_dead();
+        let mut power = self.power();
+        power.refuse_if_dead()?;
+        power.syncs += 1;
+        if power.syncs >= power.crash_at {
+            power.crashed = true;
+            return power.refuse_if_dead();
         }
-        if platter.lies {
+        if power.lies {
             return Ok(());
         }
+        let mut platter = self.platter();
         for change in platter.take_pending() {
             match change {
                 Change::Resize(bytes) => {
                     platter.trace.update(&(bytes as u64).to_be_bytes());
                     platter.durable.resize(bytes, 0);
                 }
-                Change::Write { offset, bytes } => {
+                Change::Write { offset, bytes, .. } => {
                     platter.trace.update(&(offset as u64).to_be_bytes());
                     platter.trace.update(&bytes);
                     put(&mut platter.durable, offset, &bytes);
@@ -191,11 +233,11 @@ impl StorageBackend for Disk {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        let mut platter = self.platter();
-        platter.refuse_if_dead()?;
+        let mut platter = self.alive()?;
         let offset = place(offset)?;
         put(&mut platter.live, offset, data);
-        platter.pending.push(Change::Write { offset, bytes: data.to_vec() });
+        let layer = platter.layer(offset, data.len());
+        platter.pending.push(Change::Write { layer, offset, bytes: data.to_vec() });
         Ok(())
     }
 }
@@ -214,6 +256,16 @@ mod tests {
         assert_eq!(all(0, 1_024), [(0, 512), (512, 1_024)]);
         assert_eq!(all(500, 20), [(0, 12), (12, 20)]);
         assert_eq!(all(512, 0), []);
+    }
+
+    #[test]
+    fn of_two_writes_to_one_place_the_later_one_stays() {
+        let disk = Disk::new(Vec::new(), 2);
+        disk.write(4, b"old").expect("writes");
+        disk.write(0, b"the new").expect("writes");
+        disk.sync_data().expect("syncs");
+        disk.crash();
+        assert_eq!(disk.image(&mut Dice::new(1)), b"the new");
     }
 
     #[test]

@@ -12,10 +12,10 @@ use ::redb::{
 use super::{
     RedbReader,
     failure::{failed, on_file, on_open},
-    open::{Meta, builder},
+    open::{self, Meta},
     place,
     tables::{COMMITS, EVENTS, FACTS, SEGMENTS, STREAMS},
-    transact,
+    transact, wal,
 };
 use crate::{
     domain::{Epoch, Position, limits},
@@ -57,14 +57,15 @@ pub fn restore(
     };
     let begin = failed("begin to read");
     // A backup may lie where nothing can be written.
-    match passing().open_read_only(src) {
-        Ok(db) => from(&db.begin_read().map_err(begin)?, progress),
-        // It was not closed and has to be repaired first.
-        Err(DatabaseError::RepairAborted) => {
-            let db = builder().open(src).map_err(|error| on_open(src, &error))?;
-            from(&db.begin_read().map_err(begin)?, progress)
-        }
-        Err(error) => Err(on_open(src, &error)),
+    let closed = match passing().open_read_only(src) {
+        Ok(db) => wal::name_in(&db)?.is_none().then_some(db),
+        Err(DatabaseError::RepairAborted) => None,
+        Err(error) => return Err(on_open(src, &error)),
+    };
+    match closed {
+        Some(db) => from(&db.begin_read().map_err(begin)?, progress),
+        // It was not closed: it has to be repaired, and its end taken in, first.
+        None => from(&open::whole(src)?.begin_read().map_err(begin)?, progress),
     }
 }
 

@@ -60,16 +60,22 @@ pub(super) struct Arrival<'a> {
     pub(super) bytes: usize,
 }
 
-/// When the index is due to be written.
+/// When the index is due to be written, and the tables to be synced.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::journal) struct CheckpointBounds {
     pub(in crate::journal) records_max: usize,
     pub(in crate::journal) bytes_max: usize,
+    /// How long a new log is.
+    pub(in crate::journal) log_bytes: u64,
 }
 
 impl Default for CheckpointBounds {
     fn default() -> Self {
-        Self { records_max: limits::CHECKPOINT_RECORDS_MAX, bytes_max: limits::CHECKPOINT_BYTES_MAX }
+        Self {
+            records_max: limits::CHECKPOINT_RECORDS_MAX,
+            bytes_max: limits::CHECKPOINT_BYTES_MAX,
+            log_bytes: limits::JOURNAL_LOG_BYTES,
+        }
     }
 }
 

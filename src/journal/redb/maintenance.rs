@@ -6,10 +6,9 @@ use ::redb::{ReadTransaction, ReadableDatabase, ReadableTableMetadata, TableHand
 
 use super::{
     CheckpointBounds, RedbJournal, RedbReader,
-    failure::{failed, on_file, on_open},
-    index,
-    open::{Meta, builder},
-    transact,
+    failure::{failed, on_file},
+    index, open, transact,
+    wal::FileBeside,
 };
 use crate::journal::JournalError;
 
@@ -75,9 +74,7 @@ fn tables(txn: &ReadTransaction) -> Result<Vec<TableStats>, JournalError> {
 pub fn compact(path: impl AsRef<Path>) -> Result<(u64, u64), JournalError> {
     let path = path.as_ref();
     let size = || fs::metadata(path).map(|file| file.len()).map_err(|error| on_file("measure its file", path, &error));
-    let mut db = builder().open(path).map_err(|error| on_open(path, &error))?;
-    // Only a journal: the path may be a slip of the hand.
-    Meta::read(&db.begin_read().map_err(failed("begin to read"))?, path)?;
+    let mut db = open::whole(path)?;
     let before = size()?;
     while db.compact().map_err(|error| on_file("compact its file", path, &error))? {}
     db.close().map_err(|error| on_file("close its file", path, &error))?;
@@ -87,8 +84,7 @@ pub fn compact(path: impl AsRef<Path>) -> Result<(u64, u64), JournalError> {
 /// Makes the index of the file at `path` anew from its records. Nobody may have it open.
 pub fn reindex(path: impl AsRef<Path>) -> Result<(), JournalError> {
     let path = path.as_ref();
-    let db = builder().open(path).map_err(|error| on_open(path, &error))?;
-    Meta::read(&db.begin_read().map_err(failed("begin to read"))?, path)?;
+    let db = open::whole(path)?;
     transact(&db, index::reset)?;
-    RedbJournal::load(db, path, CheckpointBounds::default()).map(drop)
+    RedbJournal::load(db, path, CheckpointBounds::default(), Box::new(FileBeside::of(path))).map(drop)
 }

@@ -16,8 +16,9 @@ use super::{
     keys::KeyCache,
     live::{Arrival, CheckpointBounds, Live},
     place, reader,
-    tables::{COMMITS, EVENTS, FACTS, FORMAT, INDEX, META, SEGMENTS, STREAMS, names},
+    tables::{COMMITS, EVENTS, FACTS, FORMAT, FORMAT_WITH_LOG, INDEX, META, SEGMENTS, STREAMS, names},
     transact,
+    wal::{self, Beside, FileBeside},
 };
 use crate::{
     domain::{Epoch, Position, limits},
@@ -43,7 +44,7 @@ impl RedbJournal {
         let path = path.as_ref();
         let file = AheadFile::open(path).map_err(|error| on_open(path, &error))?;
         let db = builder().create_with_backend(file).map_err(|error| on_open(path, &error))?;
-        Self::load(db, path, CheckpointBounds::default())
+        Self::load(db, path, CheckpointBounds::default(), Box::new(FileBeside::of(path)))
     }
 
     /// Opens the journal in the file at `path`, after checking every page of it. Reads the whole file; for a check of a
@@ -51,7 +52,7 @@ impl RedbJournal {
     pub fn open_checked(path: impl AsRef<Path>) -> Result<Self, JournalError> {
         let path = path.as_ref();
         let db = builder().set_check_integrity_on_open(true).open(path).map_err(|error| on_open(path, &error))?;
-        Self::load(db, path, CheckpointBounds::default())
+        Self::load(db, path, CheckpointBounds::default(), Box::new(FileBeside::of(path)))
     }
 
     /// Opens the journal at `path`, or begins one there. Only the owner may read a new file: it holds what people said.
@@ -68,9 +69,15 @@ impl RedbJournal {
         Self::open(path)
     }
 
-    /// Takes over an open database.
-    pub(in crate::journal) fn load(db: Database, path: &Path, bounds: CheckpointBounds) -> Result<Self, JournalError> {
+    /// Takes over an open database, and what the log beside it holds.
+    pub(in crate::journal) fn load(
+        db: Database,
+        path: &Path,
+        bounds: CheckpointBounds,
+        beside: Box<dyn Beside>,
+    ) -> Result<Self, JournalError> {
         let meta = Meta::read(&db.begin_read().map_err(failed("begin to read"))?, path)?;
+        let wal = wal::recover(&db, path, meta.anchor, beside.as_ref())?;
         let checkpoint = if has_index(&db, &meta)? {
             meta.checkpoint
         } else {
@@ -91,7 +98,7 @@ impl RedbJournal {
             live: RwLock::new(live),
             keys: Mutex::new(KeyCache::new(limits::KEYS_CACHED_MAX)),
         };
-        Ok(Self { shared: Arc::new(shared), bounds, last, broken: None })
+        Ok(Self { shared: Arc::new(shared), bounds, beside, wal, last, broken: None })
     }
 }
 
@@ -131,8 +138,8 @@ impl Meta {
             number.ok_or_else(|| unreadable(path, format!("it does not say its {name}")))
         };
         let format = number(names::FORMAT)?;
-        if format > FORMAT {
-            let reason = format!("it is a journal of format {format}, and this release reads up to {FORMAT}");
+        if format > FORMAT_WITH_LOG {
+            let reason = format!("it is a journal of format {format}, and this release reads up to {FORMAT_WITH_LOG}");
             return Err(unreadable(path, reason));
         }
         let anchor = value(names::ANCHOR)?.and_then(|anchor| anchor.try_into().ok());
@@ -182,8 +189,17 @@ fn has_index(db: &Database, meta: &Meta) -> Result<bool, JournalError> {
     Ok(meta.index == INDEX && wanted.iter().all(|name| found.iter().any(|found| found == name)))
 }
 
+/// Opens the file at `path` without its index, once what its log holds is in it.
+pub(super) fn whole(path: &Path) -> Result<Database, JournalError> {
+    let db = builder().open(path).map_err(|error| on_open(path, &error))?;
+    // Only a journal: the path may be a slip of the hand.
+    let meta = Meta::read(&db.begin_read().map_err(failed("begin to read"))?, path)?;
+    wal::recover(&db, path, meta.anchor, &FileBeside::of(path))?;
+    Ok(db)
+}
+
 /// The last position and the last commit, which must agree.
-fn ends(db: &Database, anchor: [u8; 32]) -> Result<(Position, Commit), JournalError> {
+pub(super) fn ends(db: &Database, anchor: [u8; 32]) -> Result<(Position, Commit), JournalError> {
     let doing = "find its end";
     let txn = db.begin_read().map_err(failed(doing))?;
     let commits = txn.open_table(COMMITS).map_err(failed(doing))?;

@@ -4,7 +4,7 @@
 //! |------------|----------------------------------|-----------------------------------------|------------------|
 //! | `events`   | position, u64 (8)                | a record, or what is left of it (≥ 60)  | one per record   |
 //! | `commits`  | last position, u64 (8)           | first position, time, link (48)         | one per commit   |
-//! | `meta`     | name (5–10)                      | u64 or digest (8 or 32)                 | five             |
+//! | `meta`     | name (3–10)                      | u64 or digest (8 or 32)                 | five or six      |
 //! | `segments` | stream key, first sequence (25)  | (position, short key) of each (16 n)    | one per stream and
 //! checkpoint that saw it |
 //! | `streams`  | stream key (17)                  | earliest, latest, time of latest (24)   | one per stream   |
@@ -32,6 +32,8 @@ pub(super) const FACTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("
 
 /// The version of `events`, `commits` and `meta`.
 pub(super) const FORMAT: u64 = 1;
+/// The same, of a journal whose end may lie in a log beside it. An orderly end makes it [`FORMAT`] again.
+pub(super) const FORMAT_WITH_LOG: u64 = 2;
 /// The version of `segments`, `streams` and `facts`.
 pub(super) const INDEX: u64 = 1;
 
@@ -46,4 +48,6 @@ pub(super) mod names {
     pub(in crate::journal::redb) const INDEX: &str = "index";
     /// The last position that the index covers.
     pub(in crate::journal::redb) const CHECKPOINT: &str = "checkpoint";
+    /// Which log holds what was not synced here. Absent when everything was.
+    pub(in crate::journal::redb) const LOG: &str = "log";
 }

@@ -20,11 +20,16 @@ pub(super) struct OnDisk {
 
 impl OnDisk {
     pub(super) fn new(records_max: usize) -> Self {
-        let dir = tempfile::tempdir().expect("a directory");
-        let bounds = CheckpointBounds { records_max, ..CheckpointBounds::default() };
-        let mut subject = Self { dir, bounds, journal: None };
+        let mut subject = Self::empty(records_max);
         subject.reopen();
         subject
+    }
+
+    /// A directory without a journal.
+    pub(super) fn empty(records_max: usize) -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let bounds = CheckpointBounds { records_max, ..CheckpointBounds::default() };
+        Self { dir, bounds, journal: None }
     }
 
     pub(super) fn path(&self) -> PathBuf {
@@ -151,10 +156,10 @@ fn a_later_format_is_refused_with_its_number() {
         meta.insert(name, number.to_be_bytes().as_slice()).expect("writes");
         Ok(())
     };
-    transact(&db, |txn| set(txn, tables::names::FORMAT, 2)).expect("commits");
+    transact(&db, |txn| set(txn, tables::names::FORMAT, 3)).expect("commits");
     drop(db);
     let error = RedbJournal::open(subject.path()).expect_err("is refused");
-    assert!(error.to_string().contains("format 2"), "{error}");
+    assert!(error.to_string().contains("format 3"), "{error}");
 }
 
 #[test]
