@@ -165,6 +165,10 @@ fn answer(verdict: Verdict, n: u8, remember: bool) -> Answer {
     }
 }
 
+fn arranged(n: u8, title: Option<u8>, pinned: Option<bool>) -> Command {
+    Command::ArrangeSession { session: session(n), title: title.map(|n| format!("title {n}")), pinned }
+}
+
 /// Any command about a handful of things, so that they meet.
 fn commands() -> impl Strategy<Value = (u64, Command)> {
     let small = 0_u8..3;
@@ -255,11 +259,7 @@ fn commands() -> impl Strategy<Value = (u64, Command)> {
                     .collect(),
             ),
             21 => Command::DeregisterEnvironment { environment: environment(a) },
-            23 => Command::ArrangeSession {
-                session: session(a),
-                title: (b > 0).then(|| format!("title {}", n % 3)),
-                pinned: (b < 2).then_some(flag),
-            },
+            23 => arranged(a, (b > 0).then_some(n % 3), (b < 2).then_some(flag)),
             22 => Command::CancelMessage { session: session(a), message: message(n) },
             _ => Command::ReportWorker {
                 session: session(a),

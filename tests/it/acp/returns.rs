@@ -340,6 +340,6 @@ async fn a_torn_turn_of_a_long_conversation_is_not_told_as_what_was_said_long_be
     let mut late = Viewer::connected(&server, ALICE, &environment).await;
     late.say("load_session", json!({"sessionId": foreign})).await;
     late.hear("session_loaded").await;
-    let whole = (0..60).map(|number| format!("{number} ")).collect::<String>();
+    let whole = (0..60).map(|number| number.to_string()).collect::<Vec<_>>().join(" ") + " ";
     assert!(late.text() == format!("echo before{whole}"), "{} bytes were told", late.text().len());
 }

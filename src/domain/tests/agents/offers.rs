@@ -2,8 +2,8 @@
 
 use super::*;
 
-fn offer(ids: &[&str], option: Option<&str>) -> Option<Offer> {
-    Some(Offer { ids: ids.iter().map(|id| (*id).to_owned()).collect(), option: option.map(str::to_owned) })
+fn offer(ids: &[&str], option: Option<&str>) -> Offer {
+    Offer { ids: ids.iter().map(|id| (*id).to_owned()).collect(), option: option.map(str::to_owned) }
 }
 
 #[test]
@@ -18,7 +18,12 @@ fn a_course_that_the_agent_does_not_offer_is_refused_and_so_is_one_that_its_link
     let model = |name: &str| Control::SetModel { model: name.into() };
     assert_eq!(set(&mut bench, 1, mode("anything")), Ok(()), "it goes along when the conversation begins");
     report(&mut bench, true, true, true);
-    bound(&mut bench, home, "a", Offers { modes: offer(&["ask", "code"], None), models: offer(&["small"], None) });
+    bound(
+        &mut bench,
+        home,
+        "a",
+        Offers { modes: Some(offer(&["ask", "code"], None)), models: Some(offer(&["small"], None)) },
+    );
     let offered = vec!["ask".to_owned(), "code".to_owned()];
     let refusal = Refusal::NotOffered { what: "mode", id: "nonsense".into(), offered };
     assert_eq!(set(&mut bench, 2, mode("nonsense")), Err(refusal));
@@ -27,7 +32,7 @@ fn a_course_that_the_agent_does_not_offer_is_refused_and_so_is_one_that_its_link
     let thinking = Control::SetMaxThinkingTokens { max_thinking_tokens: None };
     assert!(matches!(set(&mut bench, 5, thinking), Err(Refusal::NoWord { .. })));
     // Coming back, some links say less: what was said before stands.
-    bound(&mut bench, home, "a", Offers { modes: None, models: offer(&["small", "large"], Some("model")) });
+    bound(&mut bench, home, "a", Offers { modes: None, models: Some(offer(&["small", "large"], Some("model"))) });
     let found = bench.world.session(home).expect("there");
     assert!(found.offers.modes.is_some());
     assert!(found.bound.as_ref().is_some_and(|bound| bound.described < bound.sequence));
@@ -48,7 +53,7 @@ fn a_conversation_that_was_begun_anew_offers_what_its_agent_says_now_and_no_more
     let (_, home) = register(&mut bench, ALICE, 0, "node", &[]);
     identify(&mut bench, ALICE, 0, &[]).expect("new");
     report(&mut bench, true, true, true);
-    let both = Offers { modes: offer(&["ask"], None), models: offer(&["small"], None) };
+    let both = Offers { modes: Some(offer(&["ask"], None)), models: Some(offer(&["small"], None)) };
     bound(&mut bench, home, "a", both.clone());
     let described = |bench: &Bench| {
         let bound = bench.world.session(home).expect("there").bound.clone().expect("bound");
@@ -56,10 +61,10 @@ fn a_conversation_that_was_begun_anew_offers_what_its_agent_says_now_and_no_more
     };
     let (first, _) = described(&bench);
     // A return in which only the models are not said again loses none of them.
-    bound(&mut bench, home, "a", Offers { modes: offer(&["ask", "code"], None), models: None });
+    bound(&mut bench, home, "a", Offers { modes: Some(offer(&["ask", "code"], None)), models: None });
     assert_eq!(described(&bench).0, first);
     assert_eq!(bench.world.session(home).expect("there").offers.models, both.models);
-    bound(&mut bench, home, "b", Offers { modes: None, models: offer(&["large"], None) });
+    bound(&mut bench, home, "b", Offers { modes: None, models: Some(offer(&["large"], None)) });
     let (place, bound) = described(&bench);
     assert_eq!(place, bound);
     assert_eq!(bench.world.session(home).expect("there").offers.modes, None, "it may have no modes any more");
