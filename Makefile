@@ -34,7 +34,7 @@ PROXIES := target/proxies
 PROXY_PROGRAMS := $(PROXIES)/usr/sbin/nginx $(PROXIES)/usr/bin/caddy
 
 # Kills the real server a thousand times. The number is in RCS_KILLS, the moments follow RCS_SEED (printed). The build is
-# the one of `make test`: what is killed matters, not how fast it was. What is in tests/e2e/*/run.sh
+# the one of `make test`: what is killed matters, not how fast it was. tests/e2e/run.sh
 # installs what it needs by itself, from npm, and needs node 20 or later: the Durable Streams conformance suite with that
 # protocol's own client, and agents on the official ACP SDK.
 e2e: ## the long runs against the real server
@@ -47,8 +47,8 @@ e2e: ## the long runs against the real server
 	then RCS_PROXIES=$(PROXIES) cargo test --test it -- proxies::; \
 	else echo "NOT CHECKED: ops/nginx and ops/caddy (their Debian packages could not be unpacked here)" >&2; fi
 	RCS_STREAM_KILLS=$${RCS_STREAM_KILLS:-100} cargo test --test it -- streams::exactly_once --nocapture
-	tests/e2e/streams/run.sh
-	tests/e2e/acp/run.sh
+	tests/e2e/run.sh streams
+	tests/e2e/run.sh acp
 	$(MAKE) e2e-ui
 
 # Chromium comes with the distribution, where it may be installed from here; the rest comes with npm. Pictures of every

@@ -178,7 +178,7 @@ fn plain(event: &Event, fields: Fields<'_>, payload: Option<&Value>) -> Part {
         "session_pinned" => "unpinned the session".into(),
         "session_bound" => format!("the agent has it as {}", fields.text("foreign")),
         "turn_torn" => "the agent's line was cut in the middle of the turn: something may be missing".into(),
-        "turn_retold" if fields.shown("through") == "0" => "nothing of that turn was lost".into(),
+        "turn_retold" if fields.shown("through") == "0" => "the agent told nothing more of that turn".into(),
         "turn_retold" => "the agent tells that turn again".into(),
         "session_archived" => "archived the session".into(),
         "worker_attached" => format!("a worker took the session (epoch {})", fields.shown("epoch")),

@@ -16,6 +16,7 @@ use super::{
         DeviceId, EnvironmentId, FileId, KeyId, MessageId, OwnerId, RequestId, SessionId, SubscriptionId,
         SubscriptionName, TargetId, UserStreamId, WorkId,
     },
+    limits,
     notify::{TargetAdded, TargetEnd, TargetNews},
     subscription::{Acked, StreamPath, SubscriptionCreated},
     user_stream::{Appended, NewUserStream, StreamRefusal, UserAppend},
@@ -95,8 +96,6 @@ pub enum Command {
         course: Vec<(RequestId, Control)>,
         prompt: Option<Prompt>,
     },
-    /// Change its title.
-    RenameSession { session: SessionId, title: String },
     /// Change what people arrange it by, all of it at once.
     ArrangeSession { session: SessionId, title: Option<String>, pinned: Option<bool> },
     /// Put it away. Repeating it changes nothing and says so.
@@ -429,6 +428,12 @@ pub enum Refusal {
     Stream(#[from] StreamRefusal),
 }
 
+/// Some agents offer hundreds: nobody reads so many on a phone.
 fn listed(ids: &[String]) -> String {
-    if ids.is_empty() { "none".to_owned() } else { ids.join(", ") }
+    let shown = &ids[..ids.len().min(limits::OFFERS_NAMED_MAX)];
+    match ids.len() - shown.len() {
+        0 if ids.is_empty() => "none".to_owned(),
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
 }

@@ -151,7 +151,6 @@ fn consider(world: &World, context: &Context<'_>, command: Command) -> Result<De
         Command::CreateSession { particulars, work, course, prompt } => {
             session::create(world, particulars, work, course, prompt)
         }
-        Command::RenameSession { session, title } => session::rename(world, session, title),
         Command::ArrangeSession { session, title, pinned } => session::arrange(world, session, title, pinned),
         Command::ArchiveSession { session } => session::archive(world, session),
         Command::AttachWorker { session } => session::attach_worker(world, session),

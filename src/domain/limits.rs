@@ -128,6 +128,8 @@ pub const AGENT_IDENTIFY_MS: u64 = 60_000;
 /// Modes, and models, that an agent offers in one conversation, kept to check what is asked for. Some list a few
 /// hundred models of many makers; each is a short name, in memory once for each conversation.
 pub const AGENT_OFFERS_MAX: usize = 512;
+/// Of those, how many a refusal names: what fits a few lines on a phone.
+pub const OFFERS_NAMED_MAX: usize = 12;
 /// An agent's own id of a conversation. UUIDs in practice.
 pub const AGENT_SESSION_ID_BYTES_MAX: usize = 512;
 /// Decided questions of one session that still answer a late or repeated decision with the winner.
@@ -304,6 +306,9 @@ pub const AGENT_FRAMES_MAX: usize = 64;
 pub const AGENT_HISTORY_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Viewers of one agent at once. Each is a socket and a cursor.
 pub const AGENT_VIEWERS_MAX: usize = 256;
+/// A reader of a group looks at most this often: a group's events lie in as many streams as it has conversations, so
+/// every commit of the server may be one of them, and a busy one has hundreds a second.
+pub const GROUP_LOOK_MS: u64 = 50;
 /// Streams that the timers look at in one tick of half a second, to see whether their time is over.
 pub const EXPIRY_CHECKS_MAX: usize = 1_024;
 /// Deleted streams that the timers strike off in one tick: each is a commit or two.

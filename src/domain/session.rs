@@ -159,10 +159,13 @@ impl Session {
             }
             Event::SessionBound { foreign, offers, .. } => {
                 let before = self.bound.as_ref().filter(|before| before.foreign == *foreign);
-                let says_less = offers.modes.is_none() && self.offers.modes.is_some();
-                let described = before.filter(|_| says_less).map_or(record.sequence, |before| before.described);
-                self.bound = Some(Bound { foreign: foreign.clone(), sequence: record.sequence, described });
+                // Another conversation at the agent offers what it says itself.
+                let known = before.map(|_| std::mem::take(&mut self.offers)).unwrap_or_default();
+                let described = before.filter(|_| offers.says_less_than(&known));
+                let described = described.map_or(record.sequence, |before| before.described);
+                self.offers = known;
                 self.offers.learn(offers);
+                self.bound = Some(Bound { foreign: foreign.clone(), sequence: record.sequence, described });
             }
             _ => {
                 self.outbox.apply(record);
@@ -294,14 +297,6 @@ pub(super) fn arrange(
     }
     let outcome = if drafts.is_empty() { Outcome::Unchanged } else { Outcome::Done };
     Ok(Decided { drafts, outcome })
-}
-
-pub(super) fn rename(world: &World, session: SessionId, title: String) -> Result<Decided, Refusal> {
-    let found = find(world, session)?;
-    if found.title.as_deref() == Some(title.as_str()) {
-        return Ok(Decided::nothing(Outcome::Unchanged));
-    }
-    Ok(Decided::one(found.draft(Event::SessionRenamed { session, title }), Outcome::Done))
 }
 
 pub(super) fn archive(world: &World, session: SessionId) -> Result<Decided, Refusal> {

@@ -4,7 +4,7 @@
 //! Payloads of three kinds: the neutral form in which prompts are kept, ccb's messages, and the frames of agents behind
 //! links. Whatever is none of them says nothing.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -54,34 +54,9 @@ struct Block<'a> {
     input: Option<&'a RawValue>,
 }
 
-/// What of a tool's input says what it does.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Input<'a> {
-    /// A line of shell, or its words.
-    #[serde(borrow)]
-    command: Option<&'a RawValue>,
-    #[serde(borrow)]
-    description: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    file_path: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    notebook_path: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    path: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    pattern: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    query: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    url: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    prompt: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    plan: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    questions: Option<Vec<Question<'a>>>,
-}
+/// What of a tool's input says what it does, as it is put together. `command` is a line of shell or its words.
+const TELLING: [&str; 10] =
+    ["command", "description", "file_path", "notebook_path", "path", "pattern", "query", "url", "prompt", "plan"];
 
 #[derive(Deserialize)]
 struct Question<'a> {
@@ -147,7 +122,7 @@ fn assistant(message: &str) -> Said {
     let words = words_of(&blocks);
     let runs = blocks.iter().filter(|block| block.kind == "tool_use").map(|block| {
         let name = block.name.as_deref().unwrap_or_default();
-        (Speaker::Tool, joined([Some(name), Some(&input(block.input))]))
+        (Speaker::Tool, joined([name.to_owned(), input(block.input)]))
     });
     whole(std::iter::once((Speaker::Agent, words)).chain(runs))
 }
@@ -179,7 +154,8 @@ fn update(payload: &str) -> Said {
         "agent_message_chunk" => piece(Speaker::Agent),
         "user_message_chunk" => piece(Speaker::Person),
         "tool_call" | "tool_call_update" => {
-            match whole([(Speaker::Tool, joined([update.title.as_deref(), Some(&input(update.input))]))]) {
+            match whole([(Speaker::Tool, joined([update.title.unwrap_or_default().into_owned(), input(update.input)]))])
+            {
                 Said::Nothing => Said::End,
                 said => said,
             }
@@ -205,30 +181,19 @@ fn words_of(blocks: &[Block<'_>]) -> String {
     texts.collect::<Vec<_>>().join("\n\n")
 }
 
+/// Each argument is read by itself: a tool of somebody else may mean something else by one of the names.
 fn input(raw: Option<&RawValue>) -> String {
-    let input = raw.and_then(|raw| parsed::<Input<'_>>(raw.get().as_bytes())).unwrap_or_default();
-    let command = input.command.and_then(|command| {
-        let command = command.get().as_bytes();
-        parsed::<String>(command).or_else(|| Some(parsed::<Vec<String>>(command)?.join(" ")))
-    });
-    let questions: Vec<_> = input.questions.iter().flatten().map(|asked| asked.question.as_ref()).collect();
-    joined([
-        command.as_deref(),
-        input.description.as_deref(),
-        input.file_path.as_deref(),
-        input.notebook_path.as_deref(),
-        input.path.as_deref(),
-        input.pattern.as_deref(),
-        input.query.as_deref(),
-        input.url.as_deref(),
-        input.prompt.as_deref(),
-        input.plan.as_deref(),
-        Some(&questions.join("\n")),
-    ])
+    let arguments: BTreeMap<Cow<'_, str>, &RawValue> =
+        raw.and_then(|raw| parsed(raw.get().as_bytes())).unwrap_or_default();
+    let argument = |name: &str| arguments.get(name).map(|argument| argument.get().as_bytes());
+    let words = |argument| parsed::<String>(argument).or_else(|| Some(parsed::<Vec<String>>(argument)?.join(" ")));
+    let questions = argument("questions").and_then(parsed::<Vec<Question<'_>>>).unwrap_or_default();
+    let questions = questions.into_iter().map(|asked| asked.question.into_owned());
+    joined(TELLING.into_iter().filter_map(|name| words(argument(name)?)).chain(questions))
 }
 
-fn joined<const N: usize>(parts: [Option<&str>; N]) -> String {
-    let said: Vec<&str> = parts.into_iter().flatten().filter(|part| !part.is_empty()).collect();
+fn joined(parts: impl IntoIterator<Item = String>) -> String {
+    let said: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     said.join("\n")
 }
 
@@ -284,6 +249,16 @@ mod tests {
                 json!({"type": "session_update", "payload": {"update": {
                     "sessionUpdate": "agent_message_chunk", "content": {"type": "text", "text": "wo"}}}}),
                 vec![(Agent, "wo".into())],
+            ),
+            (
+                json!({"type": "assistant", "message": {"content": [{"type": "tool_use", "name": "grep",
+                    "input": {"pattern": "fn main", "path": ["src", "tests"], "query": 7, "url": null}}]}}),
+                vec![(Tool, "grep\nsrc tests\nfn main".into())],
+            ),
+            (
+                json!({"type": "assistant", "message": {"content": [{"type": "tool_use", "name": "Ask",
+                    "input": {"questions": [{"question": "Which?"}, {"header": "x"}, {"question": "When?"}]}}]}}),
+                vec![(Tool, "Ask\nWhich?\nWhen?".into())],
             ),
             (json!({"type": "assistant", "message": {"content": 7}}), vec![]),
             (

@@ -3,23 +3,24 @@
 //! The events of a group come from as many streams as its agents have conversations, so their offset is the position
 //! in the journal: it grows, has gaps, and outlives the server. A reader sees its owner's agents and no others.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, future::pending, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
 use tokio::{
     sync::watch,
-    time::{Instant, sleep},
+    task::yield_now,
+    time::{Instant, sleep, sleep_until},
 };
 
-use super::{error::Failure, may_go_on, show};
+use super::{error::Failure, may_go_on, retold, show};
 use crate::{
     api::common::{
         BadRequest, Call, House, Response,
         reply::{Feed, streamed},
         stream,
     },
-    domain::{EnvironmentId, Event, Position, Record, Stream},
+    domain::{EnvironmentId, Event, Position, Record, Sequence, Stream, limits},
     relay::{RelayError, page_bounds},
     security::Principal,
     wire::acp::{listing::GroupEvent, text},
@@ -46,6 +47,8 @@ pub(super) fn follow(
         retold: HashMap::new(),
         committed: house.relay.committed(),
         closing: house.relay.closing(),
+        looked_at: Instant::now(),
+        checked_at: Instant::now(),
         spoke_at: None,
         // A number that was never reached is of another journal: going on from here would hide what was missed.
         state: if ahead { State::Lost { tail } } else { State::Open },
@@ -74,10 +77,13 @@ struct Follow {
     principal: Principal,
     group: String,
     next: Position,
-    /// The second accounts of turns, by conversation: so many records are told in one already.
-    retold: HashMap<Stream, u64>,
+    /// The second accounts of turns that were begun to be read, by conversation: up to where they go.
+    retold: HashMap<Stream, Sequence>,
     committed: watch::Receiver<Position>,
     closing: watch::Receiver<bool>,
+    looked_at: Instant,
+    /// When its credential was looked at last. A group that is never silent is no reason not to.
+    checked_at: Instant,
     /// When something was written last.
     spoke_at: Option<Instant>,
     state: State,
@@ -100,9 +106,17 @@ impl Feed for Follow {
             self.spoke_at = Some(Instant::now());
             return Some(Bytes::from_static(KEEPALIVE));
         }
+        let keepalive = self.house.settings.sse_keepalive;
         loop {
-            let piece = match self.read() {
-                Ok(piece) => piece,
+            if self.checked_at.elapsed() >= keepalive {
+                self.checked_at = Instant::now();
+                if !may_go_on(&self.house, &self.principal, None) {
+                    self.state = State::Ended;
+                    return Some(Bytes::from_static(b": the credential of this stream is no longer valid\n\n"));
+                }
+            }
+            let (piece, more) = match self.read() {
+                Ok(read) => read,
                 Err(error) => {
                     tracing::error!(%error, "a group's event stream broke");
                     self.state = State::Ended;
@@ -113,16 +127,24 @@ impl Feed for Follow {
                 self.spoke_at = Some(Instant::now());
                 return Some(piece.into());
             }
-            let rest = self.house.settings.sse_keepalive.saturating_sub(self.spoke_at.map_or(Duration::ZERO, passed));
+            if more && !*self.closing.borrow() {
+                // A whole journal may be others': nobody else on this thread waits for its end.
+                yield_now().await;
+                continue;
+            }
+            let rest = keepalive.saturating_sub(self.spoke_at.map_or(Duration::ZERO, |at| at.elapsed()));
+            let again_at = self.looked_at + Duration::from_millis(limits::GROUP_LOOK_MS);
+            let committed = &mut self.committed;
             tokio::select! {
-                // The writer is gone only when everything ends.
-                Ok(()) = self.committed.changed() => {}
+                () = async {
+                    // The writer is gone only when everything ends.
+                    if committed.changed().await.is_err() {
+                        pending::<()>().await;
+                    }
+                    sleep_until(again_at).await;
+                } => {}
                 () = sleep(rest) => {
                     self.spoke_at = Some(Instant::now());
-                    if !may_go_on(&self.house, &self.principal, None) {
-                        self.state = State::Ended;
-                        return Some(Bytes::from_static(b": the credential of this stream is no longer valid\n\n"));
-                    }
                     return Some(Bytes::from_static(KEEPALIVE));
                 }
                 _ = self.closing.wait_for(|closing| *closing) => {
@@ -134,29 +156,25 @@ impl Feed for Follow {
     }
 }
 
-fn passed(since: Instant) -> Duration {
-    since.elapsed()
-}
-
 impl Follow {
-    /// What came since the last look, up to one read's bounds.
-    fn read(&mut self) -> Result<Vec<u8>, RelayError> {
+    /// The next page behind what was read, and whether there is more behind it.
+    fn read(&mut self) -> Result<(Vec<u8>, bool), RelayError> {
         let mut piece = Vec::new();
+        self.looked_at = Instant::now();
         // Before the look, so that what comes during it wakes the next one.
         self.committed.mark_unchanged();
-        while piece.is_empty() && self.next <= self.house.relay.journal().tail() {
-            let records = self.house.relay.journal().read_all(self.next, page_bounds())?;
-            let Some(last) = records.last() else {
-                // The rest up to the tail was forgotten.
-                self.next = self.house.relay.journal().tail().next();
-                break;
-            };
-            self.next = last.position.next();
-            for record in &records {
-                self.draw(record, &mut piece);
-            }
+        let tail = self.house.relay.journal().tail();
+        if self.next > tail {
+            return Ok((piece, false));
         }
-        Ok(piece)
+        let records = self.house.relay.journal().read_all(self.next, page_bounds())?;
+        // None: the rest up to the tail was forgotten.
+        let last = records.last().map_or(tail, |last| last.position);
+        self.next = last.next();
+        for record in &records {
+            self.draw(record, &mut piece);
+        }
+        Ok((piece, last < tail))
     }
 
     fn draw(&mut self, record: &Record, piece: &mut Vec<u8>) {
@@ -185,21 +203,15 @@ impl Follow {
 
     /// Whether a record tells again what its reader was told as it happened.
     fn is_second_account(&mut self, record: &Record) -> bool {
-        match &record.event {
-            Event::TurnRetold { pieces, .. } if *pieces > 0 => {
-                self.retold.insert(record.stream, *pieces);
-                false
-            }
-            Event::MessageReceived { .. } if !self.retold.is_empty() => {
-                let Some(left) = self.retold.get_mut(&record.stream) else { return false };
-                *left -= 1;
-                if *left == 0 {
-                    self.retold.remove(&record.stream);
-                }
-                true
-            }
-            _ => false,
+        if let Some(last) = retold::account(record) {
+            self.retold.insert(record.stream, last);
+            return false;
         }
+        let Some(last) = self.retold.get(&record.stream).copied() else { return false };
+        if record.sequence >= last {
+            self.retold.remove(&record.stream);
+        }
+        record.sequence <= last
     }
 
     /// The agent that a stream is about, if it is of this group and its owner's is the reader's to see.

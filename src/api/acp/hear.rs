@@ -97,6 +97,11 @@ impl Line<'_> {
         if let Some(Errand::Retell { foreign: telling, .. }) = self.errand()
             && *telling == foreign
         {
+            // Only what is behind the last prompt is of interest: a conversation may be longer than what is kept.
+            if kind == Kind::User {
+                self.flight.retold.clear();
+                self.flight.retold_bytes = 0;
+            }
             self.retell(payload);
             return Ok(());
         }
@@ -118,7 +123,7 @@ impl Line<'_> {
         }
         if let Some(title) = title.as_deref().and_then(title_line) {
             self.flush(batch).await?;
-            self.submit(Command::RenameSession { session, title }).await?;
+            self.submit(Command::ArrangeSession { session, title: Some(title), pinned: None }).await?;
         }
         Ok(())
     }
@@ -263,11 +268,11 @@ impl Line<'_> {
         self.follow()?;
         let report = WorkerReport { mode: course.mode, model: course.model, ..WorkerReport::default() };
         self.submit(Command::ReportWorker { session, epoch: None, report }).await?;
-        self.flight.retold_bytes = 0;
+        let whole = std::mem::take(&mut self.flight.retold_bytes) <= limits::AGENT_HISTORY_BYTES_MAX;
         let retold = std::mem::take(&mut self.flight.retold);
         if torn {
             self.flight.asked = None;
-            return self.retold(session, &retold).await;
+            return self.retold(session, &retold, whole).await;
         }
         for pieces in retold.chunks(limits::INGRESS_MESSAGES_MAX) {
             let piece = |payload: &Bytes| Incoming {
@@ -277,6 +282,13 @@ impl Line<'_> {
             };
             let messages = pieces.iter().map(piece).collect();
             self.submit(Command::Receive { session, epoch: None, messages }).await?;
+        }
+        if !whole {
+            self.notice(
+                session,
+                "This conversation is longer than what is kept of it here: its later part is missing.",
+            )
+            .await?;
         }
         self.answered(&Reply::Session(session));
         Ok(())

@@ -43,16 +43,19 @@ fn listed(house: &House, principal: &Principal) -> Vec<Agent> {
     let found = world.environments().filter(|found| scope.includes(found.particulars.owner) && !found.deregistered);
     let mut agents: Vec<_> = found.filter(|found| found.agent.as_ref().is_some_and(|agent| agent.identified)).collect();
     agents.sort_unstable_by_key(|found| (found.registered_at, found.particulars.environment));
-    agents.into_iter().map(shown).collect()
+    agents.into_iter().map(|found| shown(house, found)).collect()
 }
 
-fn shown(found: &Environment) -> Agent {
+/// After a restart nobody is taken for gone before the grace is over, but nobody reaches an agent whose link is not
+/// back.
+fn shown(house: &House, found: &Environment) -> Agent {
     let particulars = &found.particulars;
+    let reachable = found.online && house.relay.is_linked(particulars.environment);
     Agent {
         id: particulars.environment.to_string(),
         agent_name: particulars.machine_name.clone(),
         channel_group_id: particulars.group.clone(),
-        status: if found.online { "online" } else { "offline" },
+        status: if reachable { "online" } else { "offline" },
         max_sessions: particulars.max_sessions,
         last_seen_at: seconds(found.changed_at),
         created_at: seconds(found.registered_at),

@@ -8,18 +8,19 @@
 //! **A request that matters is a command, and waits in the log.** It has an id of ours, the world knows how far it got,
 //! and a server that is killed in the middle of a turn goes on where it was:
 //!
-//! | a viewer says, or `/api/v1` | command | the link is told | what settles it |
-//! |---|---|---|---|
-//! | `prompt` | `PostMessage`, the message's UUID | `prompt`, once `BeginTurn` is recorded | `prompt_complete` or
-//! `error`: `EndTurn` |
-//! | `permission_response` | `DecidePermission`, the link's `requestId` | `permission_response` | written:
-//! `PermissionDelivered` |
-//! | `cancel` | `RequestControl(Interrupt)` | `permission_response` cancelled for all that is open, `cancel` |
-//! written; the turn's end is another |
-//! | `set_session_model` | `RequestControl(SetModel)` | `set_session_model`, or `set_config_option` | `model_changed`,
-//! `config_option_changed` or `error` |
-//! | `set_session_mode` | `RequestControl(SetPermissionMode)` | `set_session_mode`, or `set_config_option` |
-//! `mode_changed`, `config_option_changed` or `error` |
+//! - `prompt` is `PostMessage` under the message's UUID. The link is told `prompt` once `BeginTurn` is recorded;
+//!   `prompt_complete` or `error` settles it (`EndTurn`).
+//! - `permission_response` is `DecidePermission` under the link's `requestId`. The link is told the same, and that it
+//!   was written settles it (`PermissionDelivered`).
+//! - `cancel` is `RequestControl(Interrupt)`. The link is told `permission_response` cancelled for all that is open,
+//!   and
+//!   `cancel`; that it was written settles it, for the turn's end is another thing.
+//! - `set_session_model` is `RequestControl(SetModel)`. The link is told the same, or `set_config_option`;
+//!   `model_changed`, `config_option_changed` or `error` settles it.
+//! - `set_session_mode` is `RequestControl(SetPermissionMode)`. The link is told the same, or `set_config_option`;
+//!   `mode_changed`, `config_option_changed` or `error` settles it.
+//!
+//! `/api/v1` asks for the same by the same commands.
 //!
 //! Every link has the word `set_session_model`, and answers no word that it does not know. One that has
 //! `set_session_mode` and `set_config_option` as well says so in its `status`, as `"words": [...]`; to others they are

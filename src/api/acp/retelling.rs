@@ -1,8 +1,8 @@
 //! What was lost with a line: a link keeps nothing while it is down, but most agents can tell a conversation again.
 //!
 //! Only the turn that was torn is of interest, and only if the agent's account of it holds more than ours. Then its
-//! account is recorded behind ours; whoever comes later is told it instead, and whoever was there hears it as what it
-//! is.
+//! account is recorded behind ours; whoever comes later is told it instead, and whoever was there is told that there is
+//! more.
 
 use std::collections::BTreeSet;
 
@@ -98,16 +98,21 @@ fn recorded(house: &House, session: SessionId, from: Sequence) -> Result<Gist, R
 }
 
 impl Line<'_> {
-    /// Takes the agent's account of a conversation whose last turn was torn.
-    pub(super) async fn retold(&mut self, session: SessionId, frames: &[Bytes]) -> Flow {
+    /// Takes the agent's account of a conversation whose last turn was torn; `whole`: all of that turn is in it.
+    pub(super) async fn retold(&mut self, session: SessionId, frames: &[Bytes], whole: bool) -> Flow {
         let from = {
             let world = self.house.relay.world();
             world.session(session).map(|found| found.handed_over).unwrap_or_default()
         };
         let account = last_turn(frames);
         let known = recorded(&self.house, session, from)?;
-        let lost = known.lacks(&Gist::of(account)) && account.len() <= limits::INGRESS_MESSAGES_MAX;
-        let pieces = if lost { account.to_vec() } else { Vec::new() };
+        let lost = known.lacks(&Gist::of(account));
+        let fits = whole && account.len() <= limits::INGRESS_MESSAGES_MAX;
+        if lost && !fits {
+            let words = "While the line was cut, the agent said more in this turn than can be kept here.";
+            self.notice(session, words).await?;
+        }
+        let pieces = if lost && fits { account.to_vec() } else { Vec::new() };
         self.submit(Command::RetellTurn { session, pieces }).await.map(drop)
     }
 }

@@ -15,8 +15,17 @@ use crate::{
 pub(super) struct Retold {
     /// Ranges that this viewer saw nothing of when it came: it is told what stands for them.
     instead: Vec<(Sequence, Sequence)>,
-    /// So many of the next pieces tell what it was told.
-    left: u64,
+    /// Up to here goes an account of what it was told already.
+    again: Sequence,
+}
+
+/// The last record of the second account that this one announces. By its place and not by counting, because what lies
+/// between may be forgotten while it is read.
+pub(super) fn account(announced: &Record) -> Option<Sequence> {
+    match announced.event {
+        Event::TurnRetold { pieces, .. } if pieces > 0 => Some(Sequence(announced.sequence.0.saturating_add(pieces))),
+        _ => None,
+    }
 }
 
 impl Retold {
@@ -28,20 +37,18 @@ impl Retold {
             Arriving::From(cursor) => known.retain(|(from, _)| *from > cursor),
             Arriving::Resumed => known.clear(),
         }
-        Self { instead: known, left: 0 }
+        Self { instead: known, again: Sequence::ZERO }
     }
 
     /// Whether this record is a piece that its viewer is told otherwise, or was.
     pub(super) fn hides(&mut self, record: &Record) -> bool {
         match &record.event {
-            Event::TurnRetold { from, through, pieces, .. } => {
-                self.left = if self.instead.contains(&(*from, *through)) { 0 } else { *pieces };
+            Event::TurnRetold { from, through, .. } => {
+                let told_so_far = !self.instead.contains(&(*from, *through));
+                self.again = account(record).filter(|_| told_so_far).unwrap_or_default();
                 false
             }
-            Event::MessageReceived { .. } if self.left > 0 => {
-                self.left -= 1;
-                true
-            }
+            Event::MessageReceived { .. } if record.sequence <= self.again => true,
             Event::MessageReceived { .. } => {
                 let told_better = self.instead.iter().any(|(from, to)| (*from..=*to).contains(&record.sequence));
                 // How a turn ended is told once, by the first account.
@@ -53,8 +60,8 @@ impl Retold {
 
     /// What its viewer hears instead of an account that it is not told.
     pub(super) fn says(&self, record: &Record) -> Option<String> {
-        let Event::TurnRetold { .. } = &record.event else { return None };
-        (self.left > 0).then(|| {
+        let last = account(record)?;
+        (self.again == last).then(|| {
             error(
                 "While the line was cut, the agent said more in this turn than was heard here. Load the conversation \
                  again to see all of it.",

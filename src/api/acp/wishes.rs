@@ -47,20 +47,17 @@ impl Viewer<'_> {
         let wished = match read(line) {
             Ok(Said::KeepAlive) | Err(Refused::NotJson) => Ok(()),
             Ok(Said::Ping) => return self.send(PONG.to_owned()).await,
-            Ok(Said::Connect) => return self.connect().await,
+            Ok(Said::Connect) => self.connect().await?,
             Ok(Said::Disconnect) => {
                 // The agent is not only this viewer's.
                 self.view = None;
                 self.connected = false;
                 return self.send(DISCONNECTED.to_owned()).await;
             }
-            Ok(Said::ListSessions(payload)) => {
-                self.ask(Wish::List, Ask::List(payload.into_owned()));
-                Ok(())
+            Ok(Said::ListSessions(payload)) => self.ask(Wish::List, Ask::List(payload.into_owned())),
+            Ok(Said::NewSession(payload)) => {
+                self.may_begin(&payload).and_then(|()| self.ask(Wish::Open, Ask::Open(payload.into_owned())))
             }
-            Ok(Said::NewSession(payload)) => self.may_begin(&payload).map(|()| {
-                self.ask(Wish::Open, Ask::Open(payload.into_owned()));
-            }),
             Ok(Said::LoadSession(target)) => self.turn(&target, true)?,
             Ok(Said::ResumeSession(target)) => self.turn(&target, false)?,
             Ok(Said::Resume { session, cursor }) => return self.resume(&session, &cursor).await,
@@ -107,18 +104,21 @@ impl Viewer<'_> {
     }
 
     /// The program that runs is known from what it said; one that does not is started.
-    async fn connect(&mut self) -> Flow {
+    async fn connect(&mut self) -> Flow<Wished> {
         if self.house.relay.is_linked(self.environment)
             && let Some(status) = self.status()?
         {
             self.connected = true;
-            return self.send(status).await;
+            return Ok(Ok(self.send(status).await?));
         }
-        self.ask(Wish::Connect, Ask::Start);
-        Ok(())
+        Ok(self.ask(Wish::Connect, Ask::Start))
     }
 
-    fn ask(&mut self, wish: Wish, ask: Ask) {
+    /// One frame may hold a hundred thousand questions: no more of them wait here than would on the agent's line.
+    fn ask(&mut self, wish: Wish, ask: Ask) -> Wished {
+        if self.asking.len() >= limits::AGENT_ASKS_MAX {
+            return Err(NoAnswer::Busy.to_string());
+        }
         let (relay, environment) = (self.house.relay.clone(), self.environment);
         self.asking.push(Box::pin(async move {
             let words = ask.words();
@@ -126,6 +126,7 @@ impl Viewer<'_> {
             let waited = timeout(Duration::from_millis(limits::AGENT_ASK_MS), answer).await;
             (wish, waited.unwrap_or(Err(NoAnswer::Cut)))
         }));
+        Ok(())
     }
 
     /// An answer of the agent's line.
@@ -165,9 +166,9 @@ impl Viewer<'_> {
             let arriving = if load { Arriving::Loaded } else { Arriving::Resumed };
             return Ok(if self.enter(session, arriving)? { Ok(()) } else { Err(NO_SESSION.to_owned()) });
         }
-        Ok(self.may(Grant::SessionWrite).map(|()| {
+        Ok(self.may(Grant::SessionWrite).and_then(|()| {
             let foreign = target.session.clone().into_owned();
-            self.ask(Wish::Turn { load }, Ask::Turn { foreign, load, payload: target.payload.to_owned() });
+            self.ask(Wish::Turn { load }, Ask::Turn { foreign, load, payload: target.payload.to_owned() })
         }))
     }
 

@@ -110,7 +110,8 @@ fn shown(house: &House, session: SessionId) -> Result<Response, Failure> {
 async fn rename(house: &House, call: &Call, actor: Actor, session: SessionId) -> Result<Response, Failure> {
     let PatchCodeSession { title } = call.json()?;
     if let Some(title) = title.as_deref().and_then(translate::title) {
-        house.relay.submit(actor, Command::RenameSession { session, title }).await?;
+        let renamed = Command::ArrangeSession { session, title: Some(title), pinned: None };
+        house.relay.submit(actor, renamed).await?;
     }
     shown(house, session)
 }

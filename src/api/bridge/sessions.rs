@@ -93,7 +93,8 @@ fn shown(house: &House, id: SessionId) -> Result<Response, Failure> {
 async fn rename(house: &House, call: &Call, principal: &Principal, session: SessionId) -> Result<Response, Failure> {
     let Patch { title } = call.json()?;
     let title = translate::title(&title).ok_or_else(|| BadRequest::parameter("title", "must not be empty"))?;
-    house.relay.submit(principal.actor(), Command::RenameSession { session, title }).await?;
+    let renamed = Command::ArrangeSession { session, title: Some(title), pinned: None };
+    house.relay.submit(principal.actor(), renamed).await?;
     shown(house, session)
 }
 

@@ -27,7 +27,7 @@ pub(crate) struct Create {
     /// The model to ask for
     #[arg(long)]
     model: Option<String>,
-    /// The directory to begin in, where the runner lets one choose: `environment show` says
+    /// The directory to begin in, where the runner lets one choose: `rcsctl env show` says
     #[arg(long, value_name = "PATH")]
     directory: Option<String>,
 }

@@ -28,6 +28,11 @@ impl Offers {
         self.modes.is_none() && self.models.is_none()
     }
 
+    /// Whether something that was known is not said here.
+    pub const fn says_less_than(&self, known: &Self) -> bool {
+        (self.modes.is_none() && known.modes.is_some()) || (self.models.is_none() && known.models.is_some())
+    }
+
     /// Takes what a later word says, and keeps what it says nothing of.
     pub fn learn(&mut self, later: &Self) {
         for (known, said) in [(&mut self.modes, &later.modes), (&mut self.models, &later.models)] {

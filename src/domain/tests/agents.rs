@@ -6,6 +6,9 @@ use super::{
 };
 use crate::domain::event::{Abilities, AgentReported, Offer, Offers};
 
+mod lines;
+mod offers;
+
 const ALICE: Actor = Actor::Key(KeyId::from_uuid(Uuid::from_u128(1)));
 const MALLORY: Actor = Actor::Key(KeyId::from_uuid(Uuid::from_u128(2)));
 
@@ -134,8 +137,11 @@ fn report(bench: &mut Bench, connected: bool, fresh: bool, resume: bool) {
 }
 
 fn bind(bench: &mut Bench, of: SessionId, foreign: &str) {
+    bound(bench, of, foreign, Offers::default());
+}
+
+fn bound(bench: &mut Bench, of: SessionId, foreign: &str, offers: Offers) {
     let (environment, foreign) = (environment(0), foreign.to_owned());
-    let offers = Offers::default();
     let command = Command::BindSession { environment, session: of, foreign, offers, payload: Bytes::new() };
     bench.submit(ALICE, command).expect("bound");
 }
@@ -191,50 +197,6 @@ fn the_end_of_a_program_ends_its_turn_and_takes_its_questions_back() {
     assert_eq!((found.status(), found.outbox.len(), found.permissions.open().count()), (Status::Idle, 0, 0));
 }
 
-#[test]
-fn a_course_that_the_agent_does_not_offer_is_refused_and_so_is_one_that_its_link_has_no_word_for() {
-    let mut bench = Bench::default();
-    let (id, home) = register(&mut bench, ALICE, 0, "node", &[]);
-    identify(&mut bench, ALICE, 0, &[]).expect("new");
-    let set = |bench: &mut Bench, n: u8, control: Control| {
-        bench.submit(ALICE, Command::RequestControl { session: home, request: request(n), control }).map(drop)
-    };
-    let mode = |name: &str| Control::SetPermissionMode { mode: name.into() };
-    let model = |name: &str| Control::SetModel { model: name.into() };
-    assert_eq!(set(&mut bench, 1, mode("anything")), Ok(()), "it goes along when the conversation begins");
-    report(&mut bench, true, true, true);
-    let offer = |ids: &[&str], option: Option<&str>| {
-        Some(Offer { ids: ids.iter().map(|id| (*id).to_owned()).collect(), option: option.map(str::to_owned) })
-    };
-    let bind = |bench: &mut Bench, offers: Offers| {
-        let command =
-            Command::BindSession { environment: id, session: home, foreign: "a".into(), offers, payload: Bytes::new() };
-        bench.submit(ALICE, command).expect("bound");
-    };
-    bind(&mut bench, Offers { modes: offer(&["ask", "code"], None), models: offer(&["small"], None) });
-    let offered = vec!["ask".to_owned(), "code".to_owned()];
-    let refusal = Refusal::NotOffered { what: "mode", id: "nonsense".into(), offered };
-    assert_eq!(set(&mut bench, 2, mode("nonsense")), Err(refusal));
-    assert_eq!(set(&mut bench, 3, mode("code")), Err(Refusal::NoWord { what: "mode" }));
-    assert_eq!(set(&mut bench, 4, model("small")), Ok(()), "every link has this one");
-    let thinking = Control::SetMaxThinkingTokens { max_thinking_tokens: None };
-    assert!(matches!(set(&mut bench, 5, thinking), Err(Refusal::NoWord { .. })));
-    // Coming back, some links say less: what was said before stands.
-    bind(&mut bench, Offers { modes: None, models: offer(&["small", "large"], Some("model")) });
-    let found = bench.world.session(home).expect("there");
-    assert!(found.offers.modes.is_some());
-    assert!(found.bound.as_ref().is_some_and(|bound| bound.described < bound.sequence));
-    assert_eq!(set(&mut bench, 6, model("large")), Err(Refusal::NoWord { what: "model" }));
-    let abilities = Abilities { set_mode: true, set_option: true, ..Abilities::default() };
-    let told = AgentReported { environment: id, connected: true, fresh: true, abilities };
-    let command = Command::ReportAgent { report: told, payload: Bytes::new(), notice: Bytes::new() };
-    bench.submit(ALICE, command).expect("known");
-    let found = bench.world.session(home).expect("there");
-    assert_eq!(steering(abilities, found, &mode("code")), Ok(Steering::Mode));
-    assert_eq!(steering(abilities, found, &model("large")), Ok(Steering::Option("model".into())));
-    assert_eq!((set(&mut bench, 7, mode("code")), set(&mut bench, 8, model("large"))), (Ok(()), Ok(())));
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -278,15 +240,7 @@ proptest! {
             }
         }
         check(&bench);
-        let mut replayed = World::default();
-        for record in bench.log.iter().filter(|record| record.event.shapes_world()) {
-            apply(&mut replayed, record);
-        }
-        for (stream, tail) in &bench.tails {
-            let last = bench.log.iter().rev().find(|record| record.stream == *stream);
-            replayed.observe_tail(*stream, *tail, last.map_or(Timestamp(0), |record| record.at));
-        }
-        prop_assert_eq!(&replayed, &bench.world);
+        prop_assert_eq!(&rebuilt(&bench), &bench.world);
     }
 }
 

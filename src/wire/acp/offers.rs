@@ -80,9 +80,12 @@ pub fn offered(payload: &str) -> Offered {
     let Ok(Payload { modes, models, options }) = serde_json::from_str(payload) else { return Offered::default() };
     let option = |name: &str| {
         let options = options.as_deref().unwrap_or_default();
-        let found = options.iter().find(|option| option.category.as_deref().unwrap_or(&option.id) == name)?;
-        let ids = found.options.as_ref()?.iter().flat_map(Value::ids).collect();
-        Some(Choices { ids, option: Some(found.id.clone()) })
+        let of_kind = |option: &&Configurable| option.category.as_deref().unwrap_or(&option.id) == name;
+        // A switch of this kind has nothing to choose from.
+        options.iter().filter(of_kind).find_map(|found| {
+            let ids = found.options.as_ref()?.iter().flat_map(Value::ids).collect();
+            Some(Choices { ids, option: Some(found.id.clone()) })
+        })
     };
     let own = |ids: Vec<String>| Choices { ids, option: None };
     let modes = modes.and_then(|modes| modes.available).map(|all| own(all.into_iter().map(|one| one.id).collect()));
@@ -108,8 +111,8 @@ mod tests {
     fn what_is_offered_is_read_in_every_form_and_what_cannot_be_read_is_not_known() {
         let both = r#"{"modes":{"currentModeId":"a","availableModes":[{"id":"a"},{"id":"b"}]},"models":null,
             "configOptions":[{"id":"mode","category":"mode","options":[{"value":"other"}]},
-                {"id":"model","options":[{"value":"m1"},{"name":"fast","options":[{"value":"m2"}]},{"group":1}]},
-                {"id":"switch","category":"model","type":"boolean"}]}"#;
+                {"id":"switch","category":"model","type":"boolean"},
+                {"id":"model","options":[{"value":"m1"},{"name":"fast","options":[{"value":"m2"}]},{"group":1}]}]}"#;
         let Offered { modes, models } = offered(both);
         assert_eq!(modes, Some(Choices { ids: vec!["a".into(), "b".into()], option: None }), "its own word is older");
         assert_eq!(models, Some(Choices { ids: vec!["m1".into(), "m2".into()], option: Some("model".into()) }));

@@ -3,7 +3,7 @@
 //   think WORDS      a thought, then the same
 //   plan A B         a plan of two steps, then both done
 //   tool NAME        asks whether it may write the file NAME, and writes it once if so
-//   later NAME       the same after a while, so that the question can be lost
+//   later NAME       the same when there is a file `now`, so that the question can be lost
 //   slow N MS        N words, one every MS
 //   fail             the turn ends with an error
 //   die              so does the process
@@ -88,7 +88,7 @@ async function turn(client, session, verb, rest, stop) {
       return "end_turn"
     case "later":
       await tell(client, session, chunk("soon "))
-      await sleep(Number(rest[1] ?? 300))
+      while (!existsSync(join(home, "now"))) await sleep(10)
       return await tool(client, session, rest[0], stop)
     case "tool":
       return await tool(client, session, rest[0], stop)

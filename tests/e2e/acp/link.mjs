@@ -94,6 +94,11 @@ export class Link {
     while (!this.socket || new Set(this.registered).size < ids) await sleep(20)
   }
 
+  // Waits until its agent has a question that nobody answered.
+  async asked() {
+    while (this.open.size === 0) await sleep(10)
+  }
+
   restore() {
     this.wanted = true
     return this.connect()

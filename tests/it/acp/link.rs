@@ -120,6 +120,41 @@ impl Agent {
         });
     }
 
+    /// Has had a longer conversation than it had: so many answers of a megabyte each.
+    pub(super) fn talked(&self, megabytes: usize) {
+        let session = self.current();
+        let frame = |kind: &str, text: &str| {
+            let update = json!({"sessionUpdate": kind, "content": {"type": "text", "text": text}});
+            json!({"type": "session_update", "payload": {"sessionId": session, "update": update}})
+        };
+        let answer = frame("agent_message_chunk", &"x".repeat(1024 * 1024));
+        self.with(|inside| {
+            let history = &mut inside.conversations.get_mut(&session).expect("the current one").history;
+            history.push(frame("user_message_chunk", "elsewhere"));
+            history.extend(std::iter::repeat_n(answer, megabytes));
+        });
+    }
+
+    /// Waits until it has said this in its conversation, whether somebody heard it or not.
+    pub(super) async fn said(&self, text: &str) {
+        let session = self.current();
+        let said = |inside: &mut Inside| {
+            let history = &inside.conversations[&session].history;
+            history.iter().rev().any(|frame| frame["payload"]["update"]["content"]["text"] == text)
+        };
+        while !self.with(said) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Waits until it has a question that nobody answered.
+    pub(super) async fn asks(&self) {
+        let asks = |inside: &mut Inside| inside.conversations.values().any(|found| !found.permissions.is_empty());
+        while !self.with(asks) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     pub(super) fn current(&self) -> String {
         self.with(|inside| inside.current.clone()).expect("a conversation")
     }
@@ -270,10 +305,13 @@ impl Agent {
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
             }
+            // Later: when nobody listens any more.
             "ask" | "later" => {
                 if verb == "later" {
                     self.chunk(&session, "thinking");
-                    tokio::time::sleep(Duration::from_millis(300)).await;
+                    while self.with(|inside| inside.line.is_some()) {
+                        tokio::time::sleep(Duration::from_millis(5)).await;
+                    }
                 }
                 let request = format!("perm_{}", COUNT.fetch_add(1, Ordering::Relaxed));
                 let (answer, answered) = oneshot::channel();

@@ -9,13 +9,12 @@ use tokio_tungstenite::tungstenite::Message;
 use super::{Agent, Talents, agent, link::Line, viewer::Viewer};
 use crate::harness::{ALICE, Client, Server, Sse};
 
-/// How long a cut is noticed at most: the socket's end is seen at once.
+/// Waits until it is recorded that an agent is away: the socket's end is seen at once.
 async fn offline(server: &Server, environment: &str) {
     let alice = Client::new(server, ALICE);
     for _ in 0..500 {
-        let listed = alice.get("/acp/agents").await.expect(200);
-        let found = listed.as_array().expect("a list").iter().find(|agent| agent["id"] == environment);
-        if found.is_some_and(|agent| agent["status"] == "offline") {
+        let found = alice.get(&format!("/api/v1/environments/{environment}")).await.expect(200);
+        if found["status"] == "offline" {
             return;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -198,7 +197,7 @@ async fn what_was_said_while_the_line_was_down_is_told_again_and_nothing_is_told
     }
     server.kill();
     line.cut(&one).await;
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    one.said("15 ").await;
     server.launch();
     let back = Line::open(&server, ALICE, "lab", &one).await;
     let mut there = Viewer::connected(&server, ALICE, &environment).await;
@@ -275,8 +274,7 @@ async fn a_question_that_was_lost_with_the_line_holds_nobody_up_for_ever() {
     viewer.hear("session_update").await;
     line.cut(&one).await;
     offline(&server, &environment).await;
-    // Asked while nobody listens.
-    tokio::time::sleep(Duration::from_millis(400)).await;
+    one.asks().await;
     let back = Line::open(&server, ALICE, "lab", &one).await;
     assert_eq!(viewer.hear("status").await["payload"]["connected"], false);
     assert_eq!(viewer.hear("status").await["payload"]["connected"], true);
@@ -296,4 +294,52 @@ async fn a_question_that_was_lost_with_the_line_holds_nobody_up_for_ever() {
     let heard: Vec<_> =
         one.heard("prompt").iter().map(|frame| frame["payload"]["content"][0]["text"].clone()).collect();
     assert_eq!(heard, [json!("later deploy"), json!("echo after")]);
+}
+
+#[tokio::test]
+async fn an_agent_is_offline_after_a_restart_until_its_link_is_back() {
+    let mut server = Server::start();
+    let one = agent();
+    let line = Line::open(&server, ALICE, "lab", &one).await;
+    let status = async |server: &Server| {
+        let alice = Client::new(server, ALICE);
+        let listed = alice.get("/acp/agents").await.expect(200);
+        let group = alice.get("/acp/channel-groups/lab").await.expect(200);
+        assert_eq!(listed[0], group["members"][0]);
+        listed[0]["status"].as_str().expect("a status").to_owned()
+    };
+    assert_eq!(status(&server).await, "online");
+    server.kill();
+    line.cut(&one).await;
+    server.kill_and_restart();
+    assert_eq!(status(&server).await, "offline");
+    let _back = Line::open(&server, ALICE, "lab", &one).await;
+    assert_eq!(status(&server).await, "online");
+}
+
+#[tokio::test]
+async fn a_torn_turn_of_a_long_conversation_is_not_told_as_what_was_said_long_before() {
+    let server = Server::start();
+    let one = agent();
+    let line = Line::open(&server, ALICE, "lab", &one).await;
+    let environment = line.environment.clone();
+    let (mut viewer, foreign) = Viewer::begin(&server, ALICE, &environment).await;
+    viewer.prompt("echo before").await;
+    viewer.hear("prompt_complete").await;
+    // More than is kept of a history, so that the end of it is not.
+    one.talked(36);
+    viewer.prompt("count 60").await;
+    while !viewer.text().contains("5 ") {
+        viewer.next().await.expect("open");
+    }
+    line.cut(&one).await;
+    one.said("15 ").await;
+    let _back = Line::open(&server, ALICE, "lab", &one).await;
+    viewer.hear("prompt_complete").await;
+    assert!(viewer.hear("error").await.to_string().contains("Load the conversation again"));
+    let mut late = Viewer::connected(&server, ALICE, &environment).await;
+    late.say("load_session", json!({"sessionId": foreign})).await;
+    late.hear("session_loaded").await;
+    let whole = (0..60).map(|number| number.to_string()).collect::<Vec<_>>().join(" ") + " ";
+    assert!(late.text() == format!("echo before{whole}"), "{} bytes were told", late.text().len());
 }

@@ -88,6 +88,25 @@ async fn a_second_key_can_neither_be_the_agent_nor_see_it() {
 }
 
 #[tokio::test]
+async fn a_revoked_key_hears_no_more_of_a_group_that_is_never_silent() {
+    let server = Server::start();
+    let one = agent();
+    let line = Line::open(&server, ALICE, "lab", &one).await;
+    let (mut viewer, _) = Viewer::begin(&server, ALICE, &line.environment).await;
+    // Words for a minute.
+    viewer.prompt("count 3000").await;
+    let alice = Client::new(&server, ALICE);
+    let made = alice.post("/api/v1/keys", json!({"name": "lost phone", "role": "viewer"})).await.expect(201);
+    let lost = Client::new(&server, made["secret"].as_str().expect("a secret"));
+    let mut events = Sse::open(&lost, "/acp/channel-groups/lab/events?from_sequence_num=1").await.expect("open");
+    events.next().await.expect("it is good so far");
+    let key = made["key"]["id"].as_str().expect("an id");
+    alice.send("DELETE", &format!("/api/v1/keys/{key}"), None).await.expect(204);
+    let ended = async { while events.next().await.is_some() {} };
+    tokio::time::timeout(std::time::Duration::from_secs(40), ended).await.expect("it ends while the agent speaks");
+}
+
+#[tokio::test]
 async fn a_bad_key_is_told_by_a_close_code_and_a_page_of_another_site_as_well() {
     let server = Server::start();
     for path in ["/acp/ws", "/acp/relay/env_00000000000000000000000000000001"] {

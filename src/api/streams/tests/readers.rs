@@ -129,7 +129,7 @@ async fn a_session_is_a_stream_for_whoever_may_read_it() {
     // A long poll hears of what happens while it waits.
     let waiting = bench.get(&format!("{path}?offset={}&live=long-poll", all.offset())).await.expect(204);
     assert_eq!(waiting.offset(), all.offset());
-    let rename = Command::RenameSession { session, title: "two".into() };
+    let rename = Command::ArrangeSession { session, title: Some("two".into()), pinned: None };
     bench.house.relay.submit(Actor::System, rename).await.expect("renamed");
     let sse = bench.get(&format!("{path}?offset={}&live=sse", all.offset())).await.expect(200);
     assert!(sse.text().starts_with("event: data\ndata:[{\"sequence\":2,"), "{}", sse.text());
