@@ -105,10 +105,13 @@ async fn follow(client: Client, session: String, until: watch::Receiver<Option<u
                 return seen;
             }
             let event = tokio::select! {
-                event = timeout(SILENCE, stream.next()) => event.unwrap_or_else(|_| {
-                    println!("a follower of {session} heard nothing for {SILENCE:?} and connects again");
-                    None
-                }),
+                event = timeout(SILENCE, stream.next()) => match event {
+                    Ok(event) => event,
+                    Err(_) => {
+                        check_silence(&client, &session).await;
+                        None
+                    }
+                },
                 _ = until.changed() => continue,
             };
             let Some(event) = event else { break };
@@ -116,6 +119,16 @@ async fn follow(client: Client, session: String, until: watch::Receiver<Option<u
             seen.push(serde_json::from_str(&event.data).expect("JSON"));
         }
     }
+}
+
+/// A follower heard nothing although messages are written all the time. Where the server holds all streams, it forgot to
+/// tell one; a connection that was lost on the way here is the client's to open again.
+async fn check_silence(client: &Client, session: &str) {
+    const NAME: &str = "rcs_streams_open{kind=\"sse\"}";
+    let metrics = client.try_send("GET", "/metrics", None).await.map(|answer| answer.text).unwrap_or_default();
+    let open = metrics.lines().find_map(|line| line.strip_prefix(NAME)?.trim().parse::<usize>().ok());
+    println!("a follower of {session} heard nothing for {SILENCE:?}; the server holds {open:?} streams");
+    assert!(open.is_none_or(|open| open < SESSIONS), "a follower of {session} was not told what is in the log");
 }
 
 fn check_session(history: &[Value], seen: &[Value], acked: &HashMap<usize, u64>) {
