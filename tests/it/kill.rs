@@ -105,13 +105,12 @@ async fn follow(client: Client, session: String, until: watch::Receiver<Option<u
                 return seen;
             }
             let event = tokio::select! {
-                event = timeout(SILENCE, stream.next()) => match event {
-                    Ok(event) => event,
-                    Err(_) => {
+                event = timeout(SILENCE, stream.next()) => {
+                    if event.is_err() {
                         check_silence(&client, &session).await;
-                        None
                     }
-                },
+                    event.unwrap_or(None)
+                }
                 _ = until.changed() => continue,
             };
             let Some(event) = event else { break };
@@ -121,8 +120,8 @@ async fn follow(client: Client, session: String, until: watch::Receiver<Option<u
     }
 }
 
-/// A follower heard nothing although messages are written all the time. Where the server holds all streams, it forgot to
-/// tell one; a connection that was lost on the way here is the client's to open again.
+/// A follower heard nothing although messages are written all the time. Where the server holds all streams, it forgot
+/// to tell one; a connection that was lost on the way here is the client's to open again.
 async fn check_silence(client: &Client, session: &str) {
     const NAME: &str = "rcs_streams_open{kind=\"sse\"}";
     let metrics = client.try_send("GET", "/metrics", None).await.map(|answer| answer.text).unwrap_or_default();
