@@ -187,9 +187,11 @@ test('a topic and a webhook are added, tried and removed', async ({ page }) => {
   await page.getByLabel('Address').fill('ftp://nowhere')
   await page.getByRole('button', { name: 'Add', exact: true }).click()
   await expect(page.getByRole('alert')).toBeVisible()
-  for (const name of ['Pager', '127.0.0.1']) {
-    await page.getByRole('main').getByRole('listitem').filter({ hasText: name }).first().getByRole('button', { name: 'Remove' }).click()
+  for (const name of ['Pager', 'Webhook ·']) {
+    const target = page.getByRole('main').getByRole('listitem').filter({ hasText: name })
+    await target.getByRole('button', { name: 'Remove' }).click()
     await page.getByRole('dialog').getByRole('button', { name: 'Remove' }).click()
+    await expect(target).toHaveCount(0)
   }
   await expect(page.getByText('Nowhere yet')).toBeVisible()
 })

@@ -1,7 +1,7 @@
 // What was said and is not there yet. Kept over reloads with the id that makes sending it twice the same as once, and
 // can be taken back until it is there.
 
-import { signal } from '@preact/signals'
+import { effect, signal } from '@preact/signals'
 import { Failure, call, pause, uuid } from '../api'
 import type { Decide, Winner } from '../types'
 import { forgetBlob, forgetBlobs, sweepBlobs } from './blobs'
@@ -96,8 +96,26 @@ async function withdraw(item: Later): Promise<void> {
   }
 }
 
+/** What is over, as long as somebody else may still write that it is not: two tabs change the list at the same moment. */
+const over = new Set<string>()
+const OVER_MAX = 256
+
+function end(id: string): void {
+  over.add(id)
+  for (const oldest of over) {
+    if (over.size <= OVER_MAX) break
+    over.delete(oldest)
+  }
+}
+
+effect(() => {
+  const back = outbox.value.filter((item) => over.has(item.id))
+  if (back.length > 0) queueMicrotask(() => back.forEach((item) => drop(item.id)))
+})
+
 /** Lets go of something, and of the files that go with it. */
 export function drop(id: string): void {
+  end(id)
   change(id, (item) => {
     if (item.kind === 'message') {
       for (const file of item.files ?? []) {
@@ -135,6 +153,7 @@ export function retry(id: string): void {
 
 /** The conversation shows it: what was kept of it may go. */
 export function arrived(id: string): void {
+  end(id)
   if (outbox.value.some((item) => item.id === id)) drop(id)
 }
 

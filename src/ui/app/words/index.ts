@@ -99,6 +99,6 @@ export function ago(at: string, now: number): string {
 export function clock(at: string, now: number): string {
   const moment = new Date(at)
   const isToday = moment.toDateString() === new Date(now).toDateString()
-  const options = isToday ? ({ timeStyle: 'short' } as const) : ({ day: 'numeric', month: 'short', hour: 'numeric', minute: '2-digit' } as const)
+  const options = isToday ? ({ timeStyle: 'short' } as const) : ({ day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' } as const)
   return new Intl.DateTimeFormat(tag.value, options).format(moment)
 }
