@@ -107,7 +107,7 @@ impl Line<'_> {
         }
         let Some(session) = known else { return Ok(()) };
         if Some(session) == self.turn() {
-            self.flight.quiet_since = self.flight.quiet_since.and(None);
+            self.flight.quiet_since = None;
         }
         let kind = match kind {
             Kind::User => MessageKind::User,

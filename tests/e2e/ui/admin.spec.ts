@@ -131,7 +131,7 @@ test('machines show what waits on them, and work is handed out again', async ({ 
   await expect(shown).toContainText('1 queued')
   await shown.locator('summary').click()
   await expect(shown).toContainText('fix-total')
-  await expect(shown).toContainText('1 of 4')
+  await expect(shown).toContainText('1 · at most 4 at a time')
   await expect(shown.getByRole('link', { name: 'Tidy the shop' }).first()).toBeVisible()
   await accessible(page)
   await expect(page.getByText('old-desktop')).toHaveCount(0)

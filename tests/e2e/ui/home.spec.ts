@@ -304,7 +304,8 @@ test('what a machine cannot do is not offered, and the button says why it cannot
   const single = await Runner.begin(fresh, 'repl', '/home/dev/repl', 1)
   const several = await Runner.begin(fresh, 'farm', '/srv/farm')
   ending.push(single, several, fresh)
-  ending.push(await Agent.begin(fresh, 'Its own session', single.id))
+  // The runner takes it by itself.
+  await fresh.ask('POST', '/api/v1/sessions', { title: 'Its own session', environment_id: single.id })
   await signedIn(fresh, page)
   await page.goto(`${fresh.url}/code/new`)
   const start = page.getByRole('button', { name: 'Start session' })

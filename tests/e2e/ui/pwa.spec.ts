@@ -219,6 +219,7 @@ test('keys act from one table, are listed in both languages, and never while som
   await page.keyboard.press(']')
   await expect(page).toHaveURL(new RegExp(asking.id))
   await expect(page.getByRole('region', { name: 'The agent asks' })).toBeVisible()
+  await expect(page.locator('[data-key="allow"]')).toHaveAttribute('aria-disabled', 'false')
   // One key decides nothing.
   await page.keyboard.press('a')
   await expect(page.getByRole('dialog')).toContainText('git push')

@@ -70,7 +70,8 @@ function search(): boolean {
 /** The first button of the two that answers yes: it is pressed only after one more question, never by one key. */
 function allow(): boolean {
   const button = document.querySelector<HTMLButtonElement>('[data-key="allow"]')
-  if (!button || button.disabled) return false
+  // What came up a moment ago is not read yet; once it is, the answer to the next question is meant.
+  if (!button || button.disabled || button.ariaDisabled === 'true') return false
   const about = document.querySelector('.sheet-head h2')?.textContent ?? ''
   const what = document.querySelector('.sheet-body .code, .sheet-body .path, .sheet-body')?.textContent ?? ''
   void confirm(t('keyboard.allow.sure', { text: `${about}: ${what.slice(0, 400)}` }), { yes: button.textContent ?? t('keyboard.allow.yes') }).then((sure) => {

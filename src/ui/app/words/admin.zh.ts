@@ -83,7 +83,7 @@ export const adminZh: Record<keyof typeof adminEn, string> = {
   'machines.repository': '仓库',
   'machines.registered': '注册于',
   'machines.sessions': '会话',
-  'machines.sessions.of': '{n} / {most}',
+  'machines.sessions.of': '{n} · 同时最多 {most} 个',
   'machines.queued': '{n} 个排队',
   'machines.parked': '{n} 个搁置',
   'machines.online': '{when}上线',
