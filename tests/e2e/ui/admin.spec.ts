@@ -3,20 +3,10 @@
 import { expect, test, type Page } from '@playwright/test'
 import { Agent } from './agent'
 import { machine } from './scenes'
-import { Server } from './server'
+import { ending, server, stage } from './stage'
 import { accessible, another, IPHONE, link, settled, signedIn } from './steps'
 
-let server: Server
-const agents: Agent[] = []
-
-test.beforeAll(async () => {
-  server = await Server.start()
-})
-
-test.afterAll(async () => {
-  agents.forEach((agent) => agent.end())
-  await server.end()
-})
+stage()
 
 async function at(page: Page, tab: string): Promise<void> {
   await page.goto(`${server.url}/code/admin/${tab}`)
@@ -161,7 +151,7 @@ test('storage is verified, backed up and accounted for', async ({ page }) => {
 
 test('the audit says who did what, of one session or of one device', { tag: '@once' }, async ({ page }) => {
   const agent = await Agent.begin(server, 'Audited work')
-  agents.push(agent)
+  ending.push(agent)
   await agent.say('hello')
   await signedIn(server, page)
   await at(page, 'audit')

@@ -3,26 +3,10 @@
 import { expect, test } from '@playwright/test'
 import { Agent } from './agent'
 import { machine } from './scenes'
-import { Server } from './server'
+import { begin, ending, server, stage } from './stage'
 import { accessible, another, link, signedIn } from './steps'
 
-let server: Server
-const agents: Agent[] = []
-
-test.beforeAll(async () => {
-  server = await Server.start()
-})
-
-test.afterAll(async () => {
-  agents.forEach((agent) => agent.end())
-  await server.end()
-})
-
-async function begin(title: string): Promise<Agent> {
-  const agent = await Agent.begin(server, title)
-  agents.push(agent)
-  return agent
-}
+stage()
 
 test('the link that the server prints lets one browser in, once', async ({ page, browser }) => {
   const printed = server.link
@@ -79,7 +63,7 @@ test('home shows what needs a human first, and changes by itself', async ({ page
   await signedIn(server, page)
   const idle = await begin('Tidy the changelog')
   const asking = await Agent.begin(server, 'Release 2.0', home)
-  agents.push(asking)
+  ending.push(asking)
   await expect(page.getByRole('link', { name: /Release 2\.0/ })).toBeVisible()
   const request = await asking.ask('Bash', { command: 'git push --tags' })
   await expect(page.getByRole('heading', { name: 'Waiting for you' })).toBeVisible()

@@ -1,34 +1,10 @@
 // Pictures and files that go with a message: picked, pasted, dropped, cut off on their way.
 
-import { expect, test, type Page } from '@playwright/test'
-import { Agent } from './agent'
-import { Server } from './server'
-import { accessible, open, signedIn } from './steps'
+import { expect, test } from '@playwright/test'
+import { begin, server, stage } from './stage'
+import { accessible, box, DOT, open, pick, signedIn } from './steps'
 
-let server: Server
-const agents: Agent[] = []
-
-test.beforeAll(async () => {
-  server = await Server.start()
-})
-
-test.afterAll(async () => {
-  agents.forEach((agent) => agent.end())
-  await server.end()
-})
-
-async function begin(title: string): Promise<Agent> {
-  const agent = await Agent.begin(server, title)
-  agents.push(agent)
-  return agent
-}
-
-const box = (page: Page) => page.getByLabel('Message to the agent')
-const DOT = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==', 'base64')
-
-async function pick(page: Page, ...files: { name: string; mimeType: string; buffer: Buffer }[]): Promise<void> {
-  await page.locator('[data-pick=files]').setInputFiles(files)
-}
+stage()
 
 test('pictures and files are picked, looked at, taken out, sent and read back', async ({ page }) => {
   const agent = await begin('Attachments')

@@ -1,28 +1,11 @@
 // What is said in a session, as it is read and written: by people, by agents, by enemies, by the thousand.
 
 import { expect, test } from '@playwright/test'
-import { Agent } from './agent'
 import { conversation } from './scenes'
-import { Server } from './server'
+import { begin, server, stage } from './stage'
 import { accessible, open, signedIn } from './steps'
 
-let server: Server
-const agents: Agent[] = []
-
-test.beforeAll(async () => {
-  server = await Server.start()
-})
-
-test.afterAll(async () => {
-  agents.forEach((agent) => agent.end())
-  await server.end()
-})
-
-async function begin(title: string): Promise<Agent> {
-  const agent = await Agent.begin(server, title)
-  agents.push(agent)
-  return agent
-}
+stage()
 
 test('a conversation reads as it was, and words come in as they are written', async ({ page }) => {
   const agent = await begin('Fix the total')

@@ -2,22 +2,17 @@
 // letter of it, also where a frame takes its time. Letters beside a field are shortcuts, so a lost one does harm.
 
 import { expect, test, type Locator } from '@playwright/test'
-import { Agent } from './agent'
-import { Server } from './server'
+import type { Agent } from './agent'
+import { begin, server, stage } from './stage'
 import { open, signedIn } from './steps'
 
-let server: Server
 let agent: Agent
 
-test.beforeAll(async () => {
-  server = await Server.start()
-  agent = await Agent.begin(server, 'Typed at once')
-  await agent.introduce(['compact', 'context'])
-})
+stage()
 
-test.afterAll(async () => {
-  agent.end()
-  await server.end()
+test.beforeAll(async () => {
+  agent = await begin('Typed at once')
+  await agent.introduce(['compact', 'context'])
 })
 
 /** Where the next key would go after this was clicked, before a frame is drawn. */

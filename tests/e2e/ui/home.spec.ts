@@ -5,25 +5,10 @@ import { Agent } from './agent'
 import { Linked, Runner } from './runner'
 import { machine } from './scenes'
 import { Server } from './server'
+import { begin, ending, server, stage } from './stage'
 import { accessible, another, settled, signedIn } from './steps'
 
-let server: Server
-const ending: { end(): unknown }[] = []
-
-test.beforeAll(async () => {
-  server = await Server.start()
-})
-
-test.afterAll(async () => {
-  for (const one of ending) await one.end()
-  await server.end()
-})
-
-async function begin(title: string, home?: string): Promise<Agent> {
-  const agent = await Agent.begin(server, title, home)
-  ending.push(agent)
-  return agent
-}
+stage()
 
 const titles = (page: Page) => page.locator('.list-pane .session-card .session-title')
 

@@ -1,31 +1,14 @@
 // Where the keyboard is after something was drawn anew: in the list, in what an agent asks, in the lists of a server.
 
 import { expect, test, type Page } from '@playwright/test'
-import { Agent } from './agent'
-import { Server } from './server'
-import { open as openIn, signedIn as signIn } from './steps'
+import type { Agent } from './agent'
+import { begin, server, stage } from './stage'
+import { open as openIn, sheet, signedIn as signIn } from './steps'
 
-let server: Server
-const agents: Agent[] = []
-
-test.beforeAll(async () => {
-  server = await Server.start()
-})
-
-test.afterAll(async () => {
-  agents.forEach((agent) => agent.end())
-  await server.end()
-})
-
-async function begin(title: string): Promise<Agent> {
-  const agent = await Agent.begin(server, title)
-  agents.push(agent)
-  return agent
-}
+stage()
 
 const signedIn = (page: Page) => signIn(server, page)
 const open = (page: Page, agent: Agent) => openIn(server, page, agent)
-const sheet = (page: Page) => page.getByRole('region', { name: 'The agent asks' })
 
 test('a session that began to work took the keyboard with it to the beginning of the page', async ({ page }) => {
   const agent = await begin('Moves about')

@@ -2,35 +2,17 @@
 // something, and what somebody before them left behind.
 
 import { expect, test, type Page } from '@playwright/test'
-import { Agent } from './agent'
-import { Server } from './server'
-import { accessible, link, open as openIn, signedIn as signIn } from './steps'
+import type { Agent } from './agent'
+import { begin, server, stage } from './stage'
+import { accessible, box, link, open as openIn, sheet, signedIn as signIn } from './steps'
 
-let server: Server
-const agents: Agent[] = []
-
-test.beforeAll(async () => {
-  server = await Server.start()
-})
-
-test.afterAll(async () => {
-  agents.forEach((agent) => agent.end())
-  await server.end()
-})
+stage()
 
 // A worker of the app would answer for the network that these tests speak as.
 test.use({ serviceWorkers: 'block' })
 
-async function begin(title: string): Promise<Agent> {
-  const agent = await Agent.begin(server, title)
-  agents.push(agent)
-  return agent
-}
-
 const signedIn = (page: Page) => signIn(server, page)
 const open = (page: Page, agent: Agent) => openIn(server, page, agent)
-const box = (page: Page) => page.getByLabel('Message to the agent')
-const sheet = (page: Page) => page.getByRole('region', { name: 'The agent asks' })
 
 test('a double tap on Allow allowed the next question as well', async ({ page }) => {
   const agent = await begin('Two in a row')

@@ -5,14 +5,14 @@
 import { expect, test, type BrowserContext, type CDPSession, type Page, type Worker } from '@playwright/test'
 import { createServer, type Server as HttpServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { Agent } from './agent'
-import { Server } from './server'
+import type { Agent } from './agent'
+import { begin, server, stage } from './stage'
 import { accessible, IPHONE, signedIn } from './steps'
 
-let server: Server
 let receiver: HttpServer
 const heard: { path: string; body: string }[] = []
-const agents: Agent[] = []
+
+stage({ RCS_WEBHOOK_PRIVATE_TARGETS: 'loopback' })
 
 test.beforeAll(async () => {
   receiver = createServer((request, response) => {
@@ -24,14 +24,9 @@ test.beforeAll(async () => {
     })
   })
   await new Promise<void>((resolve) => receiver.listen(0, '127.0.0.1', resolve))
-  server = await Server.start({ RCS_WEBHOOK_PRIVATE_TARGETS: 'loopback' })
 })
 
-test.afterAll(async () => {
-  agents.forEach((agent) => agent.end())
-  receiver.close()
-  await server.end()
-})
+test.afterAll(() => receiver.close())
 
 const address = () => `http://127.0.0.1:${(receiver.address() as AddressInfo).port}`
 
@@ -201,8 +196,7 @@ test('a question is shown, answered from the notification, and a later tap hears
   // The token goes to a topic here, because only a browser's own push service could hand it to the browser.
   await server.ask('POST', '/api/v1/notifications/targets', { kind: 'ntfy', url: `${address()}/answers`, answers: true })
   await page.goto('about:blank')
-  const agent = await Agent.begin(server, 'Fix the build')
-  agents.push(agent)
+  const agent = await begin('Fix the build')
   const { request, token } = await asked(agent, 'git push')
   await page.goto(`${server.url}/code/`)
   const tag = `${agent.id}/1`
@@ -251,8 +245,7 @@ test('in Chinese, the worker speaks it as well', { tag: '@once' }, async ({ page
 })
 
 test('who signs out takes drafts, searches and the notifications of this browser along', { tag: '@once' }, async ({ page }) => {
-  const agent = await Agent.begin(server, 'Left behind')
-  agents.push(agent)
+  const agent = await begin('Left behind')
   await withPushService(page)
   await ready(page)
   await page.goto(`${server.url}/code/notifications`)

@@ -3,27 +3,10 @@
 import { createServer, request, type Server as Front } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect, test, type Page } from '@playwright/test'
-import { Agent } from './agent'
-import { Server } from './server'
+import { begin, server, stage } from './stage'
 import { accessible, IPHONE, link, open, signedIn } from './steps'
 
-let server: Server
-const agents: Agent[] = []
-
-test.beforeAll(async () => {
-  server = await Server.start()
-})
-
-test.afterAll(async () => {
-  agents.forEach((agent) => agent.end())
-  await server.end()
-})
-
-async function begin(title: string): Promise<Agent> {
-  const agent = await Agent.begin(server, title)
-  agents.push(agent)
-  return agent
-}
+stage()
 
 const inCharge = (page: Page) => page.evaluate(async () => {
   await navigator.serviceWorker.ready

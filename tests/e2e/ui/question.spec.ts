@@ -1,28 +1,11 @@
 // What an agent asks: shown, decided by one of many, by hand, by rule and by keyboard.
 
 import { expect, test } from '@playwright/test'
-import { Agent } from './agent'
 import { EDIT } from './scenes'
-import { Server } from './server'
+import { begin, server, stage } from './stage'
 import { accessible, another, open, settled, signedIn } from './steps'
 
-let server: Server
-const agents: Agent[] = []
-
-test.beforeAll(async () => {
-  server = await Server.start()
-})
-
-test.afterAll(async () => {
-  agents.forEach((agent) => agent.end())
-  await server.end()
-})
-
-async function begin(title: string): Promise<Agent> {
-  const agent = await Agent.begin(server, title)
-  agents.push(agent)
-  return agent
-}
+stage()
 
 test('a permission that was raised while no browser was open is there, and is decided', async ({ page }) => {
   const agent = await begin('Deploy')

@@ -1,28 +1,11 @@
 // A session as it was: any moment of it, over trouble, and twenty thousand events long.
 
 import { expect, test } from '@playwright/test'
-import { Agent } from './agent'
 import { conversation } from './scenes'
-import { Server } from './server'
+import { begin, server, stage } from './stage'
 import { accessible, another, open, signedIn } from './steps'
 
-let server: Server
-const agents: Agent[] = []
-
-test.beforeAll(async () => {
-  server = await Server.start()
-})
-
-test.afterAll(async () => {
-  agents.forEach((agent) => agent.end())
-  await server.end()
-})
-
-async function begin(title: string): Promise<Agent> {
-  const agent = await Agent.begin(server, title)
-  agents.push(agent)
-  return agent
-}
+stage()
 
 test('a session is looked at as it was, by whom and from where it was decided, and nothing can be done there', async ({ page, browser }) => {
   const agent = await begin('Replay')

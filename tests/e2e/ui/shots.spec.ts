@@ -1,18 +1,18 @@
 // Pictures of every screen, for people to look at: in target/e2e-ui/shots, and nowhere in git.
 
 import { expect, test, type Page } from '@playwright/test'
-import { Agent } from './agent'
+import type { Agent } from './agent'
 import { conversation, EDIT, machine } from './scenes'
 import { Server } from './server'
+import { begin, server, stage } from './stage'
 import { faults, link, settled, signedIn } from './steps'
 
-let server: Server
-const agents: Agent[] = []
 const at: Record<string, string> = {}
 let home = ''
 
+stage()
+
 test.beforeAll(async () => {
-  server = await Server.start()
   const topic = { kind: 'ntfy', url: 'https://ntfy.sh/hush', name: 'Pager', answers: true }
   await server.ask('POST', '/api/v1/notifications/targets', topic)
   await server.ask('POST', '/api/v1/notifications/targets', { kind: 'webhook', url: 'https://hooks.shop.test/agents', turns: true })
@@ -20,8 +20,7 @@ test.beforeAll(async () => {
   const desk = await machine(server, 'workstation', '/srv/relay', 'main')
   home = desk
   const make = async (title: string, home?: string) => {
-    const agent = await Agent.begin(server, title, home)
-    agents.push(agent)
+    const agent = await begin(title, home)
     at[title] = agent.id
     return agent
   }
@@ -64,11 +63,6 @@ async function rich(agent: Agent): Promise<void> {
     await within.tool('Read', { file_path: '/home/dev/shop/invoices/2026-10.json' }, '{}')
   }, null)
 }
-
-test.afterAll(async () => {
-  agents.forEach((agent) => agent.end())
-  await server.end()
-})
 
 const LOOKS = {
   light: { colorScheme: 'light', contrast: 'no-preference', forcedColors: 'none' },

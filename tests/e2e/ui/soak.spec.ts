@@ -2,7 +2,7 @@
 
 import { expect, test, type CDPSession, type Page } from '@playwright/test'
 import { Agent } from './agent'
-import { Server } from './server'
+import { server, stage } from './stage'
 import { open, signedIn } from './steps'
 
 /** About an hour of an agent that never stops, a round: each is messages of which each was written word by word. */
@@ -14,13 +14,7 @@ const GROWTH_MAX = 16 * 1_024 * 1_024
 // A trace takes pictures of the whole page all the time; with thousands of items that is all it then does.
 test.use({ trace: 'off' })
 
-let server: Server
-
-test.beforeAll(async () => {
-  server = await Server.start()
-})
-
-test.afterAll(() => server.end())
+stage()
 
 /** What the page's scripts hold when everything that can be thrown away was. */
 async function held(cdp: CDPSession): Promise<number> {

@@ -22,6 +22,19 @@ export async function open(server: Server, page: Page, agent: Agent): Promise<vo
   await expect(page.getByRole('log')).toBeVisible()
 }
 
+/** Where one writes to the agent. */
+export const box = (page: Page) => page.getByLabel('Message to the agent')
+
+/** What the agent asks for. */
+export const sheet = (page: Page) => page.getByRole('region', { name: 'The agent asks' })
+
+/** The smallest picture there is. */
+export const DOT = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==', 'base64')
+
+export async function pick(page: Page, ...files: { name: string; mimeType: string; buffer: Buffer }[]): Promise<void> {
+  await page.locator('[data-pick=files]').setInputFiles(files)
+}
+
 /** How an iPhone's browser says who it is; the app calls it by that. */
 export const IPHONE = 'Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605 Version/18.0 Mobile Safari/604'
 

@@ -1,34 +1,11 @@
 // A session from within: sub-agents, what the agent offers, and its course.
 
-import { expect, test, type Page } from '@playwright/test'
-import { Agent } from './agent'
-import { Server } from './server'
-import { accessible, another, open, signedIn } from './steps'
+import { expect, test } from '@playwright/test'
+import type { Agent } from './agent'
+import { begin, server, stage } from './stage'
+import { accessible, another, box, DOT, open, pick, signedIn } from './steps'
 
-let server: Server
-const agents: Agent[] = []
-
-test.beforeAll(async () => {
-  server = await Server.start()
-})
-
-test.afterAll(async () => {
-  agents.forEach((agent) => agent.end())
-  await server.end()
-})
-
-async function begin(title: string): Promise<Agent> {
-  const agent = await Agent.begin(server, title)
-  agents.push(agent)
-  return agent
-}
-
-const box = (page: Page) => page.getByLabel('Message to the agent')
-const DOT = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==', 'base64')
-
-async function pick(page: Page, ...files: { name: string; mimeType: string; buffer: Buffer }[]): Promise<void> {
-  await page.locator('[data-pick=files]').setInputFiles(files)
-}
+stage()
 
 test('a sub-agent works under the tool that called it, and not in between', async ({ page }) => {
   const agent = await begin('Delegation')

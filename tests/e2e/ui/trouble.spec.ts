@@ -1,27 +1,10 @@
 // Tunnels, gaps, lost answers and killed servers: what is said goes once, and nothing is missing.
 
 import { expect, test } from '@playwright/test'
-import { Agent } from './agent'
-import { Server } from './server'
+import { begin, server, stage } from './stage'
 import { accessible, open, signedIn } from './steps'
 
-let server: Server
-const agents: Agent[] = []
-
-test.beforeAll(async () => {
-  server = await Server.start()
-})
-
-test.afterAll(async () => {
-  agents.forEach((agent) => agent.end())
-  await server.end()
-})
-
-async function begin(title: string): Promise<Agent> {
-  const agent = await Agent.begin(server, title)
-  agents.push(agent)
-  return agent
-}
+stage()
 
 test('a message from a tunnel is sent exactly once, and another is taken back in time', async ({ page, context }) => {
   const agent = await begin('Tunnel')
