@@ -17,7 +17,7 @@ use super::{
 use crate::domain::{Position, Record, Sequence, Stream, Timestamp};
 
 /// Records that are to be committed at once, with their stored bytes.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Batch {
     records: Vec<Arc<Record>>,
     /// The stored bytes of all records, one after the other.
@@ -81,6 +81,30 @@ impl Batch {
     /// How much would be stored, in bytes.
     pub const fn stored_bytes(&self) -> usize {
         self.bytes.len()
+    }
+
+    /// Takes over what another batch holds, behind what is here.
+    pub(super) fn extend(&mut self, other: &Self) {
+        let start = self.bytes.len();
+        self.records.extend_from_slice(&other.records);
+        self.bytes.extend_from_slice(&other.bytes);
+        self.ends.extend(other.ends.iter().map(|end| start + end));
+        self.digests.extend_from_slice(&other.digests);
+    }
+
+    /// Empties it. The room stays.
+    pub(super) fn clear(&mut self) {
+        self.records.clear();
+        self.bytes.clear();
+        self.ends.clear();
+        self.digests.clear();
+    }
+
+    /// The record at an index, with its stored bytes.
+    pub(super) fn row(&self, index: usize) -> Option<(&Arc<Record>, &[u8])> {
+        let (record, end) = (self.records.get(index)?, *self.ends.get(index)?);
+        let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);
+        Some((record, &self.bytes[start..end]))
     }
 
     /// Each record with its stored bytes.

@@ -21,7 +21,7 @@ use self::{dice::Dice, disk::Disk};
 use super::{
     Journal, JournalError, RedbJournal,
     conformance::Subject,
-    redb::{self, Beside, CheckpointBounds},
+    redb::{self, Beside, CheckpointBounds, Whose},
     scribe::{Scribe, fact, key, said, session, stream},
 };
 use crate::domain::{Epoch, Event, Position, Record, Sequence};
@@ -127,7 +127,7 @@ impl Story {
         let records_max = usize::try_from(dice.between(1, 60)).expect("small");
         // Small, so that it is often full.
         let log_bytes = 4_096 + dice.between(0, 32) * 1_024;
-        let bounds = CheckpointBounds { records_max, bytes_max: 128 * 1024, log_bytes };
+        let bounds = CheckpointBounds { records_max, bytes_max: 128 * 1024, log_bytes, whose: Whose::Writer };
         let gone = vec![0; usize::try_from(STREAMS).expect("small") + 1];
         let epoch = Epoch(dice.roll());
         Self { dice, bounds, scribe: Scribe::default(), gone, epoch, tell, lies: false }
@@ -177,7 +177,11 @@ impl Story {
                 flight.batch.clear();
                 self.scribe = written;
             }
-            75..90 => {
+            75..80 => {
+                self.note(|| "what is on its way into the tables gets there".into());
+                journal.sunk()?;
+            }
+            80..90 => {
                 let number = self.dice.between(1, STREAMS);
                 let index = usize::try_from(number).expect("small");
                 let latest = self.scribe.of(stream(u128::from(number)), 1).len() as u64;

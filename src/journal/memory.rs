@@ -135,14 +135,9 @@ impl Log {
         for position in positions {
             let Some(row) = self.rows.get(index(position.0)) else { break };
             let stored = Stored::parse(row).map_err(|flaw| flaw.at(position))?;
-            if stored.is_forgotten() {
-                continue;
-            }
-            if !page.has_room(row.len()) {
+            let Some(record) = stored.record(position).map_err(|flaw| flaw.at(position))? else { continue };
+            if !page.push(Arc::new(record), row.len()) {
                 break;
-            }
-            if let Some(record) = stored.record(position).map_err(|flaw| flaw.at(position))? {
-                page.push(record, row.len());
             }
         }
         Ok(page.records)

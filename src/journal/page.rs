@@ -31,15 +31,28 @@ impl Page {
         Self { records: Vec::new(), bounds, bytes: 0 }
     }
 
-    /// Whether a record of so many stored bytes still belongs to this page.
-    pub(super) fn has_room(&self, bytes: usize) -> bool {
+    /// Adds a record of so many stored bytes. `false`: there is no room for it, and the page is done.
+    pub(super) fn push(&mut self, record: Arc<Record>, bytes: usize) -> bool {
+        let has_room = self.has_room(bytes);
+        if has_room {
+            self.records.push(record);
+            self.bytes = self.bytes.saturating_add(bytes);
+        }
+        has_room
+    }
+
+    /// As [`push`](Self::push), of a record that is only made when there is room.
+    pub(super) fn push_with<E>(
+        &mut self,
+        bytes: usize,
+        make: impl FnOnce() -> Result<Arc<Record>, E>,
+    ) -> Result<bool, E> {
+        Ok(self.has_room(bytes) && self.push(make()?, bytes))
+    }
+
+    fn has_room(&self, bytes: usize) -> bool {
         self.records.is_empty()
             || (self.records.len() < self.bounds.records_max
                 && self.bytes.saturating_add(bytes) <= self.bounds.bytes_max)
-    }
-
-    pub(super) fn push(&mut self, record: Record, bytes: usize) {
-        self.records.push(Arc::new(record));
-        self.bytes = self.bytes.saturating_add(bytes);
     }
 }

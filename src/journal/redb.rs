@@ -1,18 +1,18 @@
 //! The journal in one redb file and the log beside it. It owns both: one process, one writer, many readers.
 //!
-//! A commit becomes durable in a log beside the file ([`wal`]), with one sync. In the tables it inserts the batch at
-//! the end of `events` and one row at the end of `commits`, and nothing else; the database syncs them when the log is
-//! full. The index ([`tables`]) is written when enough has gathered in memory.
+//! A commit becomes durable in a log beside the file ([`wal`]), with one sync, and stays in memory ([`recent`]). When
+//! half of the log is full, everything in it goes into the tables in one transaction ([`sink`]), and commits go on in
+//! the other half: the batches at the end of `events`, a row for each at the end of `commits`. The index ([`tables`])
+//! goes with it when enough has gathered in memory.
 //!
 //! ```text
-//!  positions   1 … … … checkpoint … … … synced … … … tail
+//!  positions   1 … … … checkpoint … … … sunk … … … tail
 //!  index       in the tables ───┘└─── in memory (`Live`), rebuilt from the events at start
-//!  records     in the tables, durable ───────┘└─── in the tables, durable by the log
+//!  records     in the tables, durable ─────┘└─── in memory (`Recent`), durable by the log
 //! ```
 //!
 //! This module may not know what a record's bytes mean (the codec does), nor who writes or reads.
 
-mod ahead;
 mod audit;
 mod copy;
 mod failure;
@@ -23,7 +23,9 @@ pub mod maintenance;
 mod open;
 mod place;
 mod reader;
+mod recent;
 mod short_keys;
+mod sink;
 mod tables;
 mod wal;
 
@@ -34,12 +36,14 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard},
 };
 
-use ::redb::{Database, Durability, ReadableDatabase, ReadableTable, WriteTransaction};
+use ::redb::{Database, ReadableDatabase, ReadableTable, WriteTransaction};
 
 pub(in crate::journal) use self::failure::is_disk_full;
 pub(in crate::journal) use self::live::CheckpointBounds;
 #[cfg(test)]
 pub(in crate::journal) use self::open::begin;
+#[cfg(test)]
+pub(in crate::journal) use self::sink::Whose;
 pub(in crate::journal) use self::wal::Beside;
 pub use self::{
     copy::{Copied, backup, restore},
@@ -48,8 +52,10 @@ pub use self::{
 };
 use self::{
     failure::failed,
+    index::Checkpoint,
     keys::KeyCache,
     live::{Arrival, Live},
+    sink::{Load, Sinking},
     tables::{COMMITS, EVENTS, SEGMENTS, STREAMS},
     wal::Wal,
 };
@@ -58,7 +64,7 @@ use super::{
     batch::{self, Bases},
     codec::{Stored, rows},
 };
-use crate::domain::{Epoch, Sequence, Stream, limits};
+use crate::domain::{Epoch, Record, Sequence, Stream, limits};
 
 /// The journal in a file, and the one hand that writes it.
 pub struct RedbJournal {
@@ -67,6 +73,8 @@ pub struct RedbJournal {
     /// Where the log lies, and the log, once there was something to write.
     beside: Box<dyn Beside>,
     wal: Option<Wal>,
+    /// What is on its way into the tables: all that the half of the log holds which is not written.
+    sinking: Option<Sinking>,
     /// The time of the last commit, for the answer to an empty batch.
     last: Commit,
     /// What made writing impossible. Only starting again from the file helps.
@@ -134,40 +142,77 @@ impl RedbJournal {
         outcome
     }
 
-    /// Runs one durable transaction. What was durable by the log alone is durable with it.
+    /// Runs one durable transaction, behind what only the log held so far: with it that is in the tables, and the log
+    /// begins anew.
     fn write<T>(&mut self, body: impl FnOnce(&WriteTransaction) -> Result<T, JournalError>) -> Result<T, JournalError> {
+        self.sunk()?;
         self.writing(|journal| {
-            let value = transact(&journal.shared.db, body)?;
+            let shared = &journal.shared;
+            let value = transact(&shared.db, |txn| {
+                let live = shared.live();
+                insert(txn, live.recent.newer().rows(), live.recent.newer().commits())?;
+                drop(live);
+                body(txn)
+            })?;
+            journal.advance(|live| live.recent.clear());
             journal.wal.iter_mut().for_each(Wal::rewind);
             Ok(value)
         })
     }
 
-    /// Makes a batch durable in the log. `false` where that has to be done by the tables: there is no log yet, or no
-    /// room in it.
-    fn log(&mut self, commit: &Commit, batch: &Batch) -> Result<bool, JournalError> {
-        self.writing(|journal| journal.wal.as_mut().map_or(Ok(false), |wal| wal.append(commit, batch)))
+    /// Waits for what is on its way into the tables.
+    pub(in crate::journal) fn sunk(&mut self) -> Result<(), JournalError> {
+        self.refuse_if_broken()?;
+        match self.sinking.take() {
+            Some(sinking) => self.writing(|journal| sinking.end(&journal.shared)),
+            None => Ok(()),
+        }
     }
 
-    /// Inserts a batch into the tables. Durable already when it is `logged`; else it is now, and the log begins anew.
-    fn insert(&mut self, commit: &Commit, batch: &Batch, due: bool, logged: bool) -> Result<(), JournalError> {
-        let shared = self.shared.clone();
-        let body = |txn: &WriteTransaction| {
-            let doing = "append records";
-            if due {
-                index::write(txn, &shared.live())?;
-            }
-            let mut events = txn.open_table(EVENTS).map_err(failed(doing))?;
-            for (record, row) in batch.rows() {
-                events.insert(record.position.0, row).map_err(failed(doing))?;
-            }
-            let mut commits = txn.open_table(COMMITS).map_err(failed(doing))?;
-            commits.insert(commit.last.0, &rows::commit(commit)).map_err(failed(doing))?;
+    /// Sends what only the log holds on its way into the tables, with the index when that is `due`, and goes on in the
+    /// other half of the log.
+    fn sink(&mut self, due: bool) -> Result<(), JournalError> {
+        self.sunk()?;
+        self.writing(|journal| {
+            let mut load = None;
+            journal.advance(|live| {
+                let index = due.then(|| Checkpoint::of(live));
+                if due {
+                    live.cover();
+                }
+                load = Some(Load { part: live.recent.sink(), index });
+            });
+            journal.wal.iter_mut().for_each(Wal::turn);
+            let begin = |load| Sinking::begin(load, &journal.shared, journal.bounds.whose);
+            journal.sinking = load.map(begin).transpose()?;
             Ok(())
-        };
-        if logged {
-            return self.writing(|_| show(&shared.db, body));
+        })
+    }
+
+    /// Makes a batch durable in the log, behind the index when that is `due`. `false` where that has to be done by the
+    /// tables: there is no log yet, or it is shorter than the batch.
+    fn log(&mut self, commit: &Commit, batch: &Batch, due: bool) -> Result<bool, JournalError> {
+        let Some(wal) = &self.wal else { return Ok(false) };
+        if !wal.holds(batch) {
+            return Ok(false);
         }
+        if due || !wal.has_room(batch) {
+            self.sink(due)?;
+        }
+        self.writing(|journal| journal.wal.as_mut().map_or(Ok(()), |wal| wal.append(commit, batch)))?;
+        Ok(true)
+    }
+
+    /// Makes a batch durable in the tables, with what only the log held and, when it is `due`, the index.
+    fn store(&mut self, commit: &Commit, batch: &Batch, due: bool) -> Result<(), JournalError> {
+        self.sunk()?;
+        let shared = Arc::clone(&self.shared);
+        let body = |txn: &WriteTransaction| {
+            if due {
+                Checkpoint::of(&shared.live()).write(txn)?;
+            }
+            insert(txn, batch.rows(), std::slice::from_ref(commit))
+        };
         if self.wal.is_some() {
             return self.write(body);
         }
@@ -180,8 +225,9 @@ impl RedbJournal {
 
     /// Brings the index up to the tail.
     fn index(&mut self) -> Result<(), JournalError> {
+        self.sunk()?;
         let shared = self.shared.clone();
-        self.write(|txn| index::write(txn, &shared.live()))?;
+        self.write(|txn| Checkpoint::of(&shared.live()).write(txn))?;
         self.advance(Live::settle);
         Ok(())
     }
@@ -208,11 +254,15 @@ impl RedbJournal {
         })
     }
 
-    /// Takes a durable batch into memory.
-    fn note(&self, batch: &Batch, bases: &Bases, commit: Commit, settled: bool) {
+    /// Takes a durable batch into memory: its index, and itself where only the log has it. The index of what came
+    /// before it is in the tables when it is `settled`.
+    fn note(&self, batch: &Batch, bases: &Bases, commit: Commit, logged: bool, settled: bool) {
         self.advance(|live| {
             if settled {
                 live.settle();
+            }
+            if logged {
+                live.recent.push(batch, commit);
             }
             for (record, row) in batch.rows() {
                 let fact = Stored::parse(row).ok().filter(|_| record.event.shapes_world()).map(|stored| stored.fact());
@@ -247,26 +297,47 @@ fn transact<T>(
     Ok(value)
 }
 
-/// One transaction that readers see and no sync follows: its rows are durable by the log.
-fn show<T>(db: &Database, body: impl FnOnce(&WriteTransaction) -> Result<T, JournalError>) -> Result<T, JournalError> {
-    let mut txn = db.begin_write().map_err(failed("begin to write"))?;
-    txn.set_durability(Durability::None).map_err(failed("begin to write"))?;
-    let value = body(&txn)?;
-    txn.commit().map_err(failed("commit"))?;
-    Ok(value)
+/// Inserts records and commits at the ends of their tables.
+fn insert<'a>(
+    txn: &WriteTransaction,
+    rows: impl Iterator<Item = (&'a Arc<Record>, &'a [u8])>,
+    done: &[Commit],
+) -> Result<(), JournalError> {
+    let doing = "append records";
+    let mut events = txn.open_table(EVENTS).map_err(failed(doing))?;
+    for (record, row) in rows {
+        events.insert(record.position.0, row).map_err(failed(doing))?;
+    }
+    let mut commits = txn.open_table(COMMITS).map_err(failed(doing))?;
+    for commit in done {
+        commits.insert(commit.last.0, &rows::commit(commit)).map_err(failed(doing))?;
+    }
+    Ok(())
+}
+
+impl Drop for RedbJournal {
+    fn drop(&mut self) {
+        // The file is let go of with it. What failed was told, and is in the log.
+        let _told = self.sunk();
+    }
 }
 
 impl Journal for RedbJournal {
     fn commit(&mut self, batch: &Batch) -> Result<Commit, JournalError> {
+        if self.sinking.as_ref().is_some_and(Sinking::has_ended) {
+            self.sunk()?;
+        }
         self.refuse_if_broken()?;
         let bases = self.check(batch)?;
         let Some(commit) = batch.commit(&self.shared.live().link) else { return Ok(self.last) };
         // The checkpoint covers what came before this batch, so that no reader finds the batch in the index before it
         // is in memory.
         let due = self.shared.live().is_full_for(batch.records().len(), batch.stored_bytes(), self.bounds);
-        let logged = !due && self.log(&commit, batch)?;
-        self.insert(&commit, batch, due, logged)?;
-        self.note(batch, &bases, commit, due);
+        let logged = self.log(&commit, batch, due)?;
+        if !logged {
+            self.store(&commit, batch, due)?;
+        }
+        self.note(batch, &bases, commit, logged, due && !logged);
         self.last = commit;
         if self.shared.live().is_full_for(0, 0, self.bounds) {
             self.index()?;
@@ -275,7 +346,7 @@ impl Journal for RedbJournal {
     }
 
     fn trim(&mut self, stream: Stream, through: Sequence) -> Result<usize, JournalError> {
-        self.refuse_if_broken()?;
+        self.sunk()?;
         let Some(tail) = self.redb_reader().stream_tail(stream)? else { return Ok(0) };
         let through = through.min(tail.latest).min(Sequence(tail.earliest.0 + limits::TRIM_RECORDS_MAX as u64 - 1));
         if through < tail.earliest {
@@ -286,7 +357,7 @@ impl Journal for RedbJournal {
         let due = shared.live().streams.get(&stream).is_some_and(|entry| entry.first <= through);
         let earliest = self.write(|txn| {
             if due {
-                index::write(txn, &shared.live())?;
+                Checkpoint::of(&shared.live()).write(txn)?;
             }
             forget(txn, stream, tail.earliest, through)
         })?;
@@ -301,7 +372,7 @@ impl Journal for RedbJournal {
     }
 
     fn checkpoint(&mut self) -> Result<(), JournalError> {
-        self.refuse_if_broken()?;
+        self.sunk()?;
         if self.shared.live().len() > 0 {
             self.index()?;
         }

@@ -3,10 +3,13 @@
 //! Nothing of a batch is seen by anybody before all of it is durable: not the records, not the outcomes, and not the
 //! refusals, which may rest on a record of the same batch or of the one before. Batches pass in order, so replies do.
 //!
+//! There is one committer, and its own thread runs it, or one that has just decided a command that is alone (see
+//! [`writer`](super::writer)).
+//!
 //! A failed commit ends the process: what is on disk is the truth, and the next start reads it.
 
 use std::{
-    sync::{Arc, PoisonError},
+    sync::PoisonError,
     time::{Duration, Instant},
 };
 
@@ -33,37 +36,53 @@ pub struct CommitReport {
 /// Owns the journal.
 pub(super) struct Committer {
     journal: Box<dyn Journal>,
-    shared: Arc<Shared>,
     observer: Observer,
+    /// How long a sync may take for the next command to be committed by the thread that decided it.
+    lead_max: Duration,
+}
+
+/// Runs until the writer is closed and its hand empty. Nothing is swallowed: a journal that fails ends the process.
+pub(super) fn run(shared: &Shared) {
+    while let Some(batch) = shared.writer.take() {
+        shared.committer().carry_out(shared, batch);
+    }
+    if let Err(error) = shared.committer().journal.checkpoint() {
+        fail(&error);
+    }
 }
 
 impl Committer {
-    pub(super) fn new(journal: Box<dyn Journal>, shared: Arc<Shared>, observer: Observer) -> Self {
-        Self { journal, shared, observer }
+    pub(super) fn new(journal: Box<dyn Journal>, observer: Observer, lead_max: Duration) -> Self {
+        Self { journal, observer, lead_max }
     }
 
-    /// Runs until the writer is closed and its hand empty. Nothing is swallowed: a journal that fails ends the process.
-    pub(super) fn run(mut self) {
-        while let Some(batch) = self.shared.writer.take() {
-            let Batch { records, replies, trims, started } = batch;
-            if !records.is_empty() {
-                self.commit(&records, replies.len(), started);
-            }
-            for (reply, result) in replies {
-                // Whoever asked may have hung up; what was done stays done.
-                let _unheard = reply.send(result);
-            }
-            for Trim { stream, through, reply } in trims {
-                let _unheard = reply.send(self.trim(stream, through));
-            }
+    /// Commits a batch and answers those who wait for it.
+    pub(super) fn carry_out(&mut self, shared: &Shared, batch: Batch) {
+        let commands = batch.len();
+        let Batch { records, replies, trims, started } = batch;
+        let mut took = Duration::MAX;
+        if !records.is_empty() {
+            took = self.commit(shared, &records, commands, started);
         }
-        if let Err(error) = self.journal.checkpoint() {
-            fail(&error);
+        // Whoever is answered may come back at once, and be alone.
+        shared.writer.landed(commands == 1 && took < self.lead_max);
+        for (reply, result) in replies {
+            // Whoever asked may have hung up; what was done stays done.
+            let _unheard = reply.send(result);
+        }
+        for Trim { stream, through, reply } in trims {
+            let _unheard = reply.send(self.trim(stream, through));
         }
     }
 
-    /// Makes the records durable, then visible.
-    fn commit(&mut self, batch: &journal::Batch, commands: usize, started: Option<Instant>) {
+    /// Makes the records durable, then visible. Answers how long the first of it took.
+    fn commit(
+        &mut self,
+        shared: &Shared,
+        batch: &journal::Batch,
+        commands: usize,
+        started: Option<Instant>,
+    ) -> Duration {
         let append_started = Instant::now();
         if let Err(error) = self.journal.commit(batch) {
             fail(&error);
@@ -71,31 +90,32 @@ impl Committer {
         let append_took = append_started.elapsed();
         let records = batch.records();
         {
-            let mut world = self.shared.world.write().unwrap_or_else(PoisonError::into_inner);
+            let mut world = shared.world.write().unwrap_or_else(PoisonError::into_inner);
             for record in records {
                 apply(&mut world, record);
             }
-            self.shared.leases.start(records, &world);
+            shared.leases.start(records, &world);
         }
-        self.shared.expiry.note(records);
-        self.shared.hubs.publish(records);
+        shared.expiry.note(records);
+        shared.hubs.publish(records);
         let changed = records.iter().rev().find(|record| matches!(record.stream, Stream::Subscription(_)));
         if let Some(record) = changed {
-            self.shared.subscriptions.send_replace(record.position);
+            shared.subscriptions.send_replace(record.position);
         }
         if let Some(record) = records.iter().rev().find(|record| notify::concerns(&record.event)) {
-            self.shared.notable.send_replace(record.position);
+            shared.notable.send_replace(record.position);
         }
         for ended in records.iter().filter_map(|record| notify::turn_ended(&record.event)) {
             // Whether anybody listens is their business.
-            let _heard = self.shared.turns_ended.send(ended);
+            let _heard = shared.turns_ended.send(ended);
         }
         if let Some(record) = records.last() {
-            self.shared.committed.send_replace(record.position);
+            shared.committed.send_replace(record.position);
         }
         let took = started.unwrap_or(append_started).elapsed();
-        self.shared.pulse.commit(append_took);
+        shared.pulse.commit(append_took);
         (self.observer)(&CommitReport { commands, records: records.len(), took, append_took });
+        append_took
     }
 
     fn trim(&mut self, stream: Stream, through: Sequence) -> Result<usize, RelayError> {

@@ -8,7 +8,7 @@
 use std::{
     fmt,
     sync::{
-        Arc, RwLock, RwLockReadGuard,
+        Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard,
         atomic::{AtomicU64, Ordering},
     },
     thread,
@@ -108,6 +108,8 @@ pub struct Options {
     pub observer: Observer,
     pub leases: Terms,
     pub retention: Retention,
+    /// How long a commit may hold up the thread that asked for it, as the one before it did; zero: never.
+    pub lead_max: Duration,
 }
 
 impl fmt::Debug for Options {
@@ -123,6 +125,7 @@ impl Default for Options {
             observer: Arc::new(|_| {}),
             leases: Terms::default(),
             retention: Retention::default(),
+            lead_max: Duration::from_micros(limits::LEAD_COMMIT_MICROS_MAX),
         }
     }
 }
@@ -157,6 +160,7 @@ struct Shared {
     expiry: expiry::Expiry,
     clock: Clock,
     writer: writer::Writer,
+    committer: Mutex<committer::Committer>,
     /// One backup at a time.
     backups: Arc<Semaphore>,
     pulse: pulse::Pulse,
@@ -171,6 +175,12 @@ struct Shared {
     notable: watch::Sender<Position>,
     /// Sessions whose turn just ended.
     turns_ended: broadcast::Sender<SessionId>,
+}
+
+impl Shared {
+    fn committer(&self) -> MutexGuard<'_, committer::Committer> {
+        self.committer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Waits for the writer to end.
@@ -203,6 +213,7 @@ impl Relay {
             expiry,
             clock: options.clock,
             writer: writer::Writer::new(world, reader.tail()),
+            committer: Mutex::new(committer::Committer::new(journal, options.observer, options.lead_max)),
             backups: Arc::new(Semaphore::new(1)),
             pulse: pulse::Pulse::default(),
             retention: options.retention,
@@ -214,8 +225,8 @@ impl Relay {
             turns_ended: broadcast::Sender::new(limits::TURNS_ENDED_MAX),
             reader,
         });
-        let committer = committer::Committer::new(journal, Arc::clone(&shared), options.observer);
-        let thread = thread::Builder::new().name("rcs-committer".into()).spawn(move || committer.run());
+        let own = Arc::clone(&shared);
+        let thread = thread::Builder::new().name("rcs-committer".into()).spawn(move || committer::run(&own));
         let thread =
             thread.map_err(|error| JournalError::Storage { doing: "start its writer", source: error.into() })?;
         Ok((Self { shared }, WriterHandle { thread }))
@@ -261,11 +272,15 @@ impl Relay {
         }
         let (reply, outcome) = oneshot::channel();
         let submission = writer::Submission { actor, command, idempotency, reply };
-        self.shared.writer.submit(self.shared.reader.as_ref(), self.now(), submission).inspect_err(|error| {
+        let submitted = self.shared.writer.submit(self.shared.reader.as_ref(), self.now(), submission);
+        let alone = submitted.inspect_err(|error| {
             if matches!(error, RelayError::Busy { .. }) {
                 self.shared.refused.fetch_add(1, Ordering::Relaxed);
             }
         })?;
+        if let Some(batch) = alone {
+            self.shared.committer().carry_out(&self.shared, batch);
+        }
         outcome.await.unwrap_or(Err(RelayError::Closing))
     }
 
@@ -278,7 +293,7 @@ impl Relay {
 
     /// The committed view. Hold it for a look, never across an await.
     pub fn world(&self) -> RwLockReadGuard<'_, World> {
-        self.shared.world.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.shared.world.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The moment, by the relay's clock.

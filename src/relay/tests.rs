@@ -21,6 +21,8 @@ struct Gate {
     held: Mutex<bool>,
     moved: Condvar,
     waiting: std::sync::atomic::AtomicBool,
+    /// Who made the last commit.
+    last: Mutex<Option<thread::ThreadId>>,
 }
 
 impl Gate {
@@ -53,6 +55,7 @@ struct Gated {
 impl Journal for Gated {
     fn commit(&mut self, batch: &journal::Batch) -> Result<Commit, JournalError> {
         self.gate.pass();
+        *self.gate.last.lock().unwrap() = Some(thread::current().id());
         self.inner.commit(batch)
     }
 
@@ -70,9 +73,15 @@ impl Journal for Gated {
 }
 
 fn relay() -> (Relay, Arc<Gate>) {
+    // Who waits at the gate must not be the test.
+    relay_that_leads(Duration::ZERO)
+}
+
+fn relay_that_leads(lead_max: Duration) -> (Relay, Arc<Gate>) {
     let gate = Arc::new(Gate::default());
     let journal = Gated { inner: MemoryJournal::new(Epoch(1)), gate: Arc::clone(&gate) };
-    let (relay, _writer) = Relay::start(Box::new(journal), Options::default()).expect("starts");
+    let options = Options { lead_max, ..Options::default() };
+    let (relay, _writer) = Relay::start(Box::new(journal), options).expect("starts");
     (relay, gate)
 }
 
@@ -181,6 +190,53 @@ async fn what_is_in_hand_or_in_flight_is_known_like_what_is_durable() {
     let records = relay.read(Stream::Session(SESSION), Sequence(1), page_bounds()).expect("read");
     let said: Vec<_> = records.iter().skip(1).map(|record| (record.sequence.0, &*record.payload)).collect();
     assert_eq!(said, [(2, &b"1"[..]), (3, b"2"), (4, b"3")]);
+}
+
+#[tokio::test]
+async fn a_command_that_comes_alone_is_committed_where_it_was_decided_and_no_other_is() {
+    let (relay, gate) = relay_that_leads(Duration::MAX);
+    let here = || gate.last.lock().unwrap().take() == Some(thread::current().id());
+    relay.submit(Actor::System, create()).await.expect("created");
+    assert!(!here(), "nobody knew yet that it was alone");
+    for number in 2..10 {
+        relay.submit(Actor::System, say(number)).await.expect("received");
+        assert!(here());
+    }
+    // While one is at it, others gather for the committer.
+    gate.set(true);
+    let leader = thread::spawn({
+        let relay = relay.clone();
+        move || tokio::runtime::Runtime::new().unwrap().block_on(relay.submit(Actor::System, say(10)))
+    });
+    while !gate.is_reached() {
+        tokio::task::yield_now().await;
+    }
+    let gathered = [say(11), say(12), say(13)].map(|command| {
+        let relay = relay.clone();
+        tokio::spawn(async move { relay.submit(Actor::System, command).await })
+    });
+    while relay.queue_depth() < 3 {
+        tokio::task::yield_now().await;
+    }
+    gate.set(false);
+    leader.join().expect("no panic").expect("received");
+    for one in gathered {
+        one.await.expect("ran").expect("received");
+    }
+    assert!(!here());
+    relay.submit(Actor::System, say(14)).await.expect("received");
+    assert!(!here(), "the batch before was of three");
+    let records = relay.read(Stream::Session(SESSION), Sequence(1), page_bounds()).expect("read");
+    let said: Vec<_> = records.iter().skip(1).map(|record| (record.sequence.0, record.payload.to_vec())).collect();
+    assert_eq!(said, (2..=14_u64).map(|n| (n, n.to_string().into_bytes())).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_command_alone_is_not_committed_where_it_was_decided_when_the_disk_is_slow() {
+    let (relay, gate) = relay();
+    relay.submit(Actor::System, create()).await.expect("created");
+    relay.submit(Actor::System, say(2)).await.expect("received");
+    assert_ne!(gate.last.lock().unwrap().take(), Some(thread::current().id()));
 }
 
 #[tokio::test]

@@ -9,6 +9,10 @@
 //! each, which costs more than deciding does. The [committer](super::committer) takes what is in hand as soon as the
 //! disk is free, and never waits for more. It takes between two commands, so half of one is never in a batch.
 //!
+//! A command that comes alone is committed where it was decided: to wake the committer's thread and to be woken by it
+//! takes as long as a quick disk does. Alone is one that finds nothing in flight, and came after a batch of one. Where
+//! the last sync took longer than a thread that serves others may be held up, the committer's thread does it.
+//!
 //! Decisions rest on a world that is ahead of what is durable by the two batches under way. Nobody else sees it.
 
 use std::{
@@ -52,32 +56,49 @@ struct State {
     position: Position,
     /// The last sequence of every stream written since the start, or since there were too many.
     tails: HashMap<Stream, Sequence>,
-    /// Nothing is in flight: the committer waits.
-    idle: bool,
+    flight: Flight,
+    /// The last batch was one command, on a quick disk.
+    alone: bool,
     closed: bool,
+}
+
+/// Who has the batch before the one in hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Flight {
+    /// Nobody: it is durable.
+    Nobody,
+    /// The committer's thread has it, or was called for the next one.
+    Committer,
+    /// The thread that decided it.
+    Leader,
 }
 
 impl Writer {
     /// A writer that goes on after `position`.
     pub(super) fn new(ahead: World, position: Position) -> Self {
         let hand = Hand::default();
-        let state = State { hand, ahead, position, tails: HashMap::new(), idle: false, closed: false };
+        let tails = HashMap::new();
+        let state = State { hand, ahead, position, tails, flight: Flight::Nobody, alone: false, closed: false };
         Self { state: Mutex::new(state), offered: Condvar::new() }
     }
 
-    /// Decides a command. Its reply comes when what it did, or what its refusal rests on, is durable.
+    /// Decides a command. Its reply comes when what it did, or what its refusal rests on, is durable. A batch that is
+    /// answered is the caller's to carry out, at once.
     pub(super) fn submit(
         &self,
         reader: &dyn JournalReader,
         now: Timestamp,
         submission: Submission,
-    ) -> Result<(), RelayError> {
+    ) -> Result<Option<Batch>, RelayError> {
         let mut state = self.room()?;
         let Submission { actor, command, idempotency, reply } = submission;
         let result = state.carry_out(reader, now, actor, command, idempotency);
         state.hand.batch.replies.push((reply, result));
+        if state.flight == Flight::Nobody && state.alone && state.hand.batch.len() == 1 {
+            return Ok(Some(state.let_go(Flight::Leader)));
+        }
         self.offer(state);
-        Ok(())
+        Ok(None)
     }
 
     /// Has a stream's beginning forgotten, after what is in hand.
@@ -100,23 +121,23 @@ impl Writer {
         self.lock().hand.batch.len()
     }
 
-    /// The next batch to commit, as soon as there is one; `None` after the last. The one taken before is durable.
+    /// The next batch to commit, as soon as there is one and nothing is in flight; `None` after the last.
     pub(super) fn take(&self) -> Option<Batch> {
+        let idle = |state: &State| state.hand.batch.is_empty() && !state.closed;
+        let waiting = |state: &mut State| state.flight == Flight::Leader || idle(state);
+        let state = self.offered.wait_while(self.lock(), waiting);
+        let mut state = state.unwrap_or_else(PoisonError::into_inner);
+        if state.hand.batch.is_empty() { None } else { Some(state.let_go(Flight::Committer)) }
+    }
+
+    /// What was taken is durable. `alone`: it was one command, and the disk is quick.
+    pub(super) fn landed(&self, alone: bool) {
         let mut state = self.lock();
-        state.idle = true;
-        let waiting = |state: &mut State| state.hand.batch.is_empty() && !state.closed;
-        let mut state = self.offered.wait_while(state, waiting).unwrap_or_else(PoisonError::into_inner);
-        state.idle = false;
-        if state.hand.batch.is_empty() {
-            return None;
+        state.alone = alone;
+        let led = std::mem::replace(&mut state.flight, Flight::Nobody) == Flight::Leader;
+        if led && (state.closed || !state.hand.batch.is_empty()) {
+            self.call(state);
         }
-        // Streams come and go; the journal knows the tails of those that are neither in hand nor in flight.
-        if state.tails.len() > limits::STREAMS_OPEN_MAX {
-            let State { tails, hand, .. } = &mut *state;
-            let in_hand = hand.batch.records.records().iter().map(|record| (record.stream, record.sequence));
-            *tails = in_hand.collect();
-        }
-        Some(state.hand.let_go())
     }
 
     // A panic under this lock ends the process; a test that injects one fails.
@@ -138,15 +159,31 @@ impl Writer {
 
     fn offer(&self, mut state: MutexGuard<'_, State>) {
         state.hand.batch.started.get_or_insert_with(Instant::now);
-        let idle = std::mem::take(&mut state.idle);
-        drop(state);
-        if idle {
-            self.offered.notify_one();
+        if state.flight == Flight::Nobody {
+            self.call(state);
         }
+    }
+
+    fn call(&self, mut state: MutexGuard<'_, State>) {
+        state.flight = Flight::Committer;
+        drop(state);
+        self.offered.notify_one();
     }
 }
 
 impl State {
+    /// Lets go of the batch in hand. The one before it is durable.
+    fn let_go(&mut self, to: Flight) -> Batch {
+        self.flight = to;
+        // Streams come and go; the journal knows the tails of those that are neither in hand nor in flight.
+        if self.tails.len() > limits::STREAMS_OPEN_MAX {
+            let in_hand = self.hand.batch.records.records().iter().map(|record| (record.stream, record.sequence));
+            self.tails = in_hand.collect();
+        }
+        self.hand.batch.started.get_or_insert_with(Instant::now);
+        self.hand.let_go()
+    }
+
     fn carry_out(
         &mut self,
         reader: &dyn JournalReader,

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{net::TcpListener, runtime::Handle, task::JoinHandle};
 use tokio_rustls::rustls::pki_types::CertificateDer;
 
 use crate::{
@@ -122,12 +122,16 @@ impl Server {
         let signing = Arc::new(SigningKeys::open(&start.data.signing_keys())?);
         let journal = RedbJournal::open_or_create(start.data.journal())?;
         let webhook_keys = Arc::new(WebhookKeys::open(&start.data.webhook_keys())?);
-        let options = Options {
+        let mut options = Options {
             observer: Arc::clone(&start.observer),
             leases: start.leases,
             retention: start.retention,
             ..Options::default()
         };
+        // Where one thread serves all, nothing arrives while it commits: every command would be alone for ever.
+        if Handle::current().metrics().num_workers() == 1 {
+            options.lead_max = Duration::ZERO;
+        }
         let (relay, writer) = Relay::start(Box::new(journal), options).map_err(StartError::Replay)?;
         keys::configure(&relay, &start.api_keys).await?;
         let (admin_key, admin) = keys::ensure_admin(&relay, &start.data.admin_key()).await?;

@@ -1,7 +1,8 @@
 //! Copies of a journal: a hot one beside a running server, and one with a new identity to go on from.
 //!
-//! Everything comes from one read transaction, so a copy is what the journal was at one moment. That transaction pins
-//! the pages it reads: the file of a busy server grows for as long as a copy takes, and reuses the space afterwards.
+//! Everything comes from one read transaction and what memory held beside it, so a copy is what the journal was at one
+//! moment. That transaction pins the pages it reads: the file of a busy server grows for as long as a copy takes, and
+//! reuses the space afterwards.
 
 use std::path::Path;
 
@@ -12,8 +13,10 @@ use ::redb::{
 use super::{
     RedbReader,
     failure::{failed, on_file, on_open},
+    insert,
     open::{self, Meta},
     place,
+    recent::Recent,
     tables::{COMMITS, EVENTS, FACTS, SEGMENTS, STREAMS},
     transact, wal,
 };
@@ -37,9 +40,9 @@ pub fn backup(
     dest: impl AsRef<Path>,
     progress: &mut dyn FnMut(Position),
 ) -> Result<Copied, JournalError> {
-    let txn = reader.shared.db.begin_read().map_err(failed("begin to read"))?;
+    let (txn, recent) = reader.snapshot(|live| live.recent.clone())?;
     let meta = Meta::read(&txn, &reader.shared.path)?;
-    copy(&txn, meta, dest.as_ref(), progress)
+    copy(&txn, &recent, meta, dest.as_ref(), progress)
 }
 
 /// Copies the journal in the file `src`, which nobody may have open, to a new file at `dest` under a new identity:
@@ -53,7 +56,7 @@ pub fn restore(
     let (src, dest) = (src.as_ref(), dest.as_ref());
     let from = |txn: &ReadTransaction, progress: &mut dyn FnMut(Position)| {
         let meta = Meta { epoch, ..Meta::read(txn, src)? };
-        copy(txn, meta, dest, progress)
+        copy(txn, &Recent::default(), meta, dest, progress)
     };
     let begin = failed("begin to read");
     // A backup may lie where nothing can be written.
@@ -78,6 +81,7 @@ fn passing() -> Builder {
 
 fn copy(
     txn: &ReadTransaction,
+    recent: &Recent,
     meta: Meta,
     dest: &Path,
     progress: &mut dyn FnMut(Position),
@@ -89,12 +93,26 @@ fn copy(
         copy_table(txn, &db, SEGMENTS, &mut |_| ())?;
         copy_table(txn, &db, STREAMS, &mut |_| ())?;
         copy_table(txn, &db, FACTS, &mut |_| ())?;
+        let tail = behind(txn, recent, &db)?;
+        progress(tail);
         transact(&db, |txn| meta.write(txn))?;
         db.close().map_err(|error| on_file("close the copy", draft, &error))?;
-        let events = txn.open_table(EVENTS).map_err(failed("copy itself"))?;
-        let last = events.last().map_err(failed("copy itself"))?;
-        Ok(Copied { tail: Position(last.map_or(0, |(position, _)| position.value())), epoch: meta.epoch })
+        Ok(Copied { tail, epoch: meta.epoch })
     })
+}
+
+/// Adds to a copy what the tables did not have yet. Answers the last position that is in it then.
+fn behind(txn: &ReadTransaction, recent: &Recent, db: &Database) -> Result<Position, JournalError> {
+    let doing = "copy itself";
+    let events = txn.open_table(EVENTS).map_err(failed(doing))?;
+    let sunk = Position(events.last().map_err(failed(doing))?.map_or(0, |(position, _)| position.value()));
+    // The transaction may be a moment younger, and hold some of it; a trim may have been there as well.
+    let commits: Vec<_> = recent.commits_from(sunk.next()).copied().collect();
+    transact(db, |txn| {
+        let rows = commits.iter().flat_map(|commit| recent.rows_of(commit));
+        insert(txn, rows, &commits)
+    })?;
+    Ok(commits.last().map_or(sunk, |commit| commit.last))
 }
 
 /// Copies one table in commits of a bounded size, and tells how many rows are done after each.

@@ -8,37 +8,62 @@ use ::redb::{ReadTransaction, ReadableTable, WriteTransaction};
 
 use super::{
     failure::failed,
-    live::{Live, LiveStream},
+    live::{FactsRow, Live, LiveStream},
     tables::{FACTS, INDEX, META, SEGMENTS, STREAMS, names},
 };
 use crate::{
-    domain::{Position, Sequence, Stream},
+    domain::{Position, Sequence, Stream, stream::STREAM_KEY_BYTES},
     journal::{
         JournalError, StreamTail,
-        codec::rows::{self, ENTRY_BYTES, Entry, SEGMENT_KEY_BYTES},
+        codec::rows::{self, ENTRY_BYTES, Entry, SEGMENT_KEY_BYTES, STREAM_BYTES},
     },
 };
 
-/// Writes everything that happened since the last checkpoint, in the order of the keys.
-pub(super) fn write(txn: &WriteTransaction, live: &Live) -> Result<(), JournalError> {
-    let by_key: BTreeMap<_, (&Stream, &LiveStream)> =
-        live.streams.iter().map(|entry| (entry.0.to_key(), entry)).collect();
-    let doing = "write a checkpoint";
-    let mut segments = txn.open_table(SEGMENTS).map_err(failed(doing))?;
-    let mut streams = txn.open_table(STREAMS).map_err(failed(doing))?;
-    for (key, (stream, entry)) in by_key {
-        let mut row = Vec::with_capacity(entry.entries.len() * ENTRY_BYTES);
-        entry.entries.iter().for_each(|entry| rows::push_entry(&mut row, *entry));
-        segments.insert(&rows::segment_key(*stream, entry.first), row.as_slice()).map_err(failed(doing))?;
-        streams.insert(&key, &rows::stream(entry.tail)).map_err(failed(doing))?;
+/// The rows of everything that happened since the last checkpoint, in the order of their keys.
+#[derive(Debug)]
+pub(super) struct Checkpoint {
+    streams: BTreeMap<[u8; STREAM_KEY_BYTES], StreamRows>,
+    facts: Vec<FactsRow>,
+    /// The last position that the index covers with it.
+    until: Position,
+}
+
+#[derive(Debug)]
+struct StreamRows {
+    segment: [u8; SEGMENT_KEY_BYTES],
+    entries: Vec<u8>,
+    tail: [u8; STREAM_BYTES],
+}
+
+impl Checkpoint {
+    /// Of what memory knows now, and what is not on its way already.
+    pub(super) fn of(live: &Live) -> Self {
+        let rows = |stream: Stream, entry: &LiveStream| {
+            let mut entries = Vec::with_capacity(entry.entries.len() * ENTRY_BYTES);
+            entry.entries.iter().for_each(|entry| rows::push_entry(&mut entries, *entry));
+            let segment = rows::segment_key(stream, entry.first);
+            (stream.to_key(), StreamRows { segment, entries, tail: rows::stream(entry.tail) })
+        };
+        let streams = live.streams.iter().map(|(stream, entry)| rows(*stream, entry)).collect();
+        Self { streams, facts: live.facts.clone(), until: live.tail }
     }
-    let mut facts = txn.open_table(FACTS).map_err(failed(doing))?;
-    for row in &live.facts {
-        facts.insert(row.first.0, rows::seal(&row.list).as_slice()).map_err(failed(doing))?;
+
+    pub(super) fn write(&self, txn: &WriteTransaction) -> Result<(), JournalError> {
+        let doing = "write a checkpoint";
+        let mut segments = txn.open_table(SEGMENTS).map_err(failed(doing))?;
+        let mut streams = txn.open_table(STREAMS).map_err(failed(doing))?;
+        for (key, rows) in &self.streams {
+            segments.insert(&rows.segment, rows.entries.as_slice()).map_err(failed(doing))?;
+            streams.insert(key, &rows.tail).map_err(failed(doing))?;
+        }
+        let mut facts = txn.open_table(FACTS).map_err(failed(doing))?;
+        for row in &self.facts {
+            facts.insert(row.first.0, rows::seal(&row.list).as_slice()).map_err(failed(doing))?;
+        }
+        let mut meta = txn.open_table(META).map_err(failed(doing))?;
+        meta.insert(names::CHECKPOINT, self.until.0.to_be_bytes().as_slice()).map_err(failed(doing))?;
+        Ok(())
     }
-    let mut meta = txn.open_table(META).map_err(failed(doing))?;
-    meta.insert(names::CHECKPOINT, live.tail.0.to_be_bytes().as_slice()).map_err(failed(doing))?;
-    Ok(())
 }
 
 /// Empties the index, so that it is written again from the first record on.

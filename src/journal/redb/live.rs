@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use super::short_keys::ShortKeys;
+use super::{recent::Recent, short_keys::ShortKeys, sink::Whose};
 use crate::{
     domain::{DedupeKey, Position, Sequence, Stream, Timestamp, limits},
     journal::{
@@ -23,10 +23,14 @@ pub(super) struct Live {
     pub(super) link: [u8; 32],
     /// The last position that the index tables cover.
     pub(super) checkpoint: Position,
+    /// The same, with what is on its way there.
+    covered: Position,
     pub(super) streams: HashMap<Stream, LiveStream>,
     pub(super) facts: Vec<FactsRow>,
-    /// Stored bytes of the records after the checkpoint.
+    /// Stored bytes of the records that are not covered.
     bytes: usize,
+    /// Those records that are not in the tables.
+    pub(super) recent: Recent,
 }
 
 /// What one stream got since the checkpoint.
@@ -67,6 +71,8 @@ pub(in crate::journal) struct CheckpointBounds {
     pub(in crate::journal) bytes_max: usize,
     /// How long a new log is.
     pub(in crate::journal) log_bytes: u64,
+    /// Who brings what it holds into the tables.
+    pub(in crate::journal) whose: Whose,
 }
 
 impl Default for CheckpointBounds {
@@ -75,20 +81,35 @@ impl Default for CheckpointBounds {
             records_max: limits::CHECKPOINT_RECORDS_MAX,
             bytes_max: limits::CHECKPOINT_BYTES_MAX,
             log_bytes: limits::JOURNAL_LOG_BYTES,
+            whose: Whose::Aside,
         }
     }
 }
 
 impl Live {
     pub(super) fn new(checkpoint: Position, link: [u8; 32]) -> Self {
-        Self { tail: checkpoint, link, checkpoint, streams: HashMap::new(), facts: Vec::new(), bytes: 0 }
+        Self {
+            tail: checkpoint,
+            link,
+            checkpoint,
+            covered: checkpoint,
+            streams: HashMap::new(),
+            facts: Vec::new(),
+            bytes: 0,
+            recent: Recent::default(),
+        }
     }
 
-    /// Records after the checkpoint.
+    /// The last position that is in the tables.
+    pub(super) fn sunk(&self) -> Position {
+        self.recent.first().map_or(self.tail, |first| Position(first.0 - 1))
+    }
+
+    /// Records that the index does not cover, and will not with what is on its way.
     pub(super) const fn len(&self) -> usize {
         // Fits: bounded by CHECKPOINT_RECORDS_MAX and one batch.
         #[allow(clippy::cast_possible_truncation)]
-        let records = (self.tail.0 - self.checkpoint.0) as usize;
+        let records = (self.tail.0 - self.covered.0) as usize;
         records
     }
 
@@ -128,7 +149,10 @@ impl Live {
     }
 
     fn push_fact(&mut self, position: Position, fact: Fact<'_>) {
-        let fits = |row: &FactsRow| row.list.len() + fact.head.len() < limits::FACTS_ROW_BYTES_MAX;
+        // A row is in the tables or it is not.
+        let covered = self.covered;
+        let fits =
+            |row: &FactsRow| row.first > covered && row.list.len() + fact.head.len() < limits::FACTS_ROW_BYTES_MAX;
         if !self.facts.last().is_some_and(fits) {
             self.facts.push(FactsRow { first: position, list: Arc::default() });
         }
@@ -137,13 +161,44 @@ impl Live {
         }
     }
 
-    /// Everything up to the tail is in the tables now.
+    /// The index of everything up to the tail is in the tables now.
     pub(super) fn settle(&mut self) {
-        *self = Self::new(self.tail, self.link);
+        let recent = std::mem::take(&mut self.recent);
+        *self = Self { recent, ..Self::new(self.tail, self.link) };
+    }
+}
+
+impl Live {
+    /// The index of everything up to the tail is on its way into the tables.
+    pub(super) const fn cover(&mut self) {
+        self.covered = self.tail;
+        self.bytes = 0;
+    }
+
+    /// What was on its way is in the tables now.
+    pub(super) fn settle_covered(&mut self) {
+        let covered = self.covered;
+        self.checkpoint = covered;
+        self.streams.retain(|_, stream| stream.forget(covered));
+        self.facts.retain(|row| row.first > covered);
     }
 }
 
 impl LiveStream {
+    /// Drops the entries up to and including `through`. `false`: there are no others.
+    fn forget(&mut self, through: Position) -> bool {
+        let count = self.entries.partition_point(|entry| entry.position <= through);
+        self.entries.drain(..count);
+        self.first = Sequence(self.first.0 + count as u64);
+        self.keys = ShortKeys::default();
+        for (entry, sequence) in self.entries.iter().zip(self.first.0..) {
+            if entry.short != 0 {
+                self.keys.insert(entry.short, Sequence(sequence));
+            }
+        }
+        !self.entries.is_empty()
+    }
+
     /// A stream with these ends so far.
     fn new(tail: StreamTail) -> Self {
         Self { tail, first: tail.latest.next(), entries: Vec::new(), keys: ShortKeys::default() }

@@ -10,13 +10,14 @@ use ring::rand::{SecureRandom, SystemRandom};
 
 use super::{
     RedbJournal, Shared,
-    ahead::AheadFile,
     failure::{failed, on_file, on_open, unreadable},
-    index,
+    index::{self, Checkpoint},
     keys::KeyCache,
     live::{Arrival, CheckpointBounds, Live},
     place, reader,
-    tables::{COMMITS, EVENTS, FACTS, FORMAT, FORMAT_WITH_LOG, INDEX, META, SEGMENTS, STREAMS, names},
+    tables::{
+        COMMITS, EVENTS, FACTS, FORMAT, FORMAT_WITH_LOG, FORMAT_WITH_OLD_LOG, INDEX, META, SEGMENTS, STREAMS, names,
+    },
     transact,
     wal::{self, Beside, FileBeside},
 };
@@ -42,8 +43,7 @@ impl RedbJournal {
     /// Opens the journal in the file at `path`.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, JournalError> {
         let path = path.as_ref();
-        let file = AheadFile::open(path).map_err(|error| on_open(path, &error))?;
-        let db = builder().create_with_backend(file).map_err(|error| on_open(path, &error))?;
+        let db = builder().open(path).map_err(|error| on_open(path, &error))?;
         Self::load(db, path, CheckpointBounds::default(), Box::new(FileBeside::of(path)))
     }
 
@@ -98,7 +98,7 @@ impl RedbJournal {
             live: RwLock::new(live),
             keys: Mutex::new(KeyCache::new(limits::KEYS_CACHED_MAX)),
         };
-        Ok(Self { shared: Arc::new(shared), bounds, beside, wal, last, broken: None })
+        Ok(Self { shared: Arc::new(shared), bounds, beside, wal, sinking: None, last, broken: None })
     }
 }
 
@@ -140,6 +140,11 @@ impl Meta {
         let format = number(names::FORMAT)?;
         if format > FORMAT_WITH_LOG {
             let reason = format!("it is a journal of format {format}, and this release reads up to {FORMAT_WITH_LOG}");
+            return Err(unreadable(path, reason));
+        }
+        if format == FORMAT_WITH_OLD_LOG {
+            let reason =
+                "the release before this one was killed, and its log is read by that one alone: start and stop it";
             return Err(unreadable(path, reason));
         }
         let anchor = value(names::ANCHOR)?.and_then(|anchor| anchor.try_into().ok());
@@ -223,7 +228,7 @@ fn catch_up(db: &Database, mut live: Live, tail: Position, bounds: CheckpointBou
         if live.tail == tail {
             return Ok(live);
         }
-        transact(db, |txn| index::write(txn, &live))?;
+        transact(db, |txn| Checkpoint::of(&live).write(txn))?;
         live.settle();
     }
 }

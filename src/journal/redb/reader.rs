@@ -2,7 +2,8 @@
 //!
 //! A snapshot is taken under the lock of [`Live`]: a read transaction and what memory knows of the stream asked for.
 //! The writer commits first and moves `Live` afterwards, so a transaction may see more than `Live` does; everything is
-//! therefore cut at the tail and the checkpoint that `Live` names, and whatever both know, memory says.
+//! therefore cut at the tail, the checkpoint and the last position in the tables that `Live` names, and whatever both
+//! know, memory says.
 
 use std::{fmt, path::Path, sync::Arc};
 
@@ -14,6 +15,7 @@ use super::{
     failure::failed,
     index,
     live::Live,
+    recent::Kept,
     tables::{COMMITS, EVENTS, SEGMENTS, STREAMS},
 };
 use crate::{
@@ -42,7 +44,7 @@ impl fmt::Debug for RedbReader {
 
 impl RedbReader {
     /// One consistent view: the transaction, and what `pick` takes from memory at the same moment.
-    fn snapshot<T>(&self, pick: impl FnOnce(&Live) -> T) -> Result<(ReadTransaction, T), JournalError> {
+    pub(super) fn snapshot<T>(&self, pick: impl FnOnce(&Live) -> T) -> Result<(ReadTransaction, T), JournalError> {
         let live = self.shared.live();
         let txn = self.shared.db.begin_read().map_err(failed("begin to read"))?;
         Ok((txn, pick(&live)))
@@ -99,6 +101,17 @@ pub(super) fn missing(position: Position) -> JournalError {
     codec::Flaw::new("it is not in the journal").at(position)
 }
 
+/// The record of a row, which must be the one that the index says.
+fn decoded(row: &[u8], position: Position, stream: Stream, sequence: Sequence) -> Result<Arc<Record>, JournalError> {
+    let record = Stored::parse(row).and_then(|stored| stored.record(position)).map_err(|flaw| flaw.at(position))?;
+    let record = record.ok_or_else(|| missing(position))?;
+    if record.stream != stream || record.sequence != sequence {
+        let reason = format!("the index says it is {sequence} of {stream}, but it is not");
+        return Err(codec::Flaw::new(reason).at(position));
+    }
+    Ok(Arc::new(record))
+}
+
 /// Gets records by ascending positions, stepping where they lie close together.
 struct Fetch {
     events: ReadOnlyTable<u64, &'static [u8]>,
@@ -139,12 +152,24 @@ impl Fetch {
     }
 }
 
+/// Where a record is.
+enum Place {
+    Table(Position),
+    Memory(Kept),
+}
+
+impl Place {
+    fn of(live: &Live, position: Position) -> Self {
+        live.recent.get(position).map_or(Self::Table(position), Self::Memory)
+    }
+}
+
 /// What memory knows of a stream that is about to be read.
 struct LivePart {
     tail: StreamTail,
     /// The first sequence that is not in the segments.
     first: Sequence,
-    positions: Vec<Position>,
+    places: Vec<Place>,
 }
 
 impl RedbReader {
@@ -220,34 +245,35 @@ impl JournalReader for RedbReader {
             live.streams.get(&stream).map(|entry| LivePart {
                 tail: entry.tail,
                 first: entry.first,
-                positions: entry.positions(from.max(entry.first), count).collect(),
+                places: entry
+                    .positions(from.max(entry.first), count)
+                    .map(|position| Place::of(live, position))
+                    .collect(),
             })
         })?;
         let Some(tail) = Self::ends(&txn, stream, live.as_ref().map(|live| live.tail))? else { return Ok(Vec::new()) };
         let Some(from) = page::readable(stream, tail, from)? else { return Ok(Vec::new()) };
         let until = live.as_ref().map_or(tail.latest.next(), |live| live.first);
-        let mut positions = Self::positions(&txn, stream, from, until, count)?;
-        if positions.len() < count {
-            positions.extend(live.into_iter().flat_map(|live| live.positions));
-        }
+        let indexed = Self::positions(&txn, stream, from, until, count)?;
+        let places = indexed.into_iter().map(Place::Table).chain(live.into_iter().flat_map(|live| live.places));
 
         let mut page = Page::new(bounds);
-        let mut fetch = Fetch::new(&txn)?;
-        for (position, sequence) in positions.into_iter().take(count).zip(from.0..) {
-            let full = fetch.at(position, |row| {
-                if !page.has_room(row.len()) {
-                    return Ok(true);
+        let mut fetch = None;
+        for (place, sequence) in places.take(count).zip(from.0..) {
+            let pushed = match place {
+                Place::Memory(Kept { record, bytes }) => page.push(record, bytes),
+                Place::Table(position) => {
+                    let fetch = match &mut fetch {
+                        Some(fetch) => fetch,
+                        none => none.insert(Fetch::new(&txn)?),
+                    };
+                    fetch.at(position, |row| {
+                        let decode = || decoded(row, position, stream, Sequence(sequence));
+                        page.push_with(row.len(), decode)
+                    })?
                 }
-                let record = Stored::parse(row).and_then(|stored| stored.record(position));
-                let Some(record) = record.map_err(|flaw| flaw.at(position))? else { return Err(missing(position)) };
-                if record.stream != stream || record.sequence.0 != sequence {
-                    let reason = format!("the index says it is {sequence} of {stream}, but it is not");
-                    return Err(codec::Flaw::new(reason).at(position));
-                }
-                page.push(record, row.len());
-                Ok(false)
-            })?;
-            if full {
+            };
+            if !pushed {
                 break;
             }
         }
@@ -256,24 +282,31 @@ impl JournalReader for RedbReader {
 
     fn read_all(&self, from: Position, bounds: Bounds) -> Result<Vec<Arc<Record>>, JournalError> {
         let doing = "read records";
-        let (txn, tail) = self.snapshot(|live| live.tail)?;
+        let (txn, (sunk, fresh)) =
+            self.snapshot(|live| (live.sunk(), live.recent.from(from, bounds.records_max.max(1))))?;
         let mut page = Page::new(bounds);
-        let events = txn.open_table(EVENTS).map_err(failed(doing))?;
-        if from > tail {
-            return Ok(page.records);
+        if from <= sunk {
+            let events = txn.open_table(EVENTS).map_err(failed(doing))?;
+            for row in events.range(from.0..=sunk.0).map_err(failed(doing))? {
+                let (position, row) = row.map_err(failed(doing))?;
+                let position = Position(position.value());
+                let stored = Stored::parse(row.value()).map_err(|flaw| flaw.at(position))?;
+                if stored.is_forgotten() {
+                    continue;
+                }
+                let decode = || match stored.record(position) {
+                    Ok(Some(record)) => Ok(Arc::new(record)),
+                    Ok(None) => Err(missing(position)),
+                    Err(flaw) => Err(flaw.at(position)),
+                };
+                if !page.push_with(row.value().len(), decode)? {
+                    return Ok(page.records);
+                }
+            }
         }
-        for row in events.range(from.0..=tail.0).map_err(failed(doing))? {
-            let (position, row) = row.map_err(failed(doing))?;
-            let position = Position(position.value());
-            let stored = Stored::parse(row.value()).map_err(|flaw| flaw.at(position))?;
-            if stored.is_forgotten() {
-                continue;
-            }
-            if !page.has_room(row.value().len()) {
+        for Kept { record, bytes } in fresh {
+            if !page.push(record, bytes) {
                 break;
-            }
-            if let Some(record) = stored.record(position).map_err(|flaw| flaw.at(position))? {
-                page.push(record, row.value().len());
             }
         }
         Ok(page.records)
@@ -306,7 +339,8 @@ impl JournalReader for RedbReader {
         let (first, fresh) = {
             let live = self.shared.live();
             let entry = live.streams.get(&stream);
-            let fresh = entry.map(|entry| entry.candidates(short).collect::<Vec<_>>()).unwrap_or_default();
+            let place = |(sequence, position)| (sequence, Place::of(&live, position));
+            let fresh = entry.map(|entry| entry.candidates(short).map(place).collect::<Vec<_>>()).unwrap_or_default();
             (entry.map(|entry| entry.first), fresh)
         };
         // The common case, a key that nobody used before, is told from memory alone.
@@ -316,8 +350,8 @@ impl JournalReader for RedbReader {
         {
             return Ok(None);
         }
-        // This transaction is later than that look, so what memory had then is in its events, and what came before
-        // `first` in its index.
+        // This transaction is later than that look, so what was in the tables then is in its events, and what came
+        // before `first` in its index.
         let txn = self.shared.db.begin_read().map_err(failed("begin to read"))?;
         let until = match first {
             Some(first) => first,
@@ -342,8 +376,12 @@ impl JournalReader for RedbReader {
                 }
             }
         }
-        for (sequence, position) in fresh {
-            if Self::has_key(&txn, position, stream, key)? {
+        for (sequence, place) in fresh {
+            let hit = match place {
+                Place::Memory(kept) => kept.record.key == Some(key),
+                Place::Table(position) => Self::has_key(&txn, position, stream, key)?,
+            };
+            if hit {
                 return Ok(Some(sequence));
             }
         }
@@ -352,19 +390,22 @@ impl JournalReader for RedbReader {
 
     fn commits(&self, from: Position, commits_max: usize) -> Result<Vec<Commit>, JournalError> {
         let doing = "read commits";
-        let (txn, tail) = self.snapshot(|live| live.tail)?;
-        if from > tail {
-            return Ok(Vec::new());
+        let (txn, (sunk, fresh)) = self.snapshot(|live| {
+            let fresh = live.recent.commits_from(from);
+            (live.sunk(), fresh.take(commits_max).copied().collect::<Vec<_>>())
+        })?;
+        if from > sunk {
+            return Ok(fresh);
         }
         let commits = txn.open_table(COMMITS).map_err(failed(doing))?;
-        let rows = commits.range(from.0..=tail.0).map_err(failed(doing))?.take(commits_max);
-        rows.map(|row| row.map(|(last, row)| rows::read_commit(last.value(), row.value())).map_err(failed(doing)))
-            .collect()
+        let rows = commits.range(from.0..=sunk.0).map_err(failed(doing))?;
+        let stored = rows.map(|row| row.map(|(last, row)| rows::read_commit(last.value(), row.value())));
+        stored.map(|row| row.map_err(failed(doing))).chain(fresh.into_iter().map(Ok)).take(commits_max).collect()
     }
 
     fn verify(&self, progress: &mut dyn FnMut(Position)) -> Result<Verdict, JournalError> {
         let tail = self.tail();
-        let begin = || self.shared.db.begin_read().map_err(failed("begin to read"));
+        let begin = |next| self.snapshot(|live| (live.sunk() < next).then(|| live.recent.clone()));
         audit::verify(begin, self.shared.anchor, tail, limits::AUDIT_COMMITS_MAX, progress)
     }
 }

@@ -33,7 +33,9 @@ pub(super) const FACTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("
 /// The version of `events`, `commits` and `meta`.
 pub(super) const FORMAT: u64 = 1;
 /// The same, of a journal whose end may lie in a log beside it. An orderly end makes it [`FORMAT`] again.
-pub(super) const FORMAT_WITH_LOG: u64 = 2;
+pub(super) const FORMAT_WITH_LOG: u64 = 3;
+/// The same, with a log that this release does not read.
+pub(super) const FORMAT_WITH_OLD_LOG: u64 = 2;
 /// The version of `segments`, `streams` and `facts`.
 pub(super) const INDEX: u64 = 1;
 

@@ -7,14 +7,14 @@ use crate::{
     domain::{Position, Record},
     journal::{
         conformance::{self, Subject},
-        scribe::{Scribe, fact, key, said, stream},
+        scribe::{ALL, Scribe, fact, key, said, stream},
     },
 };
 
 /// A journal in a directory of its own.
 pub(super) struct OnDisk {
     dir: TempDir,
-    bounds: CheckpointBounds,
+    pub(super) bounds: CheckpointBounds,
     pub(super) journal: Option<RedbJournal>,
 }
 
@@ -62,6 +62,20 @@ mod with_few_checkpoints {
 mod with_many_checkpoints {
     use super::*;
     conformance::suite!(OnDisk::new(4));
+}
+
+mod with_a_short_log {
+    use super::*;
+
+    /// Most batches fill half of it, so that nearly everything is read while it is on its way into the tables.
+    fn short() -> OnDisk {
+        let mut subject = OnDisk::empty(4);
+        subject.bounds.log_bytes = 8 * 1024;
+        subject.reopen();
+        subject
+    }
+
+    conformance::suite!(short());
 }
 
 /// Some history: three streams, facts, keys, a trim, and records on both sides of the last checkpoint.
@@ -156,10 +170,11 @@ fn a_later_format_is_refused_with_its_number() {
         meta.insert(name, number.to_be_bytes().as_slice()).expect("writes");
         Ok(())
     };
-    transact(&db, |txn| set(txn, tables::names::FORMAT, 3)).expect("commits");
-    drop(db);
-    let error = RedbJournal::open(subject.path()).expect_err("is refused");
-    assert!(error.to_string().contains("format 3"), "{error}");
+    for (format, told) in [(4, "format 4"), (tables::FORMAT_WITH_OLD_LOG, "start and stop it")] {
+        transact(&db, |txn| set(txn, tables::names::FORMAT, format)).expect("commits");
+        let error = open::Meta::read(&db.begin_read().expect("begins"), &subject.path()).expect_err("is refused");
+        assert!(error.to_string().contains(told), "{error}");
+    }
 }
 
 #[test]
@@ -294,6 +309,42 @@ fn a_backup_is_the_journal_of_one_moment() {
         other.check(&scribe, 3, gone);
     }
     subject.check(&scribe, 3, gone);
+}
+
+#[test]
+fn a_reader_misses_nothing_while_the_log_goes_into_the_tables() {
+    let mut subject = OnDisk::empty(200);
+    subject.bounds.log_bytes = 16 * 1024;
+    subject.reopen();
+    let (mut scribe, reader) = (Scribe::default(), subject.look());
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let written = std::thread::scope(|scope| {
+        let reading = scope.spawn(|| {
+            let mut rounds = 0;
+            while !done.load(std::sync::atomic::Ordering::SeqCst) || rounds == 0 {
+                let tail = reader.tail();
+                let all = reader.read_all(Position(1), ALL).expect("reads");
+                assert!(all.len() as u64 >= tail.0 && all.iter().zip(1..).all(|(record, at)| record.position.0 == at));
+                let some = reader.read_stream(stream(2), Sequence(1), ALL).expect("reads");
+                assert!(some.iter().zip(1..).all(|(record, at)| record.sequence.0 == at));
+                let last = reader.stream_tail(stream(2)).expect("looks up").map_or(0, |tail| tail.latest.0);
+                assert!(some.len() as u64 <= last, "{} of {last}", some.len());
+                assert_eq!(reader.verify(&mut |_| ()).expect("walks").fault, None);
+                rounds += 1;
+            }
+        });
+        for round in 0..600_u64 {
+            let mut batch = scribe.talk(stream(2), 1);
+            batch.push(scribe.next(stream(3), fact(u128::from(round)), b"payload", Some(key(round / 4, round))));
+            subject.write(&batch);
+            let found = reader.find(stream(3), key(round / 8, round / 2)).expect("looks up");
+            assert_eq!(found, Some(Sequence(round / 2 + 1)), "a key of earlier");
+        }
+        done.store(true, std::sync::atomic::Ordering::SeqCst);
+        reading.join().expect("no panic");
+        scribe
+    });
+    subject.check(&written, 3, |_| 0);
 }
 
 #[test]

@@ -6,15 +6,19 @@
 //! records. What it had not synced when the power went is taken from here at the next start.
 //!
 //! ```text
-//!  [magic, name, zeros: 4 KiB][frame][frame][frame][what an earlier round left, or zeros …]
+//!  [magic, name, zeros: 4 KiB][frame][frame][frame][what an earlier round left, or zeros …]    one half
+//!                             [frame][frame][what an earlier round left, or zeros …]            the other
 //!   frame = [length][first][last][time][link][length, record][length, record] …
 //! ```
 //!
-//! The log is a ring of one round: when it is full, the database syncs, and the next frame is written over the first.
+//! The log has two halves of the same length. When one is full, commits go on in the other, while what the first holds
+//! goes into the tables; it is written over when that is durable there.
+//!
 //! What belongs to the end of the journal is told by the chain: a frame counts only if it goes on where the frame
 //! before it ended and its link is that of its records. A frame of an earlier round, or one that was cut off, does
 //! neither. Where a frame that counts stands behind one that does not, the log was damaged and is refused; damage to
-//! the last frame cannot be told from one that was cut off.
+//! the last frame cannot be told from one that was cut off. A half begins with a frame, always, and when that frame was
+//! begun everything before it was durable: if it is missing, the other half was damaged.
 //!
 //! The database names the log it needs, so that one without the other is noticed and not taken for the whole.
 //! This file knows rows and links; what is in a record is the codec's business.
@@ -44,6 +48,8 @@ use crate::{
 const MAGIC: &[u8; 16] = b"rcs journal log\x01";
 /// Magic and name have a page of their own, which is never written again.
 const FRAMES_AT: u64 = 4_096;
+/// What a disk writes wholly or not at all.
+const SECTOR_BYTES: u64 = 512;
 /// Length, first and last position, time, link.
 const HEAD_BYTES: usize = 4 + 8 + 8 + 8 + 32;
 
@@ -116,11 +122,25 @@ impl Beside for FileBeside {
 /// A log in use.
 pub(super) struct Wal {
     disk: Box<dyn StorageBackend>,
-    bytes_max: u64,
-    /// Where the next frame goes.
-    end: u64,
+    /// How long a half is.
+    half_bytes: u64,
+    /// Which of them is written.
+    half: Half,
+    /// How much of it is.
+    used: u64,
     /// The frame being written; kept for its room.
     frame: Vec<u8>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Half {
+    First,
+    Second,
+}
+
+/// How long each half of a log is; they begin where a sector of the disk does.
+const fn half_bytes(log_bytes: u64) -> u64 {
+    log_bytes.saturating_sub(FRAMES_AT) / 2 / SECTOR_BYTES * SECTOR_BYTES
 }
 
 impl Wal {
@@ -134,20 +154,30 @@ impl Wal {
             disk.set_len(bytes.len() as u64)?;
             disk.write(0, &bytes)?;
             disk.sync_data()?;
-            Ok(Self { disk, bytes_max, end: FRAMES_AT, frame: Vec::new() })
+            Ok(Self::empty(disk, bytes_max))
         };
         write().map_err(|error: io::Error| on_file("make its log", beside.path(), &error))
     }
 
-    /// Writes a batch behind the ones before it and syncs. `false`: there is no room for it, and nothing was written.
-    pub(super) fn append(&mut self, commit: &Commit, batch: &Batch) -> Result<bool, JournalError> {
-        let bytes = HEAD_BYTES + 4 * batch.records().len() + batch.stored_bytes();
-        if self.end.saturating_add(bytes as u64) > self.bytes_max {
-            return Ok(false);
-        }
+    fn empty(disk: Box<dyn StorageBackend>, bytes_max: u64) -> Self {
+        Self { disk, half_bytes: half_bytes(bytes_max), half: Half::First, used: 0, frame: Vec::new() }
+    }
+
+    /// Whether a half of it could hold this batch.
+    pub(super) fn holds(&self, batch: &Batch) -> bool {
+        frame_bytes(batch) as u64 <= self.half_bytes
+    }
+
+    /// Whether there is room for it now.
+    pub(super) fn has_room(&self, batch: &Batch) -> bool {
+        self.used.saturating_add(frame_bytes(batch) as u64) <= self.half_bytes
+    }
+
+    /// Writes a batch behind the ones before it and syncs. There is room for it.
+    pub(super) fn append(&mut self, commit: &Commit, batch: &Batch) -> Result<(), JournalError> {
         let frame = &mut self.frame;
         frame.clear();
-        push_length(frame, bytes);
+        push_length(frame, frame_bytes(batch));
         for number in [commit.first.0, commit.last.0, commit.at.0] {
             frame.extend_from_slice(&number.to_be_bytes());
         }
@@ -156,16 +186,39 @@ impl Wal {
             push_length(frame, row.len());
             frame.extend_from_slice(row);
         }
-        let written = self.disk.write(self.end, frame).and_then(|()| self.disk.sync_data());
+        let (end, frame) = (self.end(), &self.frame);
+        let written = self.disk.write(end, frame).and_then(|()| self.disk.sync_data());
         written.map_err(|error| JournalError::Storage { doing: "write its log", source: error.into() })?;
-        self.end += bytes as u64;
-        Ok(true)
+        self.used += frame.len() as u64;
+        Ok(())
     }
 
-    /// Everything in it is durable in the tables: the next frame is written over the first.
-    pub(super) const fn rewind(&mut self) {
-        self.end = FRAMES_AT;
+    /// Where the next frame goes.
+    pub(super) const fn end(&self) -> u64 {
+        let start = match self.half {
+            Half::First => FRAMES_AT,
+            Half::Second => FRAMES_AT + self.half_bytes,
+        };
+        start + self.used
     }
+
+    /// Goes on in the other half: what that one holds is durable in the tables.
+    pub(super) const fn turn(&mut self) {
+        self.half = match self.half {
+            Half::First => Half::Second,
+            Half::Second => Half::First,
+        };
+        self.used = 0;
+    }
+
+    /// Everything in it is durable in the tables: the next frame is written over the first of its half.
+    pub(super) const fn rewind(&mut self) {
+        self.used = 0;
+    }
+}
+
+fn frame_bytes(batch: &Batch) -> usize {
+    HEAD_BYTES + 4 * batch.records().len() + batch.stored_bytes()
 }
 
 /// Fits: the log is as long as one number says.
@@ -284,13 +337,21 @@ pub(super) fn recover(
         return Err(unreadable(path, format!("its end lies in {log}, which is not there or another's: put it back")));
     };
     let (_, mut last) = ends(db, anchor)?;
-    let (mut frames, mut rest) = (Vec::new(), bytes.get(length(FRAMES_AT)..).unwrap_or_default());
-    while let Some((frame, behind)) = next_frame(rest, &last) {
-        last = frame.commit;
-        frames.push(frame);
-        rest = behind;
+    let frames_at = bytes.get(length(FRAMES_AT)..).unwrap_or_default();
+    let halves = frames_at.split_at_checked(length(half_bytes(bytes.len() as u64))).unwrap_or_default();
+    let (mut frames, mut rests) = (Vec::new(), Vec::new());
+    // Which of them is the older one is told by where they go on; the first one is looked at before and after.
+    for half in [halves.0, halves.1, halves.0] {
+        let mut rest = half;
+        while let Some((frame, behind)) = next_frame(rest, &last) {
+            last = frame.commit;
+            frames.push(frame);
+            rest = behind;
+        }
+        rests.push(rest);
     }
-    if goes_on(rest, &last) {
+    let begins_later = |half| head(half).is_some_and(|(commit, _)| commit.first > last.last.next());
+    if rests.iter().any(|rest| goes_on(rest, &last)) || begins_later(halves.0) || begins_later(halves.1) {
         let damaged = format!("its log {} is damaged behind position {}", beside.path().display(), last.last);
         return Err(unreadable(path, format!("{damaged}, and what follows there was acknowledged: restore a backup")));
     }
@@ -298,7 +359,7 @@ pub(super) fn recover(
         transact(db, |txn| frames.iter().try_for_each(|frame| put(txn, frame)))?;
         tracing::info!(commits = frames.len(), tail = %last.last, "the end of the journal was taken from its log");
     }
-    Ok(Some(Wal { disk, bytes_max: bytes.len() as u64, end: FRAMES_AT, frame: Vec::new() }))
+    Ok(Some(Wal::empty(disk, bytes.len() as u64)))
 }
 
 /// All bytes of a log, if it has this name. It is as long as it was made, which need not be what logs are given now.

@@ -131,6 +131,54 @@ fn a_log_that_is_damaged_before_its_last_frame_is_refused_wherever_it_is() {
     }
 }
 
+/// A journal whose log is in use in both halves, none of it in the tables, with one frame in the second, and where each
+/// frame ends in the log.
+fn in_both_halves() -> (OnDisk, Scribe, Vec<usize>) {
+    let (mut subject, mut scribe) = (OnDisk::empty(1_000), Scribe::default());
+    subject.bounds.log_bytes = 4_096 + 2 * 1_024;
+    subject.bounds.whose = Whose::Writer;
+    subject.reopen();
+    let mut ends = vec![4_096];
+    subject.write(&scribe.talk(stream(2), 3));
+    while ends.last().is_some_and(|end| *end <= 4_096 + 1_024) {
+        subject.write(&scribe.talk(stream(2), 3));
+        let wal = subject.journal.as_ref().and_then(|journal| journal.wal.as_ref()).expect("is in use");
+        ends.push(usize::try_from(wal.end()).expect("is short"));
+    }
+    (subject, scribe, ends)
+}
+
+#[test]
+fn both_halves_of_the_log_are_taken_in_after_a_kill_whichever_is_the_older() {
+    let (mut subject, mut scribe, _) = in_both_halves();
+    for _ in 0..12 {
+        let mut left = killed(&subject);
+        left.reopen();
+        left.check(&scribe, 2, |_| 0);
+        subject.write(&scribe.talk(stream(2), 3));
+    }
+}
+
+#[test]
+fn damage_at_the_end_of_a_half_is_refused_when_commits_went_on_in_the_other() {
+    let (mut subject, mut scribe, ends) = in_both_halves();
+    let [.., before, last, _] = ends[..] else { panic!("too few frames: {ends:?}") };
+    assert!(last <= 4_096 + 1_024 && before < last, "{ends:?}");
+    for frames_behind in [1, 2] {
+        let whole = fs::read(log_of(&subject)).expect("reads");
+        for at in (before..last).step_by(3) {
+            let left = killed(&subject);
+            let mut damaged = whole.clone();
+            damaged[at] ^= 1 << (at % 8);
+            fs::write(log_of(&left), damaged).expect("writes");
+            let noticed = format!("byte {at} was noticed by {frames_behind} frames behind it");
+            let error = RedbJournal::open(left.path()).expect_err(&noticed).to_string();
+            assert!(error.contains("is damaged behind position"), "{error}");
+        }
+        subject.write(&scribe.talk(stream(2), 3));
+    }
+}
+
 #[test]
 fn what_does_not_fit_in_the_log_is_durable_in_the_tables() {
     let (mut subject, mut scribe) = ahead();
