@@ -21,6 +21,16 @@ use crate::harness::{ALICE, Client, Server, Sse, rcsctl, text};
 
 const SESSIONS: usize = 4;
 const WRITERS_PER_SESSION: usize = 3;
+/// What writers say, and how long the longest round is.
+#[derive(Clone, Copy)]
+struct Load {
+    text_bytes: usize,
+    round_ms: u64,
+}
+
+const WORDS: Load = Load { text_bytes: 200, round_ms: 200 };
+/// Fills the halves of the log several times in most rounds.
+const FILES: Load = Load { text_bytes: 48 * 1024, round_ms: 1_000 };
 /// A follower that hears nothing for so long connects again, as any client of a phone does.
 const SILENCE: Duration = Duration::from_secs(30);
 
@@ -56,7 +66,7 @@ async fn back(up: &mut Up) {
 async fn write(
     client: Client,
     session: String,
-    writer: usize,
+    (writer, text_bytes): (usize, usize),
     stop: Arc<AtomicBool>,
     acked: Arc<AtomicU64>,
     mut up: Up,
@@ -68,7 +78,7 @@ async fn write(
         let events: Vec<Value> = (number..number + batch)
             .map(|number| {
                 json!({"type": "assistant", "uuid": message_id(writer, number).to_string(),
-                "message": {"role": "assistant", "content": [{"type": "text", "text": "x".repeat(200)}]}})
+                "message": {"role": "assistant", "content": [{"type": "text", "text": "x".repeat(text_bytes)}]}})
             })
             .collect();
         let body = json!({ "events": events });
@@ -168,13 +178,22 @@ async fn nothing_acknowledged_is_lost_or_repeated_when_the_server_is_killed_agai
     let mut messages = 0;
     for life in 0..kills.div_ceil(KILLS_PER_LIFE) {
         let rounds = KILLS_PER_LIFE.min(kills - life * KILLS_PER_LIFE);
-        messages += live(rounds, &mut dice).await;
+        messages += live(rounds, WORDS, &mut dice).await;
         println!("{} kills, {messages} messages acknowledged", life * KILLS_PER_LIFE + rounds);
     }
 }
 
+/// Some of these kills meet the server while what its log held is on its way into the tables.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_acknowledged_is_lost_when_the_server_is_killed_while_its_log_goes_into_the_tables() {
+    let seed = setting("RCS_SEED", u64::from(std::process::id()));
+    println!("RCS_SEED={seed}");
+    let messages = live(10, FILES, &mut Dice(seed)).await;
+    println!("10 kills, {} MiB acknowledged", messages * FILES.text_bytes as u64 / 1024 / 1024);
+}
+
 /// One server from its first start over so many kills, checked at the end. Returns how many messages it acknowledged.
-async fn live(kills: u64, dice: &mut Dice) -> u64 {
+async fn live(kills: u64, load: Load, dice: &mut Dice) -> u64 {
     let mut server = Server::start();
     let client = Client::new(&server, ALICE);
     let (environment, _) = client.register(8).await;
@@ -200,7 +219,7 @@ async fn live(kills: u64, dice: &mut Dice) -> u64 {
             let task = write(
                 client.clone(),
                 session.clone(),
-                writer,
+                (writer, load.text_bytes),
                 Arc::clone(&stop),
                 Arc::clone(&progress),
                 up.subscribe(),
@@ -215,7 +234,7 @@ async fn live(kills: u64, dice: &mut Dice) -> u64 {
 
     for round in 0..kills {
         // Not a synchronisation: the moment of the kill is what is varied.
-        tokio::time::sleep(Duration::from_millis(20 + dice.roll(200))).await;
+        tokio::time::sleep(Duration::from_millis(20 + dice.roll(load.round_ms))).await;
         let before = progress.load(Ordering::Relaxed);
         up.send_replace(false);
         server.kill();

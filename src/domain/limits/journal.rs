@@ -25,8 +25,8 @@ pub const TRIM_RECORDS_MAX: usize = 512;
 /// Pages the database keeps in memory. Start-up and live traffic touch few; replays come through the system's cache.
 pub const JOURNAL_CACHE_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Bytes of the log beside the journal's file. Half of it is written while the other half goes into the tables, which
-/// is what one in a hundred appends waits for a little: 0.5 ms in all with this length, 1.3 ms with an eighth of it. All
-/// of it is read at start-up after a kill, and as much is kept in memory.
+/// one in a hundred appends waits for a little: 0.5 ms in all with this length, 1.3 ms with an eighth of it. All of it
+/// is read at start-up after a kill, and as much is kept in memory.
 pub const JOURNAL_LOG_BYTES: u64 = 8 * 1024 * 1024;
 /// Dedupe keys of checkpointed records held in memory, 16 bytes each; streams used least recently give way.
 pub const KEYS_CACHED_MAX: usize = 1_000_000;
