@@ -42,6 +42,11 @@ impl Batch {
         self.replies.len() + self.trims.len()
     }
 
+    /// Whether it is one command, and little to write.
+    pub(super) fn is_small(&self) -> bool {
+        self.len() == 1 && self.records.stored_bytes() <= limits::LEAD_COMMIT_BYTES_MAX
+    }
+
     /// Whether the next command has to come back later.
     pub(super) fn is_full(&self) -> bool {
         self.len() >= limits::BATCH_COMMANDS_MAX || self.records.stored_bytes() >= limits::BATCH_BYTES_MAX

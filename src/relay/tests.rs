@@ -232,6 +232,20 @@ async fn a_command_that_comes_alone_is_committed_where_it_was_decided_and_no_oth
 }
 
 #[tokio::test]
+async fn a_large_command_is_never_committed_where_it_was_decided() {
+    let (relay, gate) = relay_that_leads(Duration::MAX);
+    let here = || gate.last.lock().unwrap().take() == Some(thread::current().id());
+    relay.submit(Actor::System, create()).await.expect("created");
+    relay.submit(Actor::System, say(2)).await.expect("received");
+    assert!(here());
+    let mut large = say(3);
+    let Command::Receive { messages, .. } = &mut large else { panic!("it says something") };
+    messages[0].payload = Bytes::from(vec![b'x'; limits::LEAD_COMMIT_BYTES_MAX]);
+    relay.submit(Actor::System, large).await.expect("received");
+    assert!(!here());
+}
+
+#[tokio::test]
 async fn a_command_alone_is_not_committed_where_it_was_decided_when_the_disk_is_slow() {
     let (relay, gate) = relay();
     relay.submit(Actor::System, create()).await.expect("created");

@@ -11,7 +11,8 @@
 //!
 //! A command that comes alone is committed where it was decided: to wake the committer's thread and to be woken by it
 //! takes as long as a quick disk does. Alone is one that finds nothing in flight, and came after a batch of one. Where
-//! the last sync took longer than a thread that serves others may be held up, the committer's thread does it.
+//! the last sync took longer than a thread that serves others may be held up, or there is much to write, the
+//! committer's thread does it.
 //!
 //! Decisions rest on a world that is ahead of what is durable by the two batches under way. Nobody else sees it.
 
@@ -94,7 +95,7 @@ impl Writer {
         let Submission { actor, command, idempotency, reply } = submission;
         let result = state.carry_out(reader, now, actor, command, idempotency);
         state.hand.batch.replies.push((reply, result));
-        if state.flight == Flight::Nobody && state.alone && state.hand.batch.len() == 1 {
+        if state.flight == Flight::Nobody && state.alone && state.hand.batch.is_small() {
             return Ok(Some(state.let_go(Flight::Leader)));
         }
         self.offer(state);

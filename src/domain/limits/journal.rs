@@ -8,6 +8,9 @@ pub const BATCH_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// A commit that takes no longer may be made by the thread that serves the request, in microseconds: as long as some
 /// hundred other requests would take of it. To be woken twice costs about 100.
 pub const LEAD_COMMIT_MICROS_MAX: u64 = 1_000;
+/// Stored bytes of such a commit: what is larger than most of what people and agents say takes longer to write than to
+/// wake somebody else for it.
+pub const LEAD_COMMIT_BYTES_MAX: usize = 64 * 1024;
 /// Records after the last checkpoint that start-up has to read in full. 16,384 records of 512 bytes are read in 30 ms.
 pub const CHECKPOINT_RECORDS_MAX: usize = 16_384;
 /// Stored bytes after the last checkpoint that start-up has to read in full: 40 ms when the system has them cached.
