@@ -211,16 +211,34 @@ impl Viewer<'_> {
             match next {
                 Next::Closing => return Err(End(Some(SHUTDOWN))),
                 Next::Heard(frame) => self.heard(frame?).await?,
-                Next::Said(record) => {
-                    let record = record?;
-                    self.tell(&record).await?;
-                }
-                Next::About(record) => {
-                    let record = record?;
-                    self.about(&record).await?;
-                }
+                Next::Said(record) => self.told(Some(record?), None).await?,
+                Next::About(record) => self.told(None, Some(record?)).await?,
                 Next::Granted(granted) => self.granted(granted).await?,
                 Next::Tick => self.tick().await?,
+            }
+        }
+    }
+
+    /// Tells what was said and what happened to the agent in the order in which it did, where both are there at once.
+    async fn told(&mut self, mut said: Option<Arc<Record>>, mut about: Option<Arc<Record>>) -> Flow {
+        loop {
+            if said.is_none() {
+                said = self.view.as_mut().map_or(Ok(None), |view| view.records.ready())?;
+            } else if about.is_none() {
+                about = self.about.ready()?;
+            }
+            match (said.take(), about.take()) {
+                (Some(record), None) => return self.tell(&record).await,
+                (None, Some(record)) => return self.about(&record).await,
+                (None, None) => return Ok(()),
+                (Some(first), Some(later)) if first.position < later.position => {
+                    self.tell(&first).await?;
+                    about = Some(later);
+                }
+                (Some(later), Some(first)) => {
+                    self.about(&first).await?;
+                    said = Some(later);
+                }
             }
         }
     }
