@@ -22,6 +22,8 @@ use std::{
     time::Instant,
 };
 
+use bytes::Bytes;
+
 use super::{
     Idempotency, RelayError,
     committer::fail,
@@ -255,7 +257,11 @@ impl State {
     /// in the batch, so a journal that cannot tell its tails or store a record ends the process like one that does not
     /// commit.
     fn put(&mut self, reader: &dyn JournalReader, at: Timestamp, actor: Actor, draft: Draft) -> Sequence {
-        let Draft { stream, key, event, payload } = draft;
+        let Draft { stream, key, event, mut payload } = draft;
+        // A small part of what a connection read keeps all of that in memory, for as long as the record is.
+        if payload.len() <= limits::PAYLOAD_COPIED_BYTES_MAX {
+            payload = Bytes::copy_from_slice(&payload);
+        }
         let before = match self.tails.get(&stream) {
             Some(tail) => *tail,
             None => match reader.stream_tail(stream) {

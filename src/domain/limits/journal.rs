@@ -11,6 +11,9 @@ pub const LEAD_COMMIT_MICROS_MAX: u64 = 1_000;
 /// Stored bytes of such a commit: what is larger than most of what people and agents say takes longer to write than to
 /// wake somebody else for it.
 pub const LEAD_COMMIT_BYTES_MAX: usize = 64 * 1024;
+/// A payload that is no longer is copied out of what its connection read, in bytes. That is 8 KiB at least, so without
+/// it 300,000 small appends kept 100 MB more in memory.
+pub const PAYLOAD_COPIED_BYTES_MAX: usize = 8 * 1024;
 /// Records after the last checkpoint that start-up has to read in full. 16,384 records of 512 bytes are read in 30 ms.
 pub const CHECKPOINT_RECORDS_MAX: usize = 16_384;
 /// Stored bytes after the last checkpoint that start-up has to read in full: 40 ms when the system has them cached.
