@@ -122,6 +122,27 @@ impl Batch {
     }
 }
 
+/// A batch that is durable, and that no reader sees yet.
+#[derive(Debug)]
+#[must_use = "readers see it when it is shown"]
+pub struct Durable<'a> {
+    pub(super) batch: &'a Batch,
+    pub(super) commit: Commit,
+    pub(super) bases: Bases,
+    pub(super) place: Place,
+}
+
+/// Where a durable batch lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In a log, from which it has to be taken.
+    Log,
+    /// Where it stays.
+    Tables,
+    /// Where it stays, behind an index of everything before it.
+    TablesBehindIndex,
+}
+
 /// What a batch does to a stream.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Base {

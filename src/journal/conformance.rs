@@ -4,7 +4,7 @@
 use std::{sync::Arc, thread};
 
 use super::{
-    Bounds, Journal, JournalError, JournalReader,
+    Batch, Bounds, Journal, JournalError, JournalReader,
     scribe::{ALL, Scribe, fact, key, said, session, stream},
 };
 use crate::domain::{Event, Position, Record, Sequence};
@@ -107,6 +107,26 @@ promises! { ($)
             subject.write(&batch);
         }
         subject.check(&scribe, 5, |_| 0);
+    }
+
+    /// A batch that is durable is seen when it is shown, and nothing of it before.
+    fn nothing_is_seen_before_it_is_shown(subject) {
+        let mut scribe = Scribe::default();
+        for round in 0..6_u64 {
+            let before = scribe.clone();
+            let mut records = scribe.talk(stream(1 + u128::from(round % 2)), 2);
+            records.push(scribe.next(stream(3), fact(5), b"payload", Some(key(round, 0))));
+            let batch = Batch::of(&records).expect("can be stored");
+            let durable = subject.journal().store(&batch).expect("stores");
+            let reader = subject.look();
+            assert_eq!(reader.find(stream(3), key(round, 0)).expect("finds"), None, "round {round}");
+            assert!(reader.commits(batch.records()[0].position, 9).expect("reads").is_empty(), "round {round}");
+            drop(reader);
+            subject.check(&before, 3, |_| 0);
+            let commit = subject.journal().show(durable);
+            assert_eq!(subject.look().commits(commit.first, 9).expect("reads"), [commit]);
+            subject.check(&scribe, 3, |_| 0);
+        }
     }
 
     /// An empty batch writes nothing and answers the last commit.

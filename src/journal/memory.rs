@@ -8,7 +8,8 @@ use std::{
 };
 
 use super::{
-    Batch, Bounds, Commit, Fault, Journal, JournalError, JournalReader, StreamTail, Verdict, batch,
+    Batch, Bounds, Commit, Durable, Fault, Journal, JournalError, JournalReader, StreamTail, Verdict,
+    batch::{self, Place},
     chain::{self, Audit, Seal},
     codec::Stored,
     page::{self, Page},
@@ -52,20 +53,27 @@ impl MemoryJournal {
 }
 
 impl Journal for MemoryJournal {
-    fn commit(&mut self, batch: &Batch) -> Result<Commit, JournalError> {
+    fn store<'a>(&mut self, batch: &'a Batch) -> Result<Durable<'a>, JournalError> {
         let anchor = chain::anchor(self.shared.epoch);
-        let mut log = self.shared.write();
-        let tail = log.tail();
+        let log = self.shared.read();
         let tail_of = |stream: Stream| Ok(log.streams.get(&stream.to_key()).map(|stream| stream.tail));
-        batch::check(batch.records(), tail, tail_of)?;
+        let bases = batch::check(batch.records(), log.tail(), tail_of)?;
         let before = log.commits.last().copied().unwrap_or(batch::nothing_yet(anchor));
-        let Some(commit) = batch.commit(&before.link) else { return Ok(before) };
-        log.commits.push(commit);
+        let commit = batch.commit(&before.link).unwrap_or(before);
+        Ok(Durable { batch, commit, bases, place: Place::Tables })
+    }
+
+    fn show(&mut self, durable: Durable<'_>) -> Commit {
+        let Durable { batch, commit, .. } = durable;
+        let mut log = self.shared.write();
+        if !batch.is_empty() {
+            log.commits.push(commit);
+        }
         for (record, row) in batch.rows() {
             log.rows.push(row.to_vec());
             log.count(record);
         }
-        Ok(commit)
+        commit
     }
 
     fn trim(&mut self, stream: Stream, through: Sequence) -> Result<usize, JournalError> {

@@ -34,7 +34,7 @@ pub mod memory;
 mod page;
 pub mod redb;
 
-pub use batch::Batch;
+pub use batch::{Batch, Durable};
 pub use memory::MemoryJournal;
 pub use redb::{Copied, RedbJournal, RedbReader, backup, fresh_epoch, maintenance, restore};
 
@@ -135,17 +135,24 @@ pub struct Fault {
 
 /// The one hand that writes.
 pub trait Journal: Debug + Send {
-    /// Commits the batch durably. Returns after the sync.
+    /// Makes the batch durable. Returns after the sync. No reader sees anything of it before it is
+    /// [shown](Self::show), which comes next.
     ///
     /// Records are numbered by the caller; the journal checks that positions follow its tail without a hole and that
     /// sequences follow each stream's tail, and refuses the whole batch otherwise. After a [`JournalError::Storage`]
     /// nothing more may be written: the process must start again from what is on disk. An empty batch writes nothing
     /// and answers the last commit.
-    fn commit(&mut self, batch: &Batch) -> Result<Commit, JournalError>;
+    fn store<'a>(&mut self, batch: &'a Batch) -> Result<Durable<'a>, JournalError>;
 
-    /// Seals the records and commits them as one batch.
+    /// Shows a batch to all readers at once. Quick, so that whoever keeps a view of their own can move it in the same
+    /// moment, under their own lock.
+    fn show(&mut self, durable: Durable<'_>) -> Commit;
+
+    /// Seals the records, and commits and shows them as one batch.
     fn append(&mut self, records: &[Arc<Record>]) -> Result<Commit, JournalError> {
-        self.commit(&Batch::of(records)?)
+        let batch = Batch::of(records)?;
+        let durable = self.store(&batch)?;
+        Ok(self.show(durable))
     }
 
     /// Forgets the bodies of a stream up to and including `through`, keeping their digests in the chain. Returns how

@@ -60,8 +60,8 @@ use self::{
     wal::Wal,
 };
 use super::{
-    Batch, Commit, Journal, JournalError, JournalReader,
-    batch::{self, Bases},
+    Batch, Commit, Durable, Journal, JournalError, JournalReader,
+    batch::{self, Bases, Place},
     codec::{Stored, rows},
 };
 use crate::domain::{Epoch, Record, Sequence, Stream, limits};
@@ -204,7 +204,7 @@ impl RedbJournal {
     }
 
     /// Makes a batch durable in the tables, with what only the log held and, when it is `due`, the index.
-    fn store(&mut self, commit: &Commit, batch: &Batch, due: bool) -> Result<(), JournalError> {
+    fn put(&mut self, commit: &Commit, batch: &Batch, due: bool) -> Result<(), JournalError> {
         self.sunk()?;
         let shared = Arc::clone(&self.shared);
         let body = |txn: &WriteTransaction| {
@@ -253,36 +253,23 @@ impl RedbJournal {
             index::stream_tail(txn, stream)
         })
     }
+}
 
-    /// Takes a durable batch into memory: its index, and itself where only the log has it. The index of what came
-    /// before it is in the tables when it is `settled`.
-    fn note(&self, batch: &Batch, bases: &Bases, commit: Commit, logged: bool, settled: bool) {
-        self.advance(|live| {
-            if settled {
-                live.settle();
-            }
-            if logged {
-                live.recent.push(batch, commit);
-            }
-            for (record, row) in batch.rows() {
-                let fact = Stored::parse(row).ok().filter(|_| record.event.shapes_world()).map(|stored| stored.fact());
-                let arrival = Arrival {
-                    position: record.position,
-                    stream: record.stream,
-                    sequence: record.sequence,
-                    at: record.at,
-                    key: record.key,
-                    fact,
-                    forgotten: false,
-                    bytes: row.len(),
-                };
-                let base =
-                    || Ok::<_, Infallible>(bases.get(&record.stream).map_or(batch::NEW_STREAM, |base| base.tail));
-                let Ok(()) = live.take(&arrival, base);
-            }
-            live.link = commit.link;
-        });
-    }
+/// Takes a durable record into the index in memory.
+fn note(live: &mut Live, record: &Record, row: &[u8], bases: &Bases) {
+    let fact = Stored::parse(row).ok().filter(|_| record.event.shapes_world()).map(|stored| stored.fact());
+    let arrival = Arrival {
+        position: record.position,
+        stream: record.stream,
+        sequence: record.sequence,
+        at: record.at,
+        key: record.key,
+        fact,
+        forgotten: false,
+        bytes: row.len(),
+    };
+    let base = || Ok::<_, Infallible>(bases.get(&record.stream).map_or(batch::NEW_STREAM, |base| base.tail));
+    let Ok(()) = live.take(&arrival, base);
 }
 
 /// One durable transaction. Quick repair, so that opening after a crash does not read the whole file.
@@ -323,26 +310,42 @@ impl Drop for RedbJournal {
 }
 
 impl Journal for RedbJournal {
-    fn commit(&mut self, batch: &Batch) -> Result<Commit, JournalError> {
+    fn store<'a>(&mut self, batch: &'a Batch) -> Result<Durable<'a>, JournalError> {
         if self.sinking.as_ref().is_some_and(Sinking::has_ended) {
             self.sunk()?;
         }
         self.refuse_if_broken()?;
         let bases = self.check(batch)?;
-        let Some(commit) = batch.commit(&self.shared.live().link) else { return Ok(self.last) };
+        let Some(commit) = batch.commit(&self.shared.live().link) else {
+            return Ok(Durable { batch, commit: self.last, bases, place: Place::Tables });
+        };
         // The checkpoint covers what came before this batch, so that no reader finds the batch in the index before it
         // is in memory.
         let due = self.shared.live().is_full_for(batch.records().len(), batch.stored_bytes(), self.bounds);
-        let logged = self.log(&commit, batch, due)?;
-        if !logged {
-            self.store(&commit, batch, due)?;
-        }
-        self.note(batch, &bases, commit, logged, due && !logged);
+        let place = if self.log(&commit, batch, due)? {
+            Place::Log
+        } else {
+            self.put(&commit, batch, due)?;
+            if due { Place::TablesBehindIndex } else { Place::Tables }
+        };
+        Ok(Durable { batch, commit, bases, place })
+    }
+
+    fn show(&mut self, durable: Durable<'_>) -> Commit {
+        let Durable { batch, commit, bases, place } = durable;
+        self.advance(|live| {
+            match place {
+                Place::Log => live.recent.push(batch, commit),
+                Place::Tables => {}
+                Place::TablesBehindIndex => live.settle(),
+            }
+            for (record, row) in batch.rows() {
+                note(live, record, row, &bases);
+            }
+            live.link = commit.link;
+        });
         self.last = commit;
-        if self.shared.live().is_full_for(0, 0, self.bounds) {
-            self.index()?;
-        }
-        Ok(commit)
+        commit
     }
 
     fn trim(&mut self, stream: Stream, through: Sequence) -> Result<usize, JournalError> {

@@ -84,13 +84,13 @@ impl Committer {
         started: Option<Instant>,
     ) -> Duration {
         let append_started = Instant::now();
-        if let Err(error) = self.journal.commit(batch) {
-            fail(&error);
-        }
+        let durable = self.journal.store(batch).unwrap_or_else(|error| fail(&error));
         let append_took = append_started.elapsed();
         let records = batch.records();
         {
+            // Both views move under one lock: whoever has read a record finds it in the world.
             let mut world = shared.world.write().unwrap_or_else(PoisonError::into_inner);
+            self.journal.show(durable);
             for record in records {
                 apply(&mut world, record);
             }

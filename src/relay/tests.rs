@@ -12,7 +12,7 @@ use crate::{
         command::{Incoming, Meaning, Said},
         event::{MessageKind, SessionCreated},
     },
-    journal::{self, Commit, memory::MemoryJournal},
+    journal::{self, Commit, Durable, memory::MemoryJournal},
 };
 
 /// Lets commits pass, or holds them.
@@ -23,6 +23,8 @@ struct Gate {
     waiting: std::sync::atomic::AtomicBool,
     /// Who made the last commit.
     last: Mutex<Option<thread::ThreadId>>,
+    /// How many commits are durable.
+    durable: std::sync::atomic::AtomicUsize,
 }
 
 impl Gate {
@@ -53,10 +55,16 @@ struct Gated {
 }
 
 impl Journal for Gated {
-    fn commit(&mut self, batch: &journal::Batch) -> Result<Commit, JournalError> {
+    fn store<'a>(&mut self, batch: &'a journal::Batch) -> Result<Durable<'a>, JournalError> {
         self.gate.pass();
         *self.gate.last.lock().unwrap() = Some(thread::current().id());
-        self.inner.commit(batch)
+        let durable = self.inner.store(batch);
+        self.gate.durable.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        durable
+    }
+
+    fn show(&mut self, durable: Durable<'_>) -> Commit {
+        self.inner.show(durable)
     }
 
     fn trim(&mut self, stream: Stream, through: Sequence) -> Result<usize, JournalError> {
@@ -154,6 +162,35 @@ async fn nothing_is_shown_or_refused_before_it_is_durable() {
     assert!(matches!(refused.await.expect("ran"), Err(RelayError::Refused(Refusal::KeyReused { .. }))));
     assert!(relay.world().session(SESSION).is_some());
     assert_eq!(subscription.next().await.expect("the record").sequence, Sequence(1));
+}
+
+// A stream's reader was told of an offset and came back with it before the world knew that the stream was that long.
+#[tokio::test]
+async fn whoever_has_read_a_record_finds_it_in_the_world() {
+    let (relay, gate) = relay();
+    gate.set(true);
+    let created = tokio::spawn({
+        let relay = relay.clone();
+        async move { relay.submit(Actor::System, create()).await }
+    });
+    while !gate.is_reached() {
+        tokio::task::yield_now().await;
+    }
+    {
+        // While somebody looks at the world, it stays as it is: and so does what can be read.
+        let world = relay.world();
+        gate.set(false);
+        while gate.durable.load(std::sync::atomic::Ordering::SeqCst) == 0 {
+            thread::yield_now();
+        }
+        let mut subscription = relay.subscribe(Stream::Session(SESSION), Sequence::ZERO).expect("subscribed");
+        assert!(subscription.ready().expect("readable").is_none());
+        assert_eq!(relay.stream_tail(Stream::Session(SESSION)).expect("readable"), None);
+        assert!(world.session(SESSION).is_none());
+    }
+    created.await.expect("ran").expect("created");
+    assert!(relay.stream_tail(Stream::Session(SESSION)).expect("readable").is_some());
+    assert!(relay.world().session(SESSION).is_some());
 }
 
 #[tokio::test]
