@@ -7,7 +7,7 @@
 //!                ^trimmed^ ^horizon        ^tail
 //! ```
 //!
-//! * **tail** is the last durable record. What `append` returned for is below it for good.
+//! * **tail** is the last durable record that was shown. What `append` returned for is below it for good.
 //! * **horizon** is the earliest sequence of a stream that can still be read. Reading below it is a
 //!   [`JournalError::Gap`], never an empty answer and never a later record.
 //! * **epoch** names this numbering. It changes on restore and on truncation, and only then.
@@ -102,7 +102,7 @@ pub struct Bounds {
     pub bytes_max: usize,
 }
 
-/// One link of the chain: what `append` committed at once.
+/// One link of the chain: what one batch committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Commit {
     pub first: Position,

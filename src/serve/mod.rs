@@ -122,16 +122,13 @@ impl Server {
         let signing = Arc::new(SigningKeys::open(&start.data.signing_keys())?);
         let journal = RedbJournal::open_or_create(start.data.journal())?;
         let webhook_keys = Arc::new(WebhookKeys::open(&start.data.webhook_keys())?);
-        let mut options = Options {
+        let options = Options {
             observer: Arc::clone(&start.observer),
             leases: start.leases,
             retention: start.retention,
+            lead_max: lead_max(Handle::current().metrics().num_workers()),
             ..Options::default()
         };
-        // Where one thread serves all, nothing arrives while it commits: every command would be alone for ever.
-        if Handle::current().metrics().num_workers() == 1 {
-            options.lead_max = Duration::ZERO;
-        }
         let (relay, writer) = Relay::start(Box::new(journal), options).map_err(StartError::Replay)?;
         keys::configure(&relay, &start.api_keys).await?;
         let (admin_key, admin) = keys::ensure_admin(&relay, &start.data.admin_key()).await?;
@@ -233,4 +230,21 @@ fn prepare_data(path: &Path) -> Result<(), StartError> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(path).map_err(|source| StartError::Data { path: path.into(), source })
+}
+
+/// How long a commit may hold up one of the threads that serve. Where one thread serves all, nothing arrives while it
+/// commits: every command would be alone for ever, and never two of them in one commit.
+fn lead_max(threads: usize) -> Duration {
+    if threads == 1 { Duration::ZERO } else { Options::default().lead_max }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_only_thread_that_serves_never_commits_and_one_of_several_may() {
+        assert_eq!(lead_max(1), Duration::ZERO);
+        assert!(lead_max(2) > Duration::ZERO);
+    }
 }

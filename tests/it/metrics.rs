@@ -102,29 +102,3 @@ async fn open_streams_their_lag_and_refusals_are_counted() {
         after = page(&server).await;
     }
 }
-
-#[tokio::test]
-async fn what_comes_at_once_is_committed_together_also_where_one_thread_serves_all() {
-    let server = Server::start_with(&[("TOKIO_WORKER_THREADS", "1")]);
-    let alice = Client::new(&server, ALICE);
-    let made = alice.post("/api/v1/sessions", json!({"title": "x"})).await.expect(201);
-    let path = format!("/api/v1/sessions/{}/messages", made["id"].as_str().expect("an id"));
-    // One after the other first: each of these is alone.
-    for _ in 0..5 {
-        alice.post(&path, json!({"content": "x"})).await.expect(201);
-    }
-    let commits = |page: &[String]| value(page, "rcs_commit_records_count");
-    let before = commits(&page(&server).await);
-    let mut senders = tokio::task::JoinSet::new();
-    for _ in 0..16 {
-        let (alice, path) = (alice.clone(), path.clone());
-        senders.spawn(async move {
-            for _ in 0..10 {
-                alice.post(&path, json!({"content": "x"})).await.expect(201);
-            }
-        });
-    }
-    senders.join_all().await;
-    let made = commits(&page(&server).await) - before;
-    assert!(made < 120.0, "160 messages of 16 senders took {made} commits");
-}

@@ -79,8 +79,8 @@ async fn each_record_of_a_producer_is_there_once_however_often_the_server_is_kil
     streams.send("PUT", "log", &[JSON], "").await.expect(201);
     let up = watch::Sender::new(true);
     let (stop, acked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-    let producer = tokio::spawn(produce(streams.clone(), Arc::clone(&stop), Arc::clone(&acked), up.subscribe()));
-    let follower = tokio::spawn(follow(streams.clone(), up.subscribe()));
+    let mut producer = tokio::spawn(produce(streams.clone(), Arc::clone(&stop), Arc::clone(&acked), up.subscribe()));
+    let mut follower = tokio::spawn(follow(streams.clone(), up.subscribe()));
     for round in 0..kills() {
         // Not a synchronisation: the moment of the kill is what is varied.
         tokio::time::sleep(Duration::from_millis(20 + round * 37 % 150)).await;
@@ -93,8 +93,12 @@ async fn each_record_of_a_producer_is_there_once_however_often_the_server_is_kil
         up.send_replace(true);
         // The next round kills a server that has work.
         while acked.load(Ordering::Relaxed) == before {
-            assert!(!producer.is_finished() && !follower.is_finished(), "somebody gave up");
-            tokio::task::yield_now().await;
+            tokio::select! {
+                biased;
+                ended = &mut producer => panic!("round {round}: the producer gave up: {ended:?}"),
+                ended = &mut follower => panic!("round {round}: the follower gave up: {ended:?}"),
+                () = tokio::task::yield_now() => {}
+            }
         }
     }
     stop.store(true, Ordering::Relaxed);
