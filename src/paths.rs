@@ -61,7 +61,7 @@ impl DataDirectory {
         self.0.join("push.key")
     }
 
-    /// The admin key that a first start without configured keys makes (0600).
+    /// The admin key that a first start makes (0600).
     pub fn admin_key(&self) -> PathBuf {
         self.0.join("admin.key")
     }

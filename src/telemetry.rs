@@ -135,13 +135,13 @@ macro_rules! metrics {
 }
 
 metrics! {
-    /// Time from the first record of a batch to its durable commit, in seconds.
+    /// Time that the journal took to make a batch durable, in seconds.
     COMMIT_SECONDS, "rcs_commit_duration_seconds", MetricKind::Histogram(SECONDS);
     /// Records in one commit.
     COMMIT_RECORDS, "rcs_commit_records", MetricKind::Histogram(RECORDS);
     /// Records committed since the start.
     RECORDS_TOTAL, "rcs_records_total", MetricKind::Counter;
-    /// Commands that wait for the writer.
+    /// Commands that are decided and wait for their commit.
     WRITER_QUEUE, "rcs_writer_queue_depth", MetricKind::Gauge;
     /// Commands turned away because the writer's queue was full.
     WRITER_REFUSED, "rcs_writer_refused_total", MetricKind::Counter;

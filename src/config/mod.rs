@@ -57,19 +57,19 @@ pub struct Config {
     pub version: String,
     /// How long a poll for work is held.
     pub poll_timeout: Duration,
-    /// How often workers are asked to send a heartbeat.
+    /// How often workers are expected to send a heartbeat.
     pub heartbeat_interval: Duration,
     /// How long a worker's token is good.
     pub token_lifetime: Duration,
     /// After how much silence a polling runner is gone.
     pub disconnect_timeout: Duration,
-    /// After how much silence a WebSocket is pinged.
+    /// A WebSocket that answers nothing for twice as long is closed.
     pub socket_idle_timeout: Duration,
-    /// How often a keep-alive message goes over each WebSocket.
+    /// How often a ping and a keep-alive message go over each WebSocket.
     pub socket_keepalive_interval: Duration,
     /// How long words are kept.
     pub retention: Kept,
-    /// Origins besides our own; see [`Config::allowed_origins`].
+    /// Origins besides our own.
     pub cors_origins: Vec<Origin>,
     /// What callers without a credential may do with streams.
     pub streams_anonymous: AnonymousRights,
@@ -159,17 +159,9 @@ impl Config {
         })
     }
 
-    /// The URL that clients know this server by, once it listens on `port`. Ends without a slash.
-    pub fn base_url(&self, port: u16) -> String {
-        self.base_url.as_ref().map_or_else(|| format!("http://localhost:{port}"), ToString::to_string)
-    }
-
-    /// Where requests of a browser may come from, once the server listens on `port`: our own page under every name that
-    /// it has, and what was configured.
-    pub fn allowed_origins(&self, port: u16) -> Vec<Origin> {
-        let local = ["localhost", "127.0.0.1", "[::1]"].map(|host| Origin::local(host, port));
-        let base = self.base_url.as_ref().map(|url| url.origin().clone());
-        local.into_iter().chain(base).chain(self.cors_origins.iter().cloned()).collect()
+    /// The URL that clients know this server by, once it listens on `address`. Ends without a slash.
+    pub fn base_url(&self, address: SocketAddr) -> String {
+        self.base_url.as_ref().map_or_else(|| local_url(address), ToString::to_string)
     }
 
     /// What is allowed and unwise, one line each.
@@ -180,6 +172,15 @@ impl Config {
             self.api_keys.len()
         );
         (short > 0 && !self.bind.ip().is_loopback()).then_some(warning).into_iter().collect()
+    }
+}
+
+/// How this machine reaches a server that listens on `address`. An address that stands for all of them is none to go to.
+pub fn local_url(address: SocketAddr) -> String {
+    if address.ip().is_unspecified() {
+        format!("http://localhost:{}", address.port())
+    } else {
+        format!("http://{address}")
     }
 }
 
@@ -316,7 +317,7 @@ impl fmt::Display for Config {
             let value = match *variable {
                 HOST => self.bind.ip().to_string(),
                 PORT => self.bind.port().to_string(),
-                BASE_URL => self.base_url(self.bind.port()),
+                BASE_URL => self.base_url(self.bind),
                 API_KEYS => keys.clone(),
                 DATA => self.data.to_string(),
                 VERSION => self.version.clone(),
@@ -339,7 +340,9 @@ impl fmt::Display for Config {
                         |known: &Configured| matches!(known.recipient, Recipient::Webhook { secret: Some(_), .. });
                     if self.notify.iter().any(is_set) { "(set)" } else { "(none)" }.to_owned()
                 }
-                PUSH_CONTACT => self.push_contact.clone().unwrap_or_else(|| "(the base URL)".to_owned()),
+                PUSH_CONTACT => {
+                    self.push_contact.clone().unwrap_or_else(|| "(the base URL, if it is https)".to_owned())
+                }
                 OUTBOUND_CA => self.outbound_ca.as_ref().map_or("(none)".to_owned(), |file| file.display().to_string()),
                 TRUSTED_PROXIES => shown_list(self.trusted_proxies.networks()),
                 LOG => self.log_filter.to_string(),

@@ -27,7 +27,7 @@ pub struct Options {
     #[arg(long, value_name = "KEYS", value_parser = secret)]
     pub api_keys: Option<Secret>,
 
-    /// The URL under which clients reach this server [env: RCS_BASE_URL] [default: localhost and the port]
+    /// The URL under which clients reach this server [env: RCS_BASE_URL] [default: where it listens]
     #[arg(long, value_name = "URL")]
     pub base_url: Option<String>,
 
@@ -39,7 +39,7 @@ pub struct Options {
     #[arg(long, value_name = "SECONDS")]
     pub poll_timeout: Option<String>,
 
-    /// How often workers are asked to send a heartbeat [env: RCS_HEARTBEAT_INTERVAL] [default: 20]
+    /// How often workers are expected to send a heartbeat [env: RCS_HEARTBEAT_INTERVAL] [default: 20]
     #[arg(long, value_name = "SECONDS")]
     pub heartbeat_interval: Option<String>,
 
@@ -51,11 +51,11 @@ pub struct Options {
     #[arg(long, value_name = "SECONDS")]
     pub disconnect_timeout: Option<String>,
 
-    /// After how much silence a WebSocket is pinged [env: RCS_WS_IDLE_TIMEOUT] [default: 30]
+    /// A WebSocket that answers nothing for twice as long is closed [env: RCS_WS_IDLE_TIMEOUT] [default: 30]
     #[arg(long, value_name = "SECONDS")]
     pub ws_idle_timeout: Option<String>,
 
-    /// How often a keep-alive message goes over each WebSocket [env: RCS_WS_KEEPALIVE_INTERVAL] [default: 20]
+    /// How often each WebSocket is pinged [env: RCS_WS_KEEPALIVE_INTERVAL] [default: 20]
     #[arg(long, value_name = "SECONDS")]
     pub ws_keepalive_interval: Option<String>,
 
@@ -101,13 +101,14 @@ pub struct Options {
     #[arg(long, value_name = "NETWORKS")]
     pub trusted_proxies: Option<String>,
 
-    /// Private networks that webhooks may reach, without TLS too: networks, or loopback for this machine, separated by
-    /// commas [env: RCS_WEBHOOK_PRIVATE_TARGETS] [default: none]
+    /// Private networks that the server may call where webhooks and notifications go there, without TLS too: networks, or
+    /// loopback for this machine, separated by commas
+    /// [env: RCS_WEBHOOK_PRIVATE_TARGETS] [default: none]
     #[arg(long, value_name = "NETWORKS")]
     pub webhook_private_targets: Option<String>,
 
     /// Where the operator is told that an agent waits: URLs of webhooks, and of ntfy topics as ntfy://server/topic,
-    /// separated by blanks or commas; #turns tells the end of turns too, #answers lets whoever reads a topic answer;
+    /// separated by blanks or commas; #turns tells the end of turns too, #answers lets whoever reads a topic answer, #turns+answers does both;
     /// everybody on this machine can see them here, so prefer the variable [env: RCS_NOTIFY_URLS]
     #[arg(long, value_name = "URLS", value_parser = secret)]
     pub notify_urls: Option<Secret>,
@@ -116,9 +117,11 @@ pub struct Options {
     #[arg(long, value_name = "SECRET", value_parser = secret)]
     pub notify_secret: Option<Secret>,
 
-    /// Whom push services may write to, as mailto: or https: [env: RCS_PUSH_CONTACT] [default: the base URL]
+    /// Whom push services may write to, as mailto: or https: [env: RCS_PUSH_CONTACT]
+    /// [default: the base URL if it is https]
     #[arg(long, value_name = "URL")]
     pub push_contact: Option<String>,
+
     /// Certificates in PEM of authorities that are trusted, besides the public ones, where the server calls others
     /// [env: RCS_OUTBOUND_CA] [default: none]
     #[arg(long, value_name = "FILE")]

@@ -28,7 +28,7 @@ fn with_nothing_set_it_listens_on_loopback() {
     insta::assert_snapshot!(printed, @r"
     RCS_HOST                    127.0.0.1
     RCS_PORT                    3000
-    RCS_BASE_URL                http://localhost:3000
+    RCS_BASE_URL                http://127.0.0.1:3000
     RCS_API_KEYS                (none: the key in /home/me/.local/share/rcs/admin.key is used)
     RCS_DATA                    /home/me/.local/share/rcs
     RCS_VERSION                 (this release's)
@@ -47,7 +47,7 @@ fn with_nothing_set_it_listens_on_loopback() {
     RCS_WEBHOOK_PRIVATE_TARGETS (none)
     RCS_NOTIFY_URLS             (none)
     RCS_NOTIFY_SECRET           (none)
-    RCS_PUSH_CONTACT            (the base URL)
+    RCS_PUSH_CONTACT            (the base URL, if it is https)
     RCS_OUTBOUND_CA             (none)
     RCS_TRUSTED_PROXIES         (none)
     RCS_LOG                     info
@@ -194,13 +194,19 @@ fn without_a_home_the_data_directory_must_be_named() {
 }
 
 #[test]
-fn our_own_page_may_always_call_us() {
-    let config = resolve(&[("RCS_BASE_URL", "https://rcs.example.com:8443/x")], &[]).expect("valid");
-    let origins: Vec<_> = config.allowed_origins(3_000).iter().map(ToString::to_string).collect();
-    let local = ["http://localhost:3000", "http://127.0.0.1:3000", "http://[::1]:3000"];
-    assert_eq!(origins[..3], local);
-    assert_eq!(origins[3..], ["https://rcs.example.com:8443"]);
-    assert_eq!(config.base_url(3_000), "https://rcs.example.com:8443/x");
+fn clients_are_sent_to_the_url_that_was_set_or_else_to_where_it_listens() {
+    let base = |variables: &[(&'static str, &'static str)], address: &str| {
+        resolve(variables, &[]).expect("valid").base_url(address.parse().expect("an address"))
+    };
+    assert_eq!(
+        base(&[("RCS_BASE_URL", "https://rcs.example.com:8443/x")], "0.0.0.0:1"),
+        "https://rcs.example.com:8443/x"
+    );
+    assert_eq!(base(&[], "127.0.0.1:3000"), "http://127.0.0.1:3000");
+    assert_eq!(base(&[], "[::1]:3000"), "http://[::1]:3000");
+    // Nobody reaches anything at 0.0.0.0.
+    assert_eq!(base(&[], "0.0.0.0:3000"), "http://localhost:3000");
+    assert_eq!(base(&[], "[::]:3000"), "http://localhost:3000");
 }
 
 #[test]

@@ -39,7 +39,7 @@ pub(crate) struct Create {
     new_owner: bool,
 }
 
-/// What a key may do; each role includes the ones before it.
+/// What a key may do, in rising order of trust; a runner neither reads nor steers sessions.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Role {
     /// Read

@@ -201,7 +201,8 @@ pub const POLLS_PER_PRINCIPAL_MAX: usize = 64;
 pub const WORKER_GRACE_MS: u64 = 10_000;
 /// A worker that only heartbeats (every 20 s) is gone after three missed ones.
 pub const WORKER_LEASE_MS: u64 = 60_000;
-/// A REPL whose transport is open polls only every 600 s, so an environment is gone after 11 minutes of silence.
+/// Without another word from the operator, an environment whose worker holds no connection is gone after 11 minutes of
+/// silence: a REPL polls only every 600 s while its transport is open.
 pub const ENVIRONMENT_LEASE_MS: u64 = 660_000;
 /// After a start every lease that was held gets so long to be renewed: nobody is dead because the server was.
 pub const RESTART_GRACE_MS: u64 = 60_000;
@@ -221,7 +222,7 @@ pub const KEY_USE_INTERVAL_MS: u64 = 3_600_000;
 /// A worker's report of itself waits so long for a busy writer. ccb tries its first one once, for 10 s, and a failure
 /// ends the worker.
 pub const WORKER_REPORT_WAIT_MS: u64 = 8_000;
-/// Between two attempts of what waits for a busy writer: it drains its whole queue in 0.3 s.
+/// Between two attempts of what waits for a busy writer: it drains its whole queue in 0.2 s.
 pub const BUSY_RETRY_MS: u64 = 100;
 /// Silence after which an event stream sends a comment. ccb gives a silent stream up after 45 s, proxies after 60 s.
 pub const SSE_KEEPALIVE_MS: u64 = 15_000;
@@ -266,8 +267,8 @@ pub const SHUTDOWN_MS: u64 = 10_000;
 
 /// What a subscription is called. As long as an idempotency key; it stands in a URL.
 pub const SUBSCRIPTION_NAME_BYTES_MAX: usize = 256;
-/// Subscriptions of one owner. Each stream that is created is matched against all their patterns on the writer's
-/// thread: a thousand take about 0.2 ms.
+/// Subscriptions of one owner. Each stream that is created is matched against all their patterns under the
+/// writer's lock: a thousand take about 0.2 ms.
 pub const SUBSCRIPTIONS_PER_OWNER_MAX: usize = 1_000;
 /// Subscriptions of all owners. About 1 KiB each without their streams.
 pub const SUBSCRIPTIONS_MAX: usize = 100_000;

@@ -1,7 +1,7 @@
 //! What decisions rest on: ids, states, owners, counters; never transcripts.
 //!
 //! A world is the fold of its records and nothing else. The relay keeps two: the writer's own, which is ahead by the
-//! batch that is being committed, and the committed one, which readers see.
+//! batch in hand and the one in flight, and the committed one, which readers see.
 
 use std::collections::{BTreeSet, HashMap};
 

@@ -114,6 +114,11 @@ impl Batch {
         self.records.iter().zip(rows)
     }
 
+    /// The stored bytes of each record.
+    pub(super) fn stored(&self) -> impl Iterator<Item = (Position, &[u8])> {
+        self.rows().map(|(record, row)| (record.position, row))
+    }
+
     /// The commit of this batch after one that closed with `previous`; `None` when there is nothing to commit.
     pub(super) fn commit(&self, previous: &[u8; 32]) -> Option<Commit> {
         let (first, last) = (self.records.first()?, self.records.last()?);

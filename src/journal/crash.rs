@@ -12,7 +12,10 @@ use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use ::redb::{Database, StorageBackend};
@@ -320,4 +323,26 @@ fn a_disk_that_lies_is_found_out() {
         catch_unwind(AssertUnwindSafe(run)).is_ok()
     });
     assert!(survived.count() < 10);
+}
+
+/// Whether somebody was told that the tables cannot be written.
+static ALARMED: AtomicBool = AtomicBool::new(false);
+
+#[test]
+fn a_failure_aside_is_told_before_anybody_comes() {
+    let files = Files {
+        tables: Disk::new(newborn(Epoch(1)), u64::MAX),
+        // On a disk of its own, which goes on.
+        log: Disk::new(Vec::new(), u64::MAX),
+    };
+    let bounds = CheckpointBounds { log_bytes: 64 * 1024, whose: Whose::Aside, ..CheckpointBounds::default() };
+    let mut journal = files.open(bounds).expect("opens");
+    journal.on_failure_aside(|_| ALARMED.store(true, Ordering::SeqCst));
+    let mut scribe = Scribe::default();
+    journal.append(&scribe.talk(stream(1), 1)).expect("makes the log");
+    files.tables.crash();
+    while journal.append(&scribe.talk(stream(1), 10)).is_ok() {
+        std::thread::yield_now();
+    }
+    assert!(ALARMED.load(Ordering::SeqCst));
 }

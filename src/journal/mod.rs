@@ -7,7 +7,7 @@
 //!                ^trimmed^ ^horizon        ^tail
 //! ```
 //!
-//! * **tail** is the last durable record that was shown. What `append` returned for is below it for good.
+//! * **tail** is the last durable record that was shown. What `append` returned for is at or below it for good.
 //! * **horizon** is the earliest sequence of a stream that can still be read. Reading below it is a
 //!   [`JournalError::Gap`], never an empty answer and never a later record.
 //! * **epoch** names this numbering. It changes on restore and on truncation, and only then.
@@ -162,6 +162,10 @@ pub trait Journal: Debug + Send {
     /// Brings every index up to the tail, so that the next start has nothing to catch up, and everything into the one
     /// file. The orderly end.
     fn checkpoint(&mut self) -> Result<(), JournalError>;
+
+    /// Whom to call, on whatever thread, when something fails that is done aside: nobody may come for a while who would
+    /// be told.
+    fn on_failure_aside(&mut self, _alarm: fn(&JournalError)) {}
 
     /// A reader of this journal, for any thread.
     fn reader(&self) -> Arc<dyn JournalReader>;

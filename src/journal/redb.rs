@@ -64,7 +64,7 @@ use super::{
     batch::{self, Bases, Place},
     codec::{Stored, rows},
 };
-use crate::domain::{Epoch, Record, Sequence, Stream, limits};
+use crate::domain::{Epoch, Position, Record, Sequence, Stream, limits};
 
 /// The journal in a file, and the one hand that writes it.
 pub struct RedbJournal {
@@ -75,10 +75,12 @@ pub struct RedbJournal {
     wal: Option<Wal>,
     /// What is on its way into the tables: all that the half of the log holds which is not written.
     sinking: Option<Sinking>,
-    /// The time of the last commit, for the answer to an empty batch.
+    /// The last commit, for the answer to an empty batch.
     last: Commit,
     /// What made writing impossible. Only starting again from the file helps.
     broken: Option<String>,
+    /// Whom to call when what is done aside fails.
+    alarm: fn(&JournalError),
 }
 
 /// What writer and readers have in common.
@@ -131,12 +133,12 @@ impl RedbJournal {
         }
     }
 
-    /// Does something that writes. Whatever goes wrong in it, nobody can know what is on disk now, so nothing more is
-    /// written.
+    /// Does something that writes. If the disk or the database refuses, nobody can know what is on disk now, so nothing
+    /// more is written. What is wrong with a record is another thing: nothing came of it.
     fn writing<T>(&mut self, act: impl FnOnce(&mut Self) -> Result<T, JournalError>) -> Result<T, JournalError> {
         self.refuse_if_broken()?;
         let outcome = act(self);
-        if let Err(error) = &outcome {
+        if let Err(error @ JournalError::Storage { .. }) = &outcome {
             self.broken = Some(error.to_string());
         }
         outcome
@@ -150,7 +152,7 @@ impl RedbJournal {
             let shared = &journal.shared;
             let value = transact(&shared.db, |txn| {
                 let live = shared.live();
-                insert(txn, live.recent.newer().rows(), live.recent.newer().commits())?;
+                insert(txn, live.recent.newer().stored(), live.recent.newer().commits())?;
                 drop(live);
                 body(txn)
             })?;
@@ -183,7 +185,7 @@ impl RedbJournal {
                 load = Some(Load { part: live.recent.sink(), index });
             });
             journal.wal.iter_mut().for_each(Wal::turn);
-            let begin = |load| Sinking::begin(load, &journal.shared, journal.bounds.whose);
+            let begin = |load| Sinking::begin(load, &journal.shared, journal.bounds.whose, journal.alarm);
             journal.sinking = load.map(begin).transpose()?;
             Ok(())
         })
@@ -205,13 +207,12 @@ impl RedbJournal {
 
     /// Makes a batch durable in the tables, with what only the log held and, when it is `due`, the index.
     fn put(&mut self, commit: &Commit, batch: &Batch, due: bool) -> Result<(), JournalError> {
-        self.sunk()?;
         let shared = Arc::clone(&self.shared);
         let body = |txn: &WriteTransaction| {
             if due {
                 Checkpoint::of(&shared.live()).write(txn)?;
             }
-            insert(txn, batch.rows(), std::slice::from_ref(commit))
+            insert(txn, batch.stored(), std::slice::from_ref(commit))
         };
         if self.wal.is_some() {
             return self.write(body);
@@ -225,7 +226,6 @@ impl RedbJournal {
 
     /// Brings the index up to the tail.
     fn index(&mut self) -> Result<(), JournalError> {
-        self.sunk()?;
         let shared = self.shared.clone();
         self.write(|txn| Checkpoint::of(&shared.live()).write(txn))?;
         self.advance(Live::settle);
@@ -287,13 +287,13 @@ fn transact<T>(
 /// Inserts records and commits at the ends of their tables.
 fn insert<'a>(
     txn: &WriteTransaction,
-    rows: impl Iterator<Item = (&'a Arc<Record>, &'a [u8])>,
+    rows: impl Iterator<Item = (Position, &'a [u8])>,
     done: &[Commit],
 ) -> Result<(), JournalError> {
     let doing = "append records";
     let mut events = txn.open_table(EVENTS).map_err(failed(doing))?;
-    for (record, row) in rows {
-        events.insert(record.position.0, row).map_err(failed(doing))?;
+    for (position, row) in rows {
+        events.insert(position.0, row).map_err(failed(doing))?;
     }
     let mut commits = txn.open_table(COMMITS).map_err(failed(doing))?;
     for commit in done {
@@ -305,7 +305,7 @@ fn insert<'a>(
 impl Drop for RedbJournal {
     fn drop(&mut self) {
         // The file is let go of with it. What failed was told, and is in the log.
-        let _told = self.sunk();
+        let _told = self.sinking.take().map(|sinking| sinking.end(&self.shared));
     }
 }
 
@@ -375,7 +375,6 @@ impl Journal for RedbJournal {
     }
 
     fn checkpoint(&mut self) -> Result<(), JournalError> {
-        self.sunk()?;
         if self.shared.live().len() > 0 {
             self.index()?;
         }
@@ -387,6 +386,10 @@ impl Journal for RedbJournal {
             }
         }
         Ok(())
+    }
+
+    fn on_failure_aside(&mut self, alarm: fn(&JournalError)) {
+        self.alarm = alarm;
     }
 
     fn reader(&self) -> Arc<dyn JournalReader> {

@@ -109,7 +109,8 @@ fn remove_leftovers(directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The copy is at most as large as the journal's file: free pages are not copied.
+/// The copy is at most as large as the journal's file, whose free pages are not copied, and its log, for which there is
+/// room in what is spared.
 fn room_for(journal: &Path, directory: &Path) -> Result<(), BackupError> {
     let look = |source| BackupError::File { doing: "find room for", source };
     let needed = fs::metadata(journal).map_err(look)?.len();

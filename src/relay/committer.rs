@@ -25,12 +25,9 @@ use crate::{
 /// What one commit was like.
 #[derive(Debug, Clone, Copy)]
 pub struct CommitReport {
-    pub commands: usize,
     pub records: usize,
-    /// From the first decision to the end of the sync.
-    pub took: Duration,
     /// The sync and what the journal does around it.
-    pub append_took: Duration,
+    pub took: Duration,
 }
 
 /// Owns the journal.
@@ -52,18 +49,16 @@ pub(super) fn run(shared: &Shared) {
 }
 
 impl Committer {
-    pub(super) fn new(journal: Box<dyn Journal>, observer: Observer, lead_max: Duration) -> Self {
+    pub(super) fn new(mut journal: Box<dyn Journal>, observer: Observer, lead_max: Duration) -> Self {
+        journal.on_failure_aside(|error| fail(error));
         Self { journal, observer, lead_max }
     }
 
     /// Commits a batch and answers those who wait for it.
     pub(super) fn carry_out(&mut self, shared: &Shared, batch: Batch) {
         let commands = batch.len();
-        let Batch { records, replies, trims, started } = batch;
-        let mut took = Duration::MAX;
-        if !records.is_empty() {
-            took = self.commit(shared, &records, commands, started);
-        }
+        let Batch { records, replies, trims } = batch;
+        let took = if records.is_empty() { Duration::MAX } else { self.commit(shared, &records) };
         // Whoever is answered may come back at once, and be alone.
         shared.writer.landed(commands == 1 && took < self.lead_max);
         for (reply, result) in replies {
@@ -76,16 +71,10 @@ impl Committer {
     }
 
     /// Makes the records durable, then visible. Answers how long the first of it took.
-    fn commit(
-        &mut self,
-        shared: &Shared,
-        batch: &journal::Batch,
-        commands: usize,
-        started: Option<Instant>,
-    ) -> Duration {
-        let append_started = Instant::now();
+    fn commit(&mut self, shared: &Shared, batch: &journal::Batch) -> Duration {
+        let started = Instant::now();
         let durable = self.journal.store(batch).unwrap_or_else(|error| fail(&error));
-        let append_took = append_started.elapsed();
+        let took = started.elapsed();
         let records = batch.records();
         {
             // Both views move under one lock: whoever has read a record finds it in the world.
@@ -112,22 +101,17 @@ impl Committer {
         if let Some(record) = records.last() {
             shared.committed.send_replace(record.position);
         }
-        let took = started.unwrap_or(append_started).elapsed();
-        shared.pulse.commit(append_took);
-        (self.observer)(&CommitReport { commands, records: records.len(), took, append_took });
-        append_took
+        shared.pulse.commit(took);
+        (self.observer)(&CommitReport { records: records.len(), took });
+        took
     }
 
+    /// One bite, so that commits get their turn.
     fn trim(&mut self, stream: Stream, through: Sequence) -> Result<usize, RelayError> {
-        let mut forgotten = 0;
-        loop {
-            match self.journal.trim(stream, through) {
-                Ok(0) => return Ok(forgotten),
-                Ok(count) => forgotten += count,
-                Err(JournalError::Storage { doing, source }) => fail(&JournalError::Storage { doing, source }),
-                Err(error) => return Err(error.into()),
-            }
-        }
+        self.journal.trim(stream, through).map_err(|error| match error {
+            JournalError::Storage { .. } => fail(&error),
+            error => error.into(),
+        })
     }
 }
 

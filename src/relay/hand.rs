@@ -2,7 +2,7 @@
 //!
 //! There is one batch in hand and at most one in flight. The journal does not have either yet, so their keys lie here.
 
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::{collections::HashMap, sync::Arc};
 
 use tokio::sync::oneshot;
 
@@ -21,8 +21,6 @@ pub(super) struct Batch {
     pub(super) records: journal::Batch,
     pub(super) replies: Vec<(Reply, Result<Outcome, RelayError>)>,
     pub(super) trims: Vec<Trim>,
-    /// When the first decision was made.
-    pub(super) started: Option<Instant>,
 }
 
 /// Forgetting that was asked for; done after the commit.

@@ -132,6 +132,10 @@ impl Leases {
         }
     }
 
+    fn is_in_force(&self, lease: Lease) -> bool {
+        lock(&self.terms).contains_key(&lease)
+    }
+
     fn expired(&self, now: Instant) -> Vec<Lease> {
         let mut expired = Vec::new();
         lock(&self.terms).retain(|lease, term| {
@@ -238,12 +242,23 @@ impl Relay {
             }
             self.shared.hubs.prune();
             for lease in self.shared.leases.expired(Instant::now()) {
-                if self.stands(lease) && !self.tell(lease.lost()).await {
-                    self.shared.leases.extend(lease, Duration::ZERO, false);
-                }
+                self.lose(lease).await;
             }
             self.expire_due().await;
             self.forget_deleted().await;
+        }
+    }
+
+    /// Records the end of a lease, unless its holder is back by now. One who comes back while that is on its way still
+    /// looks like somebody who was never away, and does not say so: that is done here.
+    pub(super) async fn lose(&self, lease: Lease) {
+        if self.shared.leases.is_in_force(lease) || !self.stands(lease) {
+            return;
+        }
+        if !self.tell(lease.lost()).await {
+            self.shared.leases.extend(lease, Duration::ZERO, false);
+        } else if self.shared.leases.is_in_force(lease) {
+            self.announce(lease).await;
         }
     }
 
@@ -263,6 +278,6 @@ impl Relay {
     async fn tell(&self, command: Command) -> bool {
         let Err(error) = self.submit(Actor::System, command).await else { return true };
         tracing::debug!(%error, "a change of presence was not recorded");
-        !matches!(error, RelayError::Busy { .. })
+        !matches!(error, RelayError::Busy { .. } | RelayError::Journal(_))
     }
 }

@@ -104,6 +104,10 @@ impl Link {
         if let Err(error) = relay.submit(Actor::System, lost).await {
             tracing::debug!(%error, %environment, "the end of a line was not recorded");
         }
+        // A new line may have come while that was on its way.
+        if relay.is_linked(environment) {
+            relay.announce(Lease::Environment(environment)).await;
+        }
     }
 }
 

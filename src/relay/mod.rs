@@ -190,7 +190,7 @@ pub struct WriterHandle {
 }
 
 impl WriterHandle {
-    /// Blocks until the writer has committed what it had taken and closed the journal.
+    /// Blocks until the writer has committed what it had taken and brought all of it into the one file.
     pub fn join(self) {
         // A panic of the writer has already ended the process, or the test that injected it.
         let _ended = self.thread.join();
@@ -284,7 +284,8 @@ impl Relay {
         outcome.await.unwrap_or(Err(RelayError::Closing))
     }
 
-    /// Forgets the bodies of a stream up to and including `through`. Readers below get a gap from then on.
+    /// Forgets the bodies of a stream up to and including `through`, at most so many at once: call again until it
+    /// answers 0. Readers below get a gap from then on.
     pub async fn trim(&self, stream: Stream, through: Sequence) -> Result<usize, RelayError> {
         let (reply, done) = oneshot::channel();
         self.shared.writer.trim(hand::Trim { stream, through, reply })?;
@@ -327,7 +328,7 @@ impl Relay {
         Subscription::open(self.shared.hubs.hub(stream)?, Arc::clone(&self.shared.reader), stream, after)
     }
 
-    /// Commands that wait for the writer.
+    /// Commands that are decided and wait for their commit.
     pub fn queue_depth(&self) -> usize {
         self.shared.writer.depth()
     }

@@ -8,9 +8,9 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     domain::{
-        MessageId, OwnerId, SessionId, WorkId,
+        EnvironmentId, MessageId, OwnerId, SessionId, WorkId,
         command::{Incoming, Meaning, Said},
-        event::{MessageKind, SessionCreated},
+        event::{EnvironmentRegistered, MessageKind, SessionCreated},
     },
     journal::{self, Commit, Durable, memory::MemoryJournal},
 };
@@ -374,14 +374,91 @@ async fn a_closed_relay_finishes_what_it_took_and_refuses_the_rest() {
         let relay = relay.clone();
         async move { relay.submit(Actor::System, create()).await }
     });
-    while relay.queue_depth() > 0 || taken.is_finished() {
+    while !gate.is_reached() {
         tokio::task::yield_now().await;
     }
-    tokio::task::yield_now().await;
     relay.close();
     assert!(matches!(relay.submit(Actor::System, say(1)).await, Err(RelayError::Closing)));
     gate.set(false);
-    let outcome = taken.await.expect("ran");
-    assert!(matches!(outcome, Ok(Outcome::Session { .. }) | Err(RelayError::Closing)), "{outcome:?}");
-    assert_eq!(outcome.is_ok(), relay.world().session(SESSION).is_some(), "an acknowledgement and the log agree");
+    assert_eq!(taken.await.expect("ran").expect("was taken"), Outcome::Session { session: SESSION });
+    assert!(relay.world().session(SESSION).is_some());
+}
+
+/// A relay with one runner, which is there.
+async fn with_a_runner() -> (Relay, Arc<Gate>, EnvironmentId) {
+    let (relay, gate) = relay();
+    let environment = EnvironmentId::from_uuid(Uuid::from_u128(3));
+    let particulars = EnvironmentRegistered {
+        environment,
+        owner: OWNER,
+        machine_name: "node".into(),
+        directory: "/".into(),
+        branch: None,
+        git_repo_url: None,
+        max_sessions: 1,
+        worker_type: "test".into(),
+        group: None,
+    };
+    relay
+        .submit(Actor::System, Command::RegisterEnvironment { particulars, reattach: None })
+        .await
+        .expect("registered");
+    (relay, gate, environment)
+}
+
+fn is_online(relay: &Relay, environment: EnvironmentId) -> bool {
+    relay.world().environment(environment).expect("is known").online
+}
+
+async fn reached(gate: &Gate) {
+    while !gate.is_reached() {
+        tokio::task::yield_now().await;
+    }
+}
+
+// A linked agent stayed offline until its line was cut: it had come back while its loss was being recorded.
+#[tokio::test]
+async fn whoever_comes_back_while_their_loss_is_recorded_is_there() {
+    let (relay, gate, environment) = with_a_runner().await;
+    let lease = Lease::Environment(environment);
+    gate.set(true);
+    let losing = tokio::spawn({
+        let relay = relay.clone();
+        async move { relay.lose(lease).await }
+    });
+    reached(&gate).await;
+    let _line = relay.link(environment);
+    gate.set(false);
+    losing.await.expect("ran");
+    assert!(is_online(&relay, environment));
+    // And before it is: then there is nothing to record.
+    relay.lose(lease).await;
+    assert!(is_online(&relay, environment));
+}
+
+#[tokio::test]
+async fn a_line_that_replaces_one_on_its_way_out_is_there() {
+    let (relay, gate, environment) = with_a_runner().await;
+    let line = relay.link(environment);
+    gate.set(true);
+    let leaving = tokio::spawn(line.release());
+    reached(&gate).await;
+    let _line = relay.link(environment);
+    gate.set(false);
+    leaving.await.expect("ran");
+    assert!(is_online(&relay, environment));
+}
+
+#[tokio::test]
+async fn a_trim_is_one_bite_and_commits_get_their_turn() {
+    let (relay, _gate) = relay();
+    relay.submit(Actor::System, create()).await.expect("created");
+    for number in 0..limits::TRIM_RECORDS_MAX as u128 + 9 {
+        relay.submit(Actor::System, say(number)).await.expect("said");
+    }
+    let stream = Stream::Session(SESSION);
+    let all = relay.stream_tail(stream).expect("readable").expect("there").latest;
+    assert_eq!(relay.trim(stream, all).await.expect("trimmed"), limits::TRIM_RECORDS_MAX);
+    assert_eq!(relay.trim(stream, all).await.expect("trimmed"), 10);
+    assert_eq!(relay.trim(stream, all).await.expect("trimmed"), 0);
 }

@@ -11,15 +11,14 @@
 //!
 //! A command that comes alone is committed where it was decided: to wake the committer's thread and to be woken by it
 //! takes as long as a quick disk does. Alone is one that finds nothing in flight, and came after a batch of one. Where
-//! the last sync took longer than a thread that serves others may be held up, or there is much to write, the
-//! committer's thread does it.
+//! the last sync took longer than a thread that serves others may be held up, there is much to write, or one thread serves
+//! all, the committer's thread does it.
 //!
 //! Decisions rest on a world that is ahead of what is durable by the two batches under way. Nobody else sees it.
 
 use std::{
     collections::HashMap,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
-    time::Instant,
 };
 
 use bytes::Bytes;
@@ -160,8 +159,7 @@ impl Writer {
         Ok(state)
     }
 
-    fn offer(&self, mut state: MutexGuard<'_, State>) {
-        state.hand.batch.started.get_or_insert_with(Instant::now);
+    fn offer(&self, state: MutexGuard<'_, State>) {
         if state.flight == Flight::Nobody {
             self.call(state);
         }
@@ -183,7 +181,6 @@ impl State {
             let in_hand = self.hand.batch.records.records().iter().map(|record| (record.stream, record.sequence));
             self.tails = in_hand.collect();
         }
-        self.hand.batch.started.get_or_insert_with(Instant::now);
         self.hand.let_go()
     }
 

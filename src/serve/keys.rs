@@ -24,6 +24,13 @@ pub(super) async fn configure(relay: &Relay, keys: &[ApiKey]) -> Result<(), Star
         });
     }
     relay.submit(Actor::System, Command::ConfigureKeys(configured)).await.map_err(StartError::Keys)?;
+    let world = relay.world();
+    let opens = |key: &ApiKey| world.key_by_digest(&key.digest()).is_some_and(|known| known.is_valid(relay.now()));
+    let dead = keys.iter().filter(|key| !opens(key)).count();
+    if dead > 0 {
+        let of = keys.len();
+        tracing::warn!("RCS_API_KEYS: {dead} of {of} keys were revoked, for good, and open nothing: take new ones");
+    }
     Ok(())
 }
 

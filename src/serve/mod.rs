@@ -20,6 +20,7 @@ use crate::{
         common::{House, Notify, Outbound, RequestNames, Settings},
         web::{NoLink, make_link},
     },
+    config::local_url,
     domain::{Actor, KeyId, limits},
     journal::{JournalError, redb::RedbJournal},
     paths::DataDirectory,
@@ -134,7 +135,7 @@ impl Server {
         let (admin_key, admin) = keys::ensure_admin(&relay, &start.data.admin_key()).await?;
         let mut settings = start.settings;
         if settings.base_url.is_empty() {
-            settings.base_url = format!("http://{address}");
+            settings.base_url = local_url(address);
         }
         let base_url = settings.base_url.clone();
         let (vault, push) = (start.data.vault_key(), start.data.push_key());

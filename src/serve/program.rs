@@ -15,7 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{Server, Start};
 use crate::{
     api::common::Settings,
-    config::{Config, ConfigError, Options},
+    config::{Config, ConfigError, Options, local_url},
     domain::limits,
     relay::{CommitReport, Retention, Terms},
     security::ThrottleConfig,
@@ -117,7 +117,7 @@ fn start(config: Config, metrics: Metrics) -> Start {
 }
 
 fn observe(report: &CommitReport) {
-    metrics::histogram!(telemetry::COMMIT_SECONDS).record(report.append_took.as_secs_f64());
+    metrics::histogram!(telemetry::COMMIT_SECONDS).record(report.took.as_secs_f64());
     #[expect(clippy::cast_precision_loss, reason = "a batch has thousands of records, not 2^52")]
     metrics::histogram!(telemetry::COMMIT_RECORDS).record(report.records as f64);
     metrics::counter!(telemetry::RECORDS_TOTAL).increment(report.records as u64);
@@ -125,14 +125,14 @@ fn observe(report: &CommitReport) {
 
 /// What a person needs to know now, on standard output.
 fn greet(configuration: &str, server: &Server, without_keys: bool, link: Option<&LoginLink>) -> io::Result<()> {
-    let url = format!("http://{}", server.address);
+    let url = local_url(server.address);
     let mut text = format!("{configuration}\n");
     if without_keys {
         let key = server.admin_key.display();
         text += &format!(
             "\nNo API keys are configured, so only this machine can connect. The admin key is in {key}\n\
              Next: run `rcsctl status` here, or connect an agent with\n  \
-             CLAUDE_BRIDGE_BASE_URL={url} CLAUDE_BRIDGE_OAUTH_TOKEN=$(cat {key}) ccb --remote-control\n"
+             CLAUDE_BRIDGE_BASE_URL={url} CLAUDE_BRIDGE_OAUTH_TOKEN=$(cat {key}) ccb remote-control\n"
         );
     }
     // Where nobody reads along, standard output ends up in a log, and a link in a log lets in whoever reads it first.

@@ -13,8 +13,7 @@
 //! - `permission_response` is `DecidePermission` under the link's `requestId`. The link is told the same, and that it
 //!   was written settles it (`PermissionDelivered`).
 //! - `cancel` is `RequestControl(Interrupt)`. The link is told `permission_response` cancelled for all that is open,
-//!   and
-//!   `cancel`; that it was written settles it, for the turn's end is another thing.
+//!   and `cancel`; that it was written settles it, for the turn's end is another thing.
 //! - `set_session_model` is `RequestControl(SetModel)`. The link is told the same, or `set_config_option`;
 //!   `model_changed`, `config_option_changed` or `error` settles it.
 //! - `set_session_mode` is `RequestControl(SetPermissionMode)`. The link is told the same, or `set_config_option`;

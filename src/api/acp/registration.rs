@@ -17,7 +17,7 @@ use crate::{
         event::EnvironmentRegistered,
         limits,
     },
-    relay::{Link, RelayError},
+    relay::{Lease, Link, RelayError},
     security::{Principal, throttle::ThrottleKind},
     wire::acp::{
         link::Newcomer,
@@ -111,7 +111,12 @@ pub(super) async fn identify(
     linked.retain(|linked| !dead.contains(linked));
     let command = Command::IdentifyAgent { environment: id, session, linked };
     match house.relay.submit(actor, command).await? {
-        Outcome::Agent { environment, .. } => Ok((environment, house.relay.link(environment))),
+        Outcome::Agent { environment, .. } => {
+            let link = house.relay.link(environment);
+            // The end of its line before may have been recorded between the two.
+            house.relay.announce(Lease::Environment(environment)).await;
+            Ok((environment, link))
+        }
         other => Err(Failure::unexpected("IdentifyAgent", &other)),
     }
 }

@@ -31,7 +31,7 @@ pub struct Settings {
     /// Silence after which a stream sends a comment. ccb gives a silent stream up after 45 s.
     pub sse_keepalive: Duration,
     pub jwt_lifetime: Duration,
-    /// Silence after which a WebSocket is pinged.
+    /// How often each WebSocket is pinged.
     pub ws_keepalive: Duration,
     /// Silence after which a WebSocket peer is taken for gone; no pong came back either.
     pub ws_idle: Duration,

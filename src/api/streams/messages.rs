@@ -27,11 +27,16 @@ pub(super) fn messages(body: &Bytes) -> Result<(Bytes, usize), Failure> {
     let start = text.len() - text.trim_start_matches([' ', '\t', '\n', '\r']).len();
     if !trimmed.starts_with('[') {
         serde_json::from_str::<IgnoredAny>(trimmed).map_err(|error| not_json(&error))?;
-        return Ok((body.slice(start..start + trimmed.len()), 1));
+        return Ok((part(body, start..start + trimmed.len()), 1));
     }
     let Count(count) = serde_json::from_str(trimmed).map_err(|error| not_json(&error))?;
     // Without its brackets, which it has: it was just parsed.
-    Ok((body.slice(start + 1..start + trimmed.len() - 1), count))
+    Ok((part(body, start + 1..start + trimmed.len() - 1), count))
+}
+
+/// A part of a body. One that keeps little of it is copied: the rest would stay in memory for as long as the record.
+fn part(body: &Bytes, range: std::ops::Range<usize>) -> Bytes {
+    if range.len() < body.len() / 2 { Bytes::copy_from_slice(&body[range]) } else { body.slice(range) }
 }
 
 fn not_json(error: &serde_json::Error) -> Failure {
@@ -87,6 +92,15 @@ mod tests {
         assert_eq!(kept("[[1,2],[3]]"), Some(("[1,2],[3]".into(), 2)));
         assert_eq!(kept("[]"), Some((String::new(), 0)));
         assert_eq!(kept("\"text\""), Some(("\"text\"".into(), 1)));
+    }
+
+    #[test]
+    fn a_small_message_in_a_large_body_does_not_keep_all_of_it_in_memory() {
+        for (body, is_part) in [(format!("[1{}]", " ".repeat(100)), true), (format!("{}7", " ".repeat(100)), false)] {
+            let body = Bytes::from(body);
+            let (kept, _) = messages(&body).expect("JSON");
+            assert_eq!(body.as_ptr_range().contains(&kept.as_ptr()), is_part);
+        }
     }
 
     #[test]

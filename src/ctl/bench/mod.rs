@@ -2,8 +2,8 @@
 //! measured in the same run. Numbers of different runs or machines say little; ratios within one run do.
 //!
 //! It starts nothing: it takes a running server, makes sessions and streams of its own there, and archives or deletes
-//! them at the end. It acts
-//! as a worker where it appends, because that is where the load comes from. May not know the server's insides.
+//! them at the end. It acts as a worker where it appends, because that is where the load comes from. May not know the
+//! server's insides.
 
 use std::{path::PathBuf, time::Duration};
 

@@ -26,7 +26,7 @@ impl std::fmt::Debug for SecretDigest {
     }
 }
 
-/// What a key may do; each role includes the ones below it.
+/// What a key may do, in rising order of trust; a runner neither reads nor steers sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {

@@ -2,7 +2,7 @@
 //!
 //! A pattern is matched segment by segment: `*` is any one segment, `**` any number of them, none included, and
 //! everything else is itself. Matching takes at most pattern times path steps, whatever is written: patterns come from
-//! clients and are matched on the writer's thread.
+//! clients and are matched under the writer's lock.
 
 use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
 

@@ -110,6 +110,7 @@ fn behind(txn: &ReadTransaction, recent: &Recent, db: &Database) -> Result<Posit
     let commits: Vec<_> = recent.commits_from(sunk.next()).copied().collect();
     transact(db, |txn| {
         let rows = commits.iter().flat_map(|commit| recent.rows_of(commit));
+        let rows = rows.map(|(record, row)| (record.position, row));
         insert(txn, rows, &commits)
     })?;
     Ok(commits.last().map_or(sunk, |commit| commit.last))

@@ -12,7 +12,7 @@ use crate::{
     journal::{
         Verdict,
         conformance::{Subject, facts},
-        scribe::{ALL, Scribe},
+        scribe::{ALL, Scribe, stream},
     },
 };
 
@@ -151,6 +151,19 @@ fn a_damaged_record_is_an_error_and_not_a_wrong_answer() {
     let misplaced = scribe.written[59].stream;
     let error = reader.read_stream(misplaced, scribe.written[59].sequence, ALL).expect_err("is noticed");
     assert!(matches!(error, JournalError::Damaged { position: Position(60), .. }), "{error}");
+}
+
+#[test]
+fn a_record_that_cannot_be_forgotten_stops_nothing_else() {
+    let (mut subject, mut scribe) = closed();
+    tamper(&subject.path(), |txn| put(txn, 50, &event(txn, 50)[..3]));
+    subject.reopen();
+    let damaged = scribe.written[49].stream;
+    let error = subject.journal().trim(damaged, scribe.written[49].sequence).expect_err("is noticed");
+    assert!(matches!(error, JournalError::Damaged { position: Position(50), .. }), "{error}");
+    let next = scribe.talk(stream(1), 1);
+    subject.write(&next);
+    assert_eq!(subject.look().read_all(next[0].position, ALL).expect("reads"), next);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The index of what came after the last checkpoint, in memory: what the index tables are for everything before it.
 //!
-//! Knows no table. It is rebuilt from the events at start, so nothing here needs to be durable.
+//! Knows no table. It is rebuilt from the events at start, so nothing here needs to be durable, but for [`Recent`]: what
+//! that holds is durable by the log.
 
 use std::{
     collections::{HashMap, hash_map},
@@ -64,7 +65,7 @@ pub(super) struct Arrival<'a> {
     pub(super) bytes: usize,
 }
 
-/// When the index is due to be written, and the tables to be synced.
+/// When the index is due to be written, how long a log is, and who empties it.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::journal) struct CheckpointBounds {
     pub(in crate::journal) records_max: usize,

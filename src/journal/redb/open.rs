@@ -98,7 +98,7 @@ impl RedbJournal {
             live: RwLock::new(live),
             keys: Mutex::new(KeyCache::new(limits::KEYS_CACHED_MAX)),
         };
-        Ok(Self { shared: Arc::new(shared), bounds, beside, wal, sinking: None, last, broken: None })
+        Ok(Self { shared: Arc::new(shared), bounds, beside, wal, sinking: None, last, broken: None, alarm: |_| () })
     }
 }
 
@@ -143,8 +143,7 @@ impl Meta {
             return Err(unreadable(path, reason));
         }
         if format == FORMAT_WITH_OLD_LOG {
-            let reason =
-                "the release before this one was killed, and its log is read by that one alone: start and stop it";
+            let reason = "an earlier build was killed, and only that build reads its log: start and stop that one, then this one";
             return Err(unreadable(path, reason));
         }
         let anchor = value(names::ANCHOR)?.and_then(|anchor| anchor.try_into().ok());

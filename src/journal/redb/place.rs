@@ -14,8 +14,12 @@ use super::failure::on_file;
 use crate::journal::JournalError;
 
 /// Makes a file at `path`: `fill` writes a draft beside it, which gets the name when it is complete.
+///
+/// Not where another journal's log lies: its first commit would be written over it, and what was acknowledged last may
+/// be nowhere else.
 pub(super) fn make<T>(path: &Path, fill: impl FnOnce(&Path) -> Result<T, JournalError>) -> Result<T, JournalError> {
     refuse_existing(path)?;
+    refuse_existing(&log_of(path))?;
     let draft = draft_of(path);
     // One left over by a process of the same number; nothing that lives has it.
     drop(fs::remove_file(&draft));
@@ -33,6 +37,13 @@ pub(super) fn refuse_existing(path: &Path) -> Result<(), JournalError> {
         return Err(on_file(doing, path, &io::Error::from(io::ErrorKind::AlreadyExists)));
     }
     Ok(())
+}
+
+/// Where the log of the journal at `path` lies.
+pub(super) fn log_of(path: &Path) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push("-log");
+    PathBuf::from(name)
 }
 
 fn draft_of(path: &Path) -> PathBuf {

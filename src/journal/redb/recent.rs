@@ -109,9 +109,9 @@ impl Part {
         &self.commits
     }
 
-    /// All records with their stored bytes.
-    pub(super) fn rows(&self) -> impl Iterator<Item = (&Arc<Record>, &[u8])> {
-        self.rows.rows()
+    /// The stored bytes of all records.
+    pub(super) fn stored(&self) -> impl Iterator<Item = (Position, &[u8])> {
+        self.rows.stored()
     }
 
     fn commits_from(&self, from: Position) -> &[Commit] {

@@ -40,7 +40,7 @@ pub(super) enum Sinking {
 impl Load {
     fn sink(&self, shared: &Shared) -> Result<(), JournalError> {
         transact(&shared.db, |txn| {
-            insert(txn, self.part.rows(), self.part.commits())?;
+            insert(txn, self.part.stored(), self.part.commits())?;
             self.index.as_ref().map_or(Ok(()), |index| index.write(txn))
         })?;
         let mut live = shared.live.write().unwrap_or_else(PoisonError::into_inner);
@@ -53,7 +53,12 @@ impl Load {
 }
 
 impl Sinking {
-    pub(super) fn begin(load: Load, shared: &Arc<Shared>, whose: Whose) -> Result<Self, JournalError> {
+    pub(super) fn begin(
+        load: Load,
+        shared: &Arc<Shared>,
+        whose: Whose,
+        alarm: fn(&JournalError),
+    ) -> Result<Self, JournalError> {
         match whose {
             Whose::Aside => {
                 let shared = Arc::clone(shared);
@@ -61,6 +66,7 @@ impl Sinking {
                     let sunk = load.sink(&shared);
                     if let Err(error) = &sunk {
                         tracing::error!(%error, "what the log holds cannot be written to the tables; it stays there");
+                        alarm(error);
                     }
                     sunk
                 };

@@ -11,8 +11,8 @@
 //! | `facts`    | first position, u64 (8)          | digest, heads of shaping records (≤ 256 KiB) | one or more per
 //! checkpoint |
 //!
-//! The first three are the journal. The last three are an index of it: made at checkpoints only, so that a commit
-//! writes nothing but the ends of two tables, and made again from the first three when they are missing or of another
+//! The first three are the journal. The last three are an index of it: made at checkpoints only, so that what
+//! the log held goes to the ends of two tables, and made again from the first three when they are missing or of another
 //! version. Names and layouts are for ever; a new layout is a new name, or for the index a new [`INDEX`].
 
 use ::redb::TableDefinition;
@@ -50,6 +50,6 @@ pub(super) mod names {
     pub(in crate::journal::redb) const INDEX: &str = "index";
     /// The last position that the index covers.
     pub(in crate::journal::redb) const CHECKPOINT: &str = "checkpoint";
-    /// Which log holds what was not synced here. Absent when everything was.
+    /// Which log holds what is not in the tables. Absent when everything is.
     pub(in crate::journal::redb) const LOG: &str = "log";
 }

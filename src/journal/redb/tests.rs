@@ -170,7 +170,7 @@ fn a_later_format_is_refused_with_its_number() {
         meta.insert(name, number.to_be_bytes().as_slice()).expect("writes");
         Ok(())
     };
-    for (format, told) in [(4, "format 4"), (tables::FORMAT_WITH_OLD_LOG, "start and stop it")] {
+    for (format, told) in [(4, "format 4"), (tables::FORMAT_WITH_OLD_LOG, "start and stop that one")] {
         transact(&db, |txn| set(txn, tables::names::FORMAT, format)).expect("commits");
         let error = open::Meta::read(&db.begin_read().expect("begins"), &subject.path()).expect_err("is refused");
         assert!(error.to_string().contains(told), "{error}");

@@ -2,8 +2,8 @@
 //!
 //! A durable commit of the database writes a page for every table it touches, twice syncs, and is half a millisecond of
 //! the disk. The same records behind one another in a file whose blocks are there already are one write and one sync.
-//! So a commit goes here first, then into the tables without a sync, and the database syncs once for some thousand
-//! records. What it had not synced when the power went is taken from here at the next start.
+//! So a commit goes here, and some thousand records go into the tables later, in one durable transaction. What they do
+//! not have when the power goes is taken from here at the next start.
 //!
 //! ```text
 //!  [magic, name, zeros: 4 KiB][frame][frame][frame][what an earlier round left, or zeros …]    one half
@@ -33,8 +33,10 @@ use ::redb::{Database, ReadableDatabase, StorageBackend, TableError, WriteTransa
 
 use super::{
     failure::{failed, on_file, unreadable},
+    insert,
     open::ends,
-    tables::{COMMITS, EVENTS, FORMAT, FORMAT_WITH_LOG, META, names},
+    place::log_of,
+    tables::{FORMAT, FORMAT_WITH_LOG, META, names},
     transact,
 };
 use crate::{
@@ -77,9 +79,7 @@ pub(super) struct FileBeside(PathBuf);
 impl FileBeside {
     /// The place for the log of the journal at `path`.
     pub(super) fn of(path: &Path) -> Self {
-        let mut name = path.as_os_str().to_owned();
-        name.push("-log");
-        Self(name.into())
+        Self(log_of(path))
     }
 }
 
@@ -356,7 +356,10 @@ pub(super) fn recover(
         return Err(unreadable(path, format!("{damaged}, and what follows there was acknowledged: restore a backup")));
     }
     if !frames.is_empty() {
-        transact(db, |txn| frames.iter().try_for_each(|frame| put(txn, frame)))?;
+        let commits: Vec<Commit> = frames.iter().map(|frame| frame.commit).collect();
+        let rows =
+            frames.iter().flat_map(|frame| (frame.commit.first.0..).map(Position).zip(frame.rows.iter().copied()));
+        transact(db, |txn| insert(txn, rows, &commits))?;
         tracing::info!(commits = frames.len(), tail = %last.last, "the end of the journal was taken from its log");
     }
     Ok(Some(Wal::empty(disk, bytes.len() as u64)))
@@ -376,17 +379,6 @@ fn read(disk: &dyn StorageBackend, name: &Name) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = vec![0; length(long)];
     disk.read(0, &mut bytes)?;
     Ok(Some(bytes))
-}
-
-fn put(txn: &WriteTransaction, frame: &Frame<'_>) -> Result<(), JournalError> {
-    let doing = "take in its log";
-    let mut events = txn.open_table(EVENTS).map_err(failed(doing))?;
-    for (position, row) in (frame.commit.first.0..).zip(&frame.rows) {
-        events.insert(position, *row).map_err(failed(doing))?;
-    }
-    let mut commits = txn.open_table(COMMITS).map_err(failed(doing))?;
-    commits.insert(frame.commit.last.0, &rows::commit(&frame.commit)).map_err(failed(doing))?;
-    Ok(())
 }
 
 /// The log that the database needs, if it needs one.

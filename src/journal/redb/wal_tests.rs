@@ -73,6 +73,31 @@ fn without_its_log_a_killed_journal_is_refused_and_not_taken_for_the_whole() {
 }
 
 #[test]
+fn no_journal_is_made_where_the_log_of_another_lies() {
+    let (subject, scribe) = ahead();
+    let mut left = killed(&subject);
+    let moved = left.path().with_extension("moved");
+    fs::rename(left.path(), &moved).expect("renames");
+    let backup = left.path().with_extension("backup");
+    backup_of(&subject, &backup);
+    let refusals = [
+        RedbJournal::open_or_create(left.path()).map(drop),
+        restore(&backup, left.path(), Epoch(2), &mut |_| ()).map(drop),
+    ];
+    for refused in refusals {
+        let error = refused.expect_err("is refused").to_string();
+        assert!(error.contains("journal.redb-log"), "{error}");
+    }
+    fs::rename(moved, left.path()).expect("renames");
+    left.reopen();
+    left.check(&scribe, 3, gone);
+}
+
+fn backup_of(subject: &OnDisk, dest: &Path) {
+    backup(&subject.journal.as_ref().expect("is open").redb_reader(), dest, &mut |_| ()).expect("copies");
+}
+
+#[test]
 fn an_orderly_end_leaves_one_file_that_older_releases_read() {
     let (mut subject, scribe) = ahead();
     let format = |subject: &OnDisk| {

@@ -22,7 +22,7 @@ pub struct Key {
     pub used_at: Option<String>,
 }
 
-/// What a key may do; each role includes the ones above it.
+/// What a key may do, in rising order of trust; a runner neither reads nor steers sessions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {

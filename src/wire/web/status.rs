@@ -13,7 +13,7 @@ pub struct ServerStatus {
     /// The last durable position.
     pub tail: u64,
     pub now: String,
-    /// Commands that wait for the writer.
+    /// Commands that are decided and wait for their commit.
     pub queue_depth: u64,
     /// Streams that somebody follows.
     pub streams_followed: u64,
