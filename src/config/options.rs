@@ -101,9 +101,8 @@ pub struct Options {
     #[arg(long, value_name = "NETWORKS")]
     pub trusted_proxies: Option<String>,
 
-    /// Private networks that the server may call where webhooks and notifications go there, without TLS too: networks, or
-    /// loopback for this machine, separated by commas
-    /// [env: RCS_WEBHOOK_PRIVATE_TARGETS] [default: none]
+    /// Private networks that webhooks and notifications may go to, without TLS too, separated by commas; loopback is this
+    /// machine [env: RCS_WEBHOOK_PRIVATE_TARGETS] [default: none]
     #[arg(long, value_name = "NETWORKS")]
     pub webhook_private_targets: Option<String>,
 
