@@ -281,3 +281,79 @@ impl Relay {
         !matches!(error, RelayError::Busy { .. } | RelayError::Journal(_))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{
+        domain::{EnvironmentId, event::EnvironmentRegistered},
+        relay::tests::{Gate, OWNER, relay},
+    };
+
+    /// A relay with one runner, which is there.
+    async fn with_a_runner() -> (Relay, Arc<Gate>, EnvironmentId) {
+        let (relay, gate) = relay();
+        let environment = EnvironmentId::from_uuid(Uuid::from_u128(3));
+        let particulars = EnvironmentRegistered {
+            environment,
+            owner: OWNER,
+            machine_name: "node".into(),
+            directory: "/".into(),
+            branch: None,
+            git_repo_url: None,
+            max_sessions: 1,
+            worker_type: "test".into(),
+            group: None,
+        };
+        relay
+            .submit(Actor::System, Command::RegisterEnvironment { particulars, reattach: None })
+            .await
+            .expect("registered");
+        (relay, gate, environment)
+    }
+
+    fn is_online(relay: &Relay, environment: EnvironmentId) -> bool {
+        relay.world().environment(environment).expect("is known").online
+    }
+
+    async fn reached(gate: &Gate) {
+        while !gate.is_reached() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    // A linked agent stayed offline until its line was cut: it had come back while its loss was being recorded.
+    #[tokio::test]
+    async fn whoever_comes_back_while_their_loss_is_recorded_is_there() {
+        let (relay, gate, environment) = with_a_runner().await;
+        let lease = Lease::Environment(environment);
+        gate.set(true);
+        let losing = tokio::spawn({
+            let relay = relay.clone();
+            async move { relay.lose(lease).await }
+        });
+        reached(&gate).await;
+        let _line = relay.link(environment);
+        gate.set(false);
+        losing.await.expect("ran");
+        assert!(is_online(&relay, environment));
+        // And before it is: then there is nothing to record.
+        relay.lose(lease).await;
+        assert!(is_online(&relay, environment));
+    }
+
+    #[tokio::test]
+    async fn a_line_that_replaces_one_on_its_way_out_is_there() {
+        let (relay, gate, environment) = with_a_runner().await;
+        let line = relay.link(environment);
+        gate.set(true);
+        let leaving = tokio::spawn(line.release());
+        reached(&gate).await;
+        let _line = relay.link(environment);
+        gate.set(false);
+        leaving.await.expect("ran");
+        assert!(is_online(&relay, environment));
+    }
+}

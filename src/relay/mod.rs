@@ -15,7 +15,11 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{Semaphore, broadcast, oneshot, watch};
+use tokio::{
+    runtime::{Handle, RuntimeFlavor},
+    sync::{Semaphore, broadcast, oneshot, watch},
+    task,
+};
 
 use crate::{
     domain::{
@@ -134,6 +138,16 @@ impl Default for Options {
 pub fn system_time() -> Timestamp {
     let elapsed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or(Duration::ZERO);
     Timestamp(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Does what holds up its thread, while others take over what else that had to do: where little happens, it is the one
+/// that waits for all sockets and timers, and a disk that stalls would stop them all.
+fn blocking<T>(act: impl FnOnce() -> T) -> T {
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::MultiThread => task::block_in_place(act),
+        // Of a test, or of a program that serves nobody.
+        _ => act(),
+    }
 }
 
 /// A handle to the relay; cheap to clone.
@@ -279,7 +293,7 @@ impl Relay {
             }
         })?;
         if let Some(batch) = alone {
-            self.shared.committer().carry_out(&self.shared, batch);
+            blocking(|| self.shared.committer().carry_out(&self.shared, batch));
         }
         outcome.await.unwrap_or(Err(RelayError::Closing))
     }

@@ -8,16 +8,16 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     domain::{
-        EnvironmentId, MessageId, OwnerId, SessionId, WorkId,
+        MessageId, OwnerId, SessionId, WorkId,
         command::{Incoming, Meaning, Said},
-        event::{EnvironmentRegistered, MessageKind, SessionCreated},
+        event::{MessageKind, SessionCreated},
     },
     journal::{self, Commit, Durable, memory::MemoryJournal},
 };
 
 /// Lets commits pass, or holds them.
 #[derive(Debug, Default)]
-struct Gate {
+pub(super) struct Gate {
     held: Mutex<bool>,
     moved: Condvar,
     waiting: std::sync::atomic::AtomicBool,
@@ -28,7 +28,7 @@ struct Gate {
 }
 
 impl Gate {
-    fn set(&self, held: bool) {
+    pub(super) fn set(&self, held: bool) {
         *self.held.lock().unwrap() = held;
         self.moved.notify_all();
     }
@@ -43,7 +43,7 @@ impl Gate {
     }
 
     /// Whether a commit waits here.
-    fn is_reached(&self) -> bool {
+    pub(super) fn is_reached(&self) -> bool {
         self.waiting.load(std::sync::atomic::Ordering::SeqCst)
     }
 }
@@ -80,7 +80,7 @@ impl Journal for Gated {
     }
 }
 
-fn relay() -> (Relay, Arc<Gate>) {
+pub(super) fn relay() -> (Relay, Arc<Gate>) {
     // Who waits at the gate must not be the test.
     relay_that_leads(Duration::ZERO)
 }
@@ -384,71 +384,6 @@ async fn a_closed_relay_finishes_what_it_took_and_refuses_the_rest() {
     assert!(relay.world().session(SESSION).is_some());
 }
 
-/// A relay with one runner, which is there.
-async fn with_a_runner() -> (Relay, Arc<Gate>, EnvironmentId) {
-    let (relay, gate) = relay();
-    let environment = EnvironmentId::from_uuid(Uuid::from_u128(3));
-    let particulars = EnvironmentRegistered {
-        environment,
-        owner: OWNER,
-        machine_name: "node".into(),
-        directory: "/".into(),
-        branch: None,
-        git_repo_url: None,
-        max_sessions: 1,
-        worker_type: "test".into(),
-        group: None,
-    };
-    relay
-        .submit(Actor::System, Command::RegisterEnvironment { particulars, reattach: None })
-        .await
-        .expect("registered");
-    (relay, gate, environment)
-}
-
-fn is_online(relay: &Relay, environment: EnvironmentId) -> bool {
-    relay.world().environment(environment).expect("is known").online
-}
-
-async fn reached(gate: &Gate) {
-    while !gate.is_reached() {
-        tokio::task::yield_now().await;
-    }
-}
-
-// A linked agent stayed offline until its line was cut: it had come back while its loss was being recorded.
-#[tokio::test]
-async fn whoever_comes_back_while_their_loss_is_recorded_is_there() {
-    let (relay, gate, environment) = with_a_runner().await;
-    let lease = Lease::Environment(environment);
-    gate.set(true);
-    let losing = tokio::spawn({
-        let relay = relay.clone();
-        async move { relay.lose(lease).await }
-    });
-    reached(&gate).await;
-    let _line = relay.link(environment);
-    gate.set(false);
-    losing.await.expect("ran");
-    assert!(is_online(&relay, environment));
-    // And before it is: then there is nothing to record.
-    relay.lose(lease).await;
-    assert!(is_online(&relay, environment));
-}
-
-#[tokio::test]
-async fn a_line_that_replaces_one_on_its_way_out_is_there() {
-    let (relay, gate, environment) = with_a_runner().await;
-    let line = relay.link(environment);
-    gate.set(true);
-    let leaving = tokio::spawn(line.release());
-    reached(&gate).await;
-    let _line = relay.link(environment);
-    gate.set(false);
-    leaving.await.expect("ran");
-    assert!(is_online(&relay, environment));
-}
-
 #[tokio::test]
 async fn a_trim_is_one_bite_and_commits_get_their_turn() {
     let (relay, _gate) = relay();
@@ -461,4 +396,52 @@ async fn a_trim_is_one_bite_and_commits_get_their_turn() {
     assert_eq!(relay.trim(stream, all).await.expect("trimmed"), limits::TRIM_RECORDS_MAX);
     assert_eq!(relay.trim(stream, all).await.expect("trimmed"), 10);
     assert_eq!(relay.trim(stream, all).await.expect("trimmed"), 0);
+}
+
+// Where little happens, the thread that wakes for a request is the one that waits for all sockets.
+#[cfg(unix)]
+#[test]
+fn other_sockets_are_served_while_a_command_is_committed_where_it_was_decided() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("starts");
+    let (relay, gate) = runtime.block_on(async { relay_that_leads(Duration::MAX) });
+    runtime.block_on(async { relay.submit(Actor::System, create()).await }).expect("created");
+    gate.set(true);
+    let [asks, other] = [(); 2].map(|()| std::os::unix::net::UnixStream::pair().expect("a socket"));
+    let readable = |socket: &std::os::unix::net::UnixStream| {
+        let socket = socket.try_clone().expect("a handle");
+        socket.set_nonblocking(true).expect("is set");
+        async move { tokio::net::UnixStream::from_std(socket).expect("a socket").readable().await }
+    };
+    let served = Arc::new(Mutex::new(false));
+    let asking = runtime.spawn({
+        let (relay, readable) = (relay.clone(), readable(&asks.0));
+        async move {
+            readable.await.expect("is readable");
+            relay.submit(Actor::System, say(1)).await
+        }
+    });
+    runtime.spawn({
+        let (served, readable) = (Arc::clone(&served), readable(&other.0));
+        async move {
+            readable.await.expect("is readable");
+            *served.lock().unwrap() = true;
+        }
+    });
+    let metrics = runtime.metrics();
+    let parked = |worker| metrics.worker_park_unpark_count(worker) % 2 == 1;
+    let until = |what: &dyn Fn() -> bool| {
+        let end = std::time::Instant::now() + Duration::from_secs(20);
+        while !what() && std::time::Instant::now() < end {
+            thread::yield_now();
+        }
+        what()
+    };
+    assert!(until(&|| parked(0) && parked(1)));
+    std::io::Write::write_all(&mut (&asks.1), b"x").expect("writes");
+    assert!(until(&|| gate.is_reached()));
+    std::io::Write::write_all(&mut (&other.1), b"x").expect("writes");
+    let was_served = until(&|| *served.lock().unwrap());
+    gate.set(false);
+    runtime.block_on(asking).expect("ran").expect("said");
+    assert!(was_served);
 }
