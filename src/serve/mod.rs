@@ -233,8 +233,9 @@ fn prepare_data(path: &Path) -> Result<(), StartError> {
     builder.create(path).map_err(|source| StartError::Data { path: path.into(), source })
 }
 
-/// How long a commit may hold up one of the threads that serve. Where one thread serves all, nothing arrives while it
-/// commits: every command would be alone for ever, and never two of them in one commit.
+/// How long a commit may hold up one of the threads that serve. Where one thread serves all, there is no other that
+/// could take over at once what it has to do, and while it commits nothing arrives: every command would be alone for
+/// ever.
 fn lead_max(threads: usize) -> Duration {
     if threads == 1 { Duration::ZERO } else { Options::default().lead_max }
 }
