@@ -175,7 +175,8 @@ impl Config {
     }
 }
 
-/// How this machine reaches a server that listens on `address`. An address that stands for all of them is none to go to.
+/// How this machine reaches a server that listens on `address`. An address that stands for all of them is none to go
+/// to.
 pub fn local_url(address: SocketAddr) -> String {
     if address.ip().is_unspecified() {
         format!("http://localhost:{}", address.port())

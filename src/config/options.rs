@@ -101,14 +101,15 @@ pub struct Options {
     #[arg(long, value_name = "NETWORKS")]
     pub trusted_proxies: Option<String>,
 
-    /// Private networks that webhooks and notifications may go to, without TLS too, separated by commas; loopback is this
-    /// machine [env: RCS_WEBHOOK_PRIVATE_TARGETS] [default: none]
+    /// Private networks that webhooks and notifications may go to, without TLS too, separated by commas; loopback is
+    /// this machine [env: RCS_WEBHOOK_PRIVATE_TARGETS] [default: none]
     #[arg(long, value_name = "NETWORKS")]
     pub webhook_private_targets: Option<String>,
 
     /// Where the operator is told that an agent waits: URLs of webhooks, and of ntfy topics as ntfy://server/topic,
-    /// separated by blanks or commas; #turns tells the end of turns too, #answers lets whoever reads a topic answer, #turns+answers does both;
-    /// everybody on this machine can see them here, so prefer the variable [env: RCS_NOTIFY_URLS]
+    /// separated by blanks or commas; #turns tells the end of turns too, #answers lets whoever reads a topic answer,
+    /// #turns+answers does both; everybody on this machine can see them here, so prefer the variable
+    /// [env: RCS_NOTIFY_URLS]
     #[arg(long, value_name = "URLS", value_parser = secret)]
     pub notify_urls: Option<Secret>,
 

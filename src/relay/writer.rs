@@ -11,8 +11,8 @@
 //!
 //! A command that comes alone is committed where it was decided: to wake the committer's thread and to be woken by it
 //! takes as long as a quick disk does. Alone is one that finds nothing in flight, and came after a batch of one. Where
-//! the last sync took longer than a thread that serves others may be held up, there is much to write, or one thread serves
-//! all, the committer's thread does it.
+//! the last sync took longer than a thread that serves others may be held up, there is much to write, or one thread
+//! serves all, the committer's thread does it.
 //!
 //! Decisions rest on a world that is ahead of what is durable by the two batches under way. Nobody else sees it.
 

@@ -244,6 +244,7 @@ async fn live(kills: u64, load: Load, dice: &mut Dice) -> u64 {
         up.send_replace(true);
         // The next round kills a server that has work: at least one message was acknowledged since.
         while progress.load(Ordering::Relaxed) == before {
+            assert!(writers.try_join_next().is_none(), "round {round}: a writer gave up");
             tokio::task::yield_now().await;
         }
     }
@@ -259,8 +260,8 @@ async fn live(kills: u64, load: Load, dice: &mut Dice) -> u64 {
         assert!(pending.contains(session.as_str()), "the prompt of {session} is gone: {pending}");
         let path = format!("/api/v1/sessions/{session}/permissions/ask-1");
         client.post(&path, json!({"decision": "deny", "message": "after all that"})).await.expect(200);
-        let history = client.history(session, 0).await;
-        untils[index].send_replace(Some(history.len() as u64));
+        let detail = client.get(&format!("/api/v1/sessions/{session}")).await.expect(200);
+        untils[index].send_replace(Some(detail["latest"].as_u64().expect("a sequence")));
     }
     while let Some(done) = followers.join_next().await {
         let (index, seen) = done.expect("a follower's own assertions");

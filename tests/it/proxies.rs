@@ -19,8 +19,8 @@ use tokio_tungstenite::{connect_async, tungstenite::client::IntoClientRequest as
 
 use crate::harness::{ALICE, Client, Server, Sse, free_port, text};
 
-/// Far below every time-out of a proxy.
-const AT_ONCE: Duration = Duration::from_secs(5);
+/// Below the keep-alives of event streams, which would push out what a proxy holds back.
+const AT_ONCE: Duration = Duration::from_secs(12);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -285,11 +285,11 @@ async fn everybody_has_an_address_of_their_own_and_nobody_chooses_it() {
             let request = client.http.get(format!("{}/api/v1/status", client.url)).bearer_auth("guess");
             request.header("x-forwarded-for", claims).send().await.expect("an answer").status().as_u16()
         };
-        let mut last = 0;
+        let mut was_throttled = false;
         for number in 0..40 {
-            last = guess([127, 0, 0, 2], format!("192.0.2.{number}")).await;
+            was_throttled |= guess([127, 0, 0, 2], format!("192.0.2.{number}")).await == 429;
         }
-        assert_eq!(last, 429, "{:?}: a made-up address is believed", proxy.kind);
+        assert!(was_throttled, "{:?}: a made-up address is believed", proxy.kind);
         let other = guess([127, 0, 0, 3], "127.0.0.2".into()).await;
         assert_eq!(other, 401, "{:?}: all clients have the proxy's address", proxy.kind);
         // Who comes through a proxy is not on this machine, whatever the address says.

@@ -111,7 +111,7 @@ async fn a_waiting_poll_wakes_for_new_work() {
         tokio::spawn(async move { poll(&bench, &environment, &secret).await })
     };
     let session = session_in(&bench, &environment).await;
-    let item = tokio::time::timeout(Duration::from_secs(5), waiting).await.expect("woken").expect("no panic");
+    let item = tokio::time::timeout(Duration::from_secs(20), waiting).await.expect("woken").expect("no panic");
     assert_eq!(text(&item["data"], "id"), session);
 }
 

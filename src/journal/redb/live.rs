@@ -1,7 +1,7 @@
 //! The index of what came after the last checkpoint, in memory: what the index tables are for everything before it.
 //!
-//! Knows no table. It is rebuilt from the events at start, so nothing here needs to be durable, but for [`Recent`]: what
-//! that holds is durable by the log.
+//! Knows no table. It is rebuilt from the events at start, so nothing here needs to be durable, but for [`Recent`]:
+//! what that holds is durable by the log.
 
 use std::{
     collections::{HashMap, hash_map},

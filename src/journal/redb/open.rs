@@ -143,7 +143,8 @@ impl Meta {
             return Err(unreadable(path, reason));
         }
         if format == FORMAT_WITH_OLD_LOG {
-            let reason = "an earlier build was killed, and only that build reads its log: start and stop that one, then this one";
+            let reason =
+                "an earlier build was killed, and only that one reads its log: start and stop that one, then this one";
             return Err(unreadable(path, reason));
         }
         let anchor = value(names::ANCHOR)?.and_then(|anchor| anchor.try_into().ok());

@@ -20,9 +20,9 @@ fn number(name: &str, otherwise: usize) -> usize {
 
 /// What the process holds, in KiB.
 fn resident(server: &Server) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("0");
-    line.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or_default()
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).expect("is running");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("holds memory");
+    line.split_whitespace().next().expect("a number").parse().expect("a number")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -37,7 +37,7 @@ async fn every_viewer_of_every_agent_hears_every_word_of_its_own() {
         tokio::spawn(async move {
             let one = agent();
             let permit = opening.acquire().await.expect("never closed");
-            let line = Line::open(&server, ALICE, &format!("group-{}", index % 7), &one).await;
+            let line = Line::open(&server, ALICE, &format!("group-{index}"), &one).await;
             drop(permit);
             let (first, foreign) = Viewer::begin(&server, ALICE, &line.environment).await;
             let mut all = vec![first];

@@ -191,7 +191,7 @@ async fn what_was_said_while_the_line_was_down_is_told_again_and_nothing_is_told
     let (mut viewer, foreign) = Viewer::begin(&server, ALICE, &environment).await;
     viewer.prompt("echo before").await;
     viewer.hear("prompt_complete").await;
-    viewer.prompt("count 60").await;
+    viewer.prompt("count 200").await;
     while !viewer.text().contains("5 ") {
         viewer.next().await.expect("open");
     }
@@ -204,16 +204,16 @@ async fn what_was_said_while_the_line_was_down_is_told_again_and_nothing_is_told
     there.say("resume_session", json!({"sessionId": foreign})).await;
     there.hear("prompt_complete").await;
     assert!(there.hear("error").await.to_string().contains("Load the conversation again"), "those who were there");
-    let whole = (0..60).map(|number| number.to_string()).collect::<Vec<_>>().join(" ") + " ";
+    let whole = (0..200).map(|number| number.to_string()).collect::<Vec<_>>().join(" ") + " ";
     there.settle().await;
     let after: Vec<_> = there.text().split_whitespace().map(|word| word.parse::<u32>().expect("a number")).collect();
     assert!(after.is_sorted_by(|one, next| one < next), "nobody is told a word twice: {after:?}");
-    assert_eq!(after.last(), Some(&59), "{after:?}");
+    assert_eq!(after.last(), Some(&199), "{after:?}");
     let mut late = Viewer::connected(&server, ALICE, &environment).await;
     late.say("load_session", json!({"sessionId": foreign})).await;
     late.hear("session_loaded").await;
     assert_eq!(late.text(), format!("echo before{whole}"), "whoever comes later hears it once and whole");
-    assert_eq!(late.asked(), ["echo before", "count 60"]);
+    assert_eq!(late.asked(), ["echo before", "count 200"]);
     assert_eq!(one.heard("prompt").len(), 2);
     // A cut in which nothing was said leaves nothing to tell.
     late.prompt("hold").await;
@@ -328,7 +328,7 @@ async fn a_torn_turn_of_a_long_conversation_is_not_told_as_what_was_said_long_be
     viewer.hear("prompt_complete").await;
     // More than is kept of a history, so that the end of it is not.
     one.talked(36);
-    viewer.prompt("count 60").await;
+    viewer.prompt("count 200").await;
     while !viewer.text().contains("5 ") {
         viewer.next().await.expect("open");
     }
@@ -340,6 +340,6 @@ async fn a_torn_turn_of_a_long_conversation_is_not_told_as_what_was_said_long_be
     let mut late = Viewer::connected(&server, ALICE, &environment).await;
     late.say("load_session", json!({"sessionId": foreign})).await;
     late.hear("session_loaded").await;
-    let whole = (0..60).map(|number| number.to_string()).collect::<Vec<_>>().join(" ") + " ";
+    let whole = (0..200).map(|number| number.to_string()).collect::<Vec<_>>().join(" ") + " ";
     assert!(late.text() == format!("echo before{whole}"), "{} bytes were told", late.text().len());
 }

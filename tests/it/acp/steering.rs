@@ -185,10 +185,10 @@ async fn an_option_that_was_not_offered_is_refused_and_the_first_answer_wins() {
     late.answer(&question, "opt-c").await;
     assert_eq!(late.hear("permission_resolved").await["payload"]["outcome"], "denied");
     assert_eq!(a.hear("permission_resolved").await["payload"]["requestId"], question["payload"]["requestId"]);
-    a.answer(&question, "opt-b").await;
-    assert!(a.hear("error").await.to_string().contains("already decided"));
     a.hear("prompt_complete").await;
     assert_eq!(a.text(), "answered opt-c");
+    a.answer(&question, "opt-b").await;
+    assert!(a.hear("error").await.to_string().contains("already decided"));
     assert_eq!(one.heard("permission_response").len(), 1);
     // Nobody answers from another conversation.
     let (mut other, _) = elsewhere.await;

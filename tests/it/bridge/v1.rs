@@ -39,7 +39,7 @@ async fn line(socket: &mut Socket) -> Value {
 
 #[tokio::test]
 async fn a_runner_and_its_worker_go_on_after_the_server_was_killed() {
-    let mut server = Server::start_with(&[("RCS_POLL_TIMEOUT", "1")]);
+    let mut server = Server::start_with(&[("RCS_POLL_TIMEOUT", "4")]);
     let alice = Client::new(&server, ALICE);
     let (environment, secret) = alice.register(1).await;
     let session = alice.session_in(&environment).await;

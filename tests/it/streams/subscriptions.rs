@@ -135,7 +135,13 @@ async fn a_wake_whose_delivery_was_cut_by_a_kill_is_delivered_again_and_fenced_a
     // Tokens of before the kill are good for the wake that stands, and for no other.
     assert_eq!(call_back(&server, &first).await.expect(200), json!({"ok": true, "next_wake": false}));
     alice(&server, "POST", "events/a", &json!(3)).await;
-    let second = receiver.next().await;
+    // The first wake may have been tried once more before it was called back.
+    let second = loop {
+        let heard = receiver.next().await;
+        if heard["generation"] != 1 {
+            break heard;
+        }
+    };
     assert_eq!(second["generation"], 2);
     server.kill_and_restart();
     assert_eq!(call_back(&server, &first).await.expect(409)["error"]["code"], "FENCED");
@@ -207,12 +213,12 @@ async fn the_schedule_of_retries_outlives_the_server() {
     for _ in 0..3 {
         receiver.next().await;
     }
+    let failed = std::time::Instant::now();
     let admin = Client::new(&server, &server.admin_key());
     while admin.get("/api/v1/audit?limit=1000").await.text.matches("\"delivery_failed\"").count() < 3 {
         tokio::task::yield_now().await;
     }
     assert_eq!(shown(&server).await["status"], "failed");
-    let failed = std::time::Instant::now();
     server.kill_and_restart();
     let again = receiver.next().await;
     assert_eq!(again["generation"], 1);

@@ -113,7 +113,7 @@ impl Bench {
         let (clock, relay) = bench::by_a_still_clock();
         let (directory, house) = bench::house(relay, |house| {
             house.settings.streams_poll = Duration::from_millis(20);
-            house.settings.streams_sse = Duration::from_millis(50);
+            house.settings.streams_sse = Duration::from_millis(250);
             change(&mut house.settings);
         });
         bench::let_in(&house, &PEOPLE).await;

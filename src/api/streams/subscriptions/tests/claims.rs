@@ -70,7 +70,7 @@ async fn what_is_released_is_told_again_and_cursors_stay() {
 #[tokio::test]
 async fn a_worker_that_shows_no_sign_of_life_loses_the_wake_and_one_that_does_keeps_it() {
     let bench = Bench::open().await;
-    pulled(&bench, 1_000).await;
+    pulled(&bench, 3_000).await;
     bench.stream("events/a").await;
     let lost = claim(&bench, "w").await.expect(200);
     let mut changed = bench.house.relay.subscriptions_changed();
@@ -82,7 +82,7 @@ async fn a_worker_that_shows_no_sign_of_life_loses_the_wake_and_one_that_does_ke
     let kept = claim(&bench, "v").await.expect(200);
     let started = std::time::Instant::now();
     let mut beats = tokio::time::interval(std::time::Duration::from_millis(250));
-    while started.elapsed() < std::time::Duration::from_millis(2_500) {
+    while started.elapsed() < std::time::Duration::from_millis(4_500) {
         beats.tick().await;
         ack(&bench, &kept, false).await.expect(200);
     }
