@@ -4,7 +4,7 @@
 import { expect, test, type Page } from '@playwright/test'
 import type { Agent } from './agent'
 import { begin, server, stage } from './stage'
-import { accessible, box, link, open as openIn, sheet, signedIn as signIn } from './steps'
+import { accessible, box, open as openIn, sheet, signedIn as signIn } from './steps'
 
 stage()
 
