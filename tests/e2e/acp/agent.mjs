@@ -5,6 +5,7 @@
 //   tool NAME        asks whether it may write the file NAME, and writes it once if so
 //   later NAME       the same when there is a file `now`, so that the question can be lost
 //   slow N MS        N words, one every MS
+//   long N MS        the same without an end until there is a file `now`, and then N more
 //   fail             the turn ends with an error
 //   die              so does the process
 // Its conversations are files in AGENT_HOME, so that a new process can load them. What it cannot do is in AGENT_CANNOT.
@@ -99,6 +100,13 @@ async function turn(client, session, verb, rest, stop) {
         await sleep(Number(rest[1]))
       }
       return stop.aborted ? "cancelled" : "end_turn"
+    case "long":
+      for (let word = 0, left = Number(rest[0]); left > 0; word++) {
+        if (existsSync(join(home, "now"))) left--
+        await tell(client, session, chunk(`w${word} `))
+        await sleep(Number(rest[1]))
+      }
+      return "end_turn"
     case "fail":
       throw RequestError.internalError({ details: "the model says no" }, "the model says no")
     case "die":

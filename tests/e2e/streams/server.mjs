@@ -8,12 +8,22 @@ import { createInterface } from "node:readline"
 
 export const KEY = "alice-key-for-tests-0001"
 
+// Out of the range that the kernel hands out, so that nobody else is given it while the server is down; and none of
+// those that the browser's tests take.
+const PORTS_FROM = 27_000
+const PORTS = 4_000
+
 async function freePort() {
-  const probe = createServer()
-  await new Promise((done) => probe.listen(0, "127.0.0.1", done))
-  const { port } = probe.address()
-  await new Promise((done) => probe.close(done))
-  return port
+  for (let port = PORTS_FROM + Math.floor(Math.random() * PORTS); ; port++) {
+    const probe = createServer()
+    const isFree = await new Promise((done) => {
+      probe.once("error", () => done(false))
+      probe.listen(port, "127.0.0.1", () => done(true))
+    })
+    if (!isFree) continue
+    await new Promise((done) => probe.close(done))
+    return port
+  }
 }
 
 export class Server {

@@ -117,8 +117,9 @@ test('a file that takes its time says how far it is, does not hold up a decision
   await open(server, page, agent)
   const request = await agent.ask('Bash', { command: 'make' })
   await expect(page.getByRole('button', { name: 'Allow once' })).toBeVisible()
+  // So slowly that it is under way for longer than the test is: what is seen and done meanwhile may take its time.
   const wire = await context.newCDPSession(page)
-  await wire.send('Network.emulateNetworkConditions', { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: 100_000 })
+  await wire.send('Network.emulateNetworkConditions', { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: 20_000 })
   await pick(page, { name: 'video.mp4', mimeType: 'video/mp4', buffer: Buffer.alloc(3_000_000) })
   await box(page).fill('Look at this')
   await box(page).press('Enter')

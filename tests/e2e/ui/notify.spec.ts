@@ -205,7 +205,7 @@ test('a question is shown, answered from the notification, and a later tap hears
   await expect.poll(() => shown(worker)).toEqual([{ title: 'Bash? Fix the build', body: 'git push', tag, actions: ['allow', 'deny'] }])
   await tap(worker, tag, 'allow')
   expect(await agent.answerTo(request)).toMatchObject({ behavior: 'allow' })
-  expect(await shown(worker)).toEqual([])
+  await expect.poll(() => shown(worker)).toEqual([])
 
   await deliver(page, told)
   await expect.poll(() => shown(worker).then((all) => all.length)).toBe(1)

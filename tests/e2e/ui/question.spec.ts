@@ -130,10 +130,13 @@ test('a decision from a tunnel arrives when the train leaves it, and the card st
   await open(server, page, agent)
   const sheet = page.getByRole('region', { name: 'The agent asks' })
   await expect(sheet).toContainText('make release')
+  let failed = 0
+  page.on('requestfailed', (tried) => tried.url().endsWith(`/permissions/${request}`) && failed++)
   await context.setOffline(true)
   await sheet.getByRole('button', { name: 'Allow once' }).click()
   await expect(sheet).toContainText('Your decision is sent when there is a connection')
-  await page.waitForTimeout(1_000)
+  // It is tried again, and stays when that fails as well.
+  await expect.poll(() => failed).toBeGreaterThan(1)
   await expect(sheet).toBeVisible()
   expect(agent.answers.size).toBe(0)
   await context.setOffline(false)
@@ -158,9 +161,15 @@ test('a question is answered with the keyboard alone, and nothing keeps anybody 
   expect(await page.locator('meta[name=viewport]').getAttribute('content')).not.toMatch(/user-scalable|maximum-scale/)
   // As wide as a phone at twice the size: nothing runs out of the page.
   await page.setViewportSize({ width: 320, height: 640 })
-  for (const path of [`/code/${agent.id}`, '/code/', '/code/devices']) {
+  const screens = [
+    [`/code/${agent.id}`, page.getByText('Allowed by you')],
+    ['/code/', page.getByRole('link', { name: /Keyboard/ })],
+    ['/code/devices', page.getByText('This device')],
+  ] as const
+  for (const [path, content] of screens) {
     await page.goto(server.url + path)
-    await page.locator('.list-pane, .main-pane').first().waitFor({ state: 'attached' })
+    await expect(content).toBeVisible()
+    await settled(page)
     expect(await page.evaluate(() => document.documentElement.scrollWidth), path).toBeLessThanOrEqual(320)
   }
 })
