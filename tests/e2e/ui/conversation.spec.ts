@@ -59,6 +59,28 @@ test('history comes in pages, and reading further up is not disturbed', async ({
   await expect(page.getByText('Something new at the end')).toBeInViewport()
 })
 
+test('a jump to the beginning was not heard where rows became shorter meanwhile', { tag: '@once' }, async ({ page }) => {
+  const agent = await begin('Rows become shorter')
+  await agent.bulk(60, 'Paragraph')
+  await signedIn(server, page)
+  await open(server, page, agent)
+  await expect(page.getByText('Paragraph 59', { exact: true })).toBeInViewport()
+  await settled(page)
+  const log = page.getByRole('log')
+  const [before, after] = await log.evaluate((element) => {
+    const row = element.querySelectorAll<HTMLElement>('.item')[30]!
+    const before = element.scrollHeight
+    row.style.display = 'none'
+    element.scrollTo(0, 0)
+    return [before, element.scrollHeight]
+  })
+  expect(after).toBeLessThan(before!)
+  await expect(page.getByRole('button', { name: 'Latest' })).toBeVisible()
+  await agent.say('Nobody is taken away from where they read')
+  await expect(page.getByRole('button', { name: /1 new/ })).toBeVisible()
+  await expect(page.getByText('Paragraph 0', { exact: true })).toBeInViewport()
+})
+
 const OPEN_MS_MAX = 1_000
 
 test('a session of twenty thousand events opens at once', { tag: '@once' }, async ({ page }, info) => {

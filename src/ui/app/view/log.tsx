@@ -97,8 +97,10 @@ export function Log({ followed }: { followed: Followed }) {
     const element = box.current
     if (!element) return
     const rest = element.scrollHeight - element.scrollTop - element.clientHeight
-    // Whoever scrolls up, by however little, wants to read there. What becomes shorter moves everybody up: no scrolling.
-    const isUp = element.scrollTop < last.current.top - 1 && element.scrollHeight >= last.current.height && rest > 2
+    // Whoever scrolls up, by however little, wants to read there. What becomes shorter moves everybody up by as much: no
+    // scrolling.
+    const shorter = Math.max(0, last.current.height - element.scrollHeight)
+    const isUp = element.scrollTop < last.current.top - 1 - shorter && rest > 2
     last.current = { top: element.scrollTop, height: element.scrollHeight }
     if (isUp) atEnd.value = false
     else if (rest < NEAR_END && !isPast) atEnd.value = true
