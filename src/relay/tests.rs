@@ -229,15 +229,23 @@ async fn what_is_in_hand_or_in_flight_is_known_like_what_is_durable() {
     assert_eq!(said, [(2, &b"1"[..]), (3, b"2"), (4, b"3")]);
 }
 
+/// Makes the session, with as many commands as it takes for the next to be taken for alone.
+async fn alone(relay: &Relay) {
+    relay.submit(Actor::System, create()).await.expect("created");
+    for number in 1..limits::LEAD_AFTER_COMMITS {
+        relay.submit(Actor::System, say(1_000 + u128::from(number))).await.expect("received");
+    }
+}
+
 #[tokio::test]
 async fn a_command_that_comes_alone_is_committed_where_it_was_decided_and_no_other_is() {
     let (relay, gate) = relay_that_leads(Duration::MAX);
     let here = || gate.last.lock().unwrap().take() == Some(thread::current().id());
     relay.submit(Actor::System, create()).await.expect("created");
-    assert!(!here(), "nobody knew yet that it was alone");
+    assert!(!here(), "nobody knew yet that they come alone");
     for number in 2..10 {
         relay.submit(Actor::System, say(number)).await.expect("received");
-        assert!(here());
+        assert_eq!(here(), number > u128::from(limits::LEAD_AFTER_COMMITS));
     }
     // While one is at it, others gather for the committer.
     gate.set(true);
@@ -272,7 +280,7 @@ async fn a_command_that_comes_alone_is_committed_where_it_was_decided_and_no_oth
 async fn a_large_command_is_never_committed_where_it_was_decided() {
     let (relay, gate) = relay_that_leads(Duration::MAX);
     let here = || gate.last.lock().unwrap().take() == Some(thread::current().id());
-    relay.submit(Actor::System, create()).await.expect("created");
+    alone(&relay).await;
     relay.submit(Actor::System, say(2)).await.expect("received");
     assert!(here());
     let mut large = say(3);
@@ -285,7 +293,7 @@ async fn a_large_command_is_never_committed_where_it_was_decided() {
 #[tokio::test]
 async fn a_command_alone_is_not_committed_where_it_was_decided_when_the_disk_is_slow() {
     let (relay, gate) = relay();
-    relay.submit(Actor::System, create()).await.expect("created");
+    alone(&relay).await;
     relay.submit(Actor::System, say(2)).await.expect("received");
     assert_ne!(gate.last.lock().unwrap().take(), Some(thread::current().id()));
 }
@@ -404,7 +412,7 @@ async fn a_trim_is_one_bite_and_commits_get_their_turn() {
 fn other_sockets_are_served_while_a_command_is_committed_where_it_was_decided() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("starts");
     let (relay, gate) = runtime.block_on(async { relay_that_leads(Duration::MAX) });
-    runtime.block_on(async { relay.submit(Actor::System, create()).await }).expect("created");
+    runtime.block_on(alone(&relay));
     gate.set(true);
     let [asks, other] = [(); 2].map(|()| std::os::unix::net::UnixStream::pair().expect("a socket"));
     let readable = |socket: &std::os::unix::net::UnixStream| {

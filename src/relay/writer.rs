@@ -10,7 +10,7 @@
 //! disk is free, and never waits for more. It takes between two commands, so half of one is never in a batch.
 //!
 //! A command that comes alone is committed where it was decided: to wake the committer's thread and to be woken by it
-//! takes as long as a quick disk does. Alone is one that finds nothing in flight, and came after a batch of one. Where
+//! takes as long as a quick disk does. Alone is one that finds nothing in flight, and came after others like it. Where
 //! the last sync took longer than a thread that serves others may be held up, there is much to write, or one thread
 //! serves all, the committer's thread does it.
 //!
@@ -59,8 +59,8 @@ struct State {
     /// The last sequence of every stream written since the start, or since there were too many.
     tails: HashMap<Stream, Sequence>,
     flight: Flight,
-    /// The last batch was one command, on a quick disk.
-    alone: bool,
+    /// How many batches in a row were one command, on a quick disk.
+    alone: u32,
     closed: bool,
 }
 
@@ -80,7 +80,7 @@ impl Writer {
     pub(super) fn new(ahead: World, position: Position) -> Self {
         let hand = Hand::default();
         let tails = HashMap::new();
-        let state = State { hand, ahead, position, tails, flight: Flight::Nobody, alone: false, closed: false };
+        let state = State { hand, ahead, position, tails, flight: Flight::Nobody, alone: 0, closed: false };
         Self { state: Mutex::new(state), offered: Condvar::new() }
     }
 
@@ -96,7 +96,7 @@ impl Writer {
         let Submission { actor, command, idempotency, reply } = submission;
         let result = state.carry_out(reader, now, actor, command, idempotency);
         state.hand.batch.replies.push((reply, result));
-        if state.flight == Flight::Nobody && state.alone && state.hand.batch.is_small() {
+        if state.flight == Flight::Nobody && state.is_alone() && state.hand.batch.is_small() {
             return Ok(Some(state.let_go(Flight::Leader)));
         }
         self.offer(state);
@@ -135,7 +135,7 @@ impl Writer {
     /// What was taken is durable. `alone`: it was one command, and the disk is quick.
     pub(super) fn landed(&self, alone: bool) {
         let mut state = self.lock();
-        state.alone = alone;
+        state.alone = if alone { state.alone.saturating_add(1) } else { 0 };
         let led = std::mem::replace(&mut state.flight, Flight::Nobody) == Flight::Leader;
         if led && (state.closed || !state.hand.batch.is_empty()) {
             self.call(state);
@@ -173,6 +173,11 @@ impl Writer {
 }
 
 impl State {
+    /// Whether the command in hand is taken to be alone, as those before it were.
+    const fn is_alone(&self) -> bool {
+        self.alone >= limits::LEAD_AFTER_COMMITS
+    }
+
     /// Lets go of the batch in hand. The one before it is durable.
     fn let_go(&mut self, to: Flight) -> Batch {
         self.flight = to;
