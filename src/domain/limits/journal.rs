@@ -8,8 +8,8 @@ pub const BATCH_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// A commit that takes no longer may be made by the thread that serves the request, in microseconds: as long as some
 /// hundred other requests would take of it. To be woken twice costs about 100.
 pub const LEAD_COMMIT_MICROS_MAX: u64 = 1_000;
-/// Commits of one command, in a row, after which the next one is taken to be alone too. Where many talk at once one alone
-/// is chance, and its thread had better serve the others.
+/// Commits of one command, in a row, after which the next one is taken to be alone too. Where many talk at once, one
+/// that is alone is chance, and its thread had better serve the others.
 pub const LEAD_AFTER_COMMITS: u32 = 4;
 /// Stored bytes of such a commit: what is larger than most of what people and agents say takes longer to write than to
 /// wake somebody else for it.
