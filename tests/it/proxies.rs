@@ -152,10 +152,7 @@ fn caddy(config: &str, port: u16, upstream: &str, admin: &str) -> String {
 
 /// Runs `test` with each proxy in front of a server of its own.
 async fn with_each(test: impl AsyncFn(&Server, &Proxy)) {
-    let Some(programs) = std::env::var_os("RCS_PROXIES").map(PathBuf::from) else {
-        eprintln!("NOT CHECKED: the proxies of ops/ (make e2e brings them)");
-        return;
-    };
+    let programs = std::env::var_os("RCS_PROXIES").map(PathBuf::from).expect("RCS_PROXIES says where they are");
     let programs = fs::canonicalize(&programs).unwrap_or_else(|error| panic!("{}: {error}", programs.display()));
     for kind in [Kind::Nginx, Kind::Caddy] {
         let server = Server::start_with(&[("RCS_TRUSTED_PROXIES", "127.0.0.1"), ("RCS_POLL_TIMEOUT", "3")]);
@@ -203,6 +200,7 @@ async fn next(stream: &mut Sse, kind: Kind) -> (u64, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs nginx and Caddy, which make e2e brings"]
 async fn the_first_event_arrives_before_the_second_is_sent() {
     with_each(async |_, proxy| {
         let alice = proxy.client(ALICE, [127, 0, 0, 1]);
@@ -217,6 +215,7 @@ async fn the_first_event_arrives_before_the_second_is_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs nginx and Caddy, which make e2e brings"]
 async fn sockets_are_upgraded() {
     with_each(async |_, proxy| {
         let alice = proxy.client(ALICE, [127, 0, 0, 1]);
@@ -243,6 +242,7 @@ async fn sockets_are_upgraded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs nginx and Caddy, which make e2e brings"]
 async fn a_poll_waits_and_is_woken() {
     with_each(async |_, proxy| {
         let alice = proxy.client(ALICE, [127, 0, 0, 1]);
@@ -261,6 +261,7 @@ async fn a_poll_waits_and_is_woken() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs nginx and Caddy, which make e2e brings"]
 async fn a_body_that_rcsd_takes_passes_and_a_larger_one_does_not() {
     with_each(async |_, proxy| {
         let alice = proxy.client(ALICE, [127, 0, 0, 1]);
@@ -278,6 +279,7 @@ async fn a_body_that_rcsd_takes_passes_and_a_larger_one_does_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs nginx and Caddy, which make e2e brings"]
 async fn everybody_has_an_address_of_their_own_and_nobody_chooses_it() {
     with_each(async |server, proxy| {
         let guess = async |from: [u8; 4], claims: String| {
@@ -304,6 +306,7 @@ async fn everybody_has_an_address_of_their_own_and_nobody_chooses_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs nginx and Caddy, which make e2e brings"]
 async fn a_reload_loses_no_event_and_repeats_none() {
     with_each(async |_, proxy| {
         let alice = proxy.client(ALICE, [127, 0, 0, 1]);

@@ -260,8 +260,17 @@ async fn a_socket_takes_a_browsers_cookie_from_our_own_pages_only() {
     for headers in [&[("cookie", cookie)][..], &[("cookie", cookie), ("origin", "https://evil.test")]] {
         assert_eq!(refused(connect(&server, &path, headers).await), StatusCode::FORBIDDEN);
     }
-    // Signed out, it ends with the next sign of life; a new one is not opened.
+    // Signed out, it hears no more; a new one is not opened.
     assert_eq!(as_a_page(&server, "DELETE", "/api/v1/devices", cookie, Value::Null).await.status(), 204);
+    say(&Client::new(&server, ALICE), &session, "for those who are signed in").await;
+    loop {
+        let frame = frame(&mut socket).await;
+        assert!(!frame.to_text().unwrap_or_default().contains("signed in"), "{frame}");
+        if let Message::Close(close) = frame {
+            assert_eq!(u16::from(close.expect("a reason").code), 4003);
+            break;
+        }
+    }
     let late = refused(connect(&server, &path, &[("cookie", cookie), ("origin", &host)]).await);
     assert_eq!(late, StatusCode::UNAUTHORIZED);
 }

@@ -48,7 +48,6 @@ pub(super) fn follow(
         committed: house.relay.committed(),
         closing: house.relay.closing(),
         looked_at: Instant::now(),
-        checked_at: Instant::now(),
         spoke_at: None,
         // A number that was never reached is of another journal: going on from here would hide what was missed.
         state: if ahead { State::Lost { tail } } else { State::Open },
@@ -82,8 +81,6 @@ struct Follow {
     committed: watch::Receiver<Position>,
     closing: watch::Receiver<bool>,
     looked_at: Instant,
-    /// When its credential was looked at last. A group that is never silent is no reason not to.
-    checked_at: Instant,
     /// When something was written last.
     spoke_at: Option<Instant>,
     state: State,
@@ -108,12 +105,9 @@ impl Feed for Follow {
         }
         let keepalive = self.house.settings.sse_keepalive;
         loop {
-            if self.checked_at.elapsed() >= keepalive {
-                self.checked_at = Instant::now();
-                if !may_go_on(&self.house, &self.principal, None) {
-                    self.state = State::Ended;
-                    return Some(Bytes::from_static(b": the credential of this stream is no longer valid\n\n"));
-                }
+            if !may_go_on(&self.house, &self.principal, None) {
+                self.state = State::Ended;
+                return Some(Bytes::from_static(b": the credential of this stream is no longer valid\n\n"));
             }
             let (piece, more) = match self.read() {
                 Ok(read) => read,

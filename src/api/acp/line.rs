@@ -211,6 +211,9 @@ impl<'s> Line<'s> {
                 Some(record) = self.wakes.next() => Next::Woke(record),
                 _ = ticks.tick() => Next::Tick,
             };
+            if !may_go_on(&self.house, &self.principal, Some(self.environment)) {
+                return Err(End(Some(UNAUTHORIZED)));
+            }
             match next {
                 Next::Closing => return Err(End(Some(SHUTDOWN))),
                 Next::Called(Heard::Replaced) => return Err(End(Some(REPLACED))),
@@ -309,9 +312,6 @@ impl<'s> Line<'s> {
         let silent = self.flight.pings > self.flight.pongs && self.heard_at.elapsed() > self.house.settings.ws_idle;
         if silent {
             return Err(End(Some(INACTIVE)));
-        }
-        if !may_go_on(&self.house, &self.principal, Some(self.environment)) {
-            return Err(End(Some(UNAUTHORIZED)));
         }
         let waited = self.flight.asked.as_ref().map(|asked| (asked.since.elapsed(), asked.errand.clone()));
         if let Some((waited, errand)) = waited

@@ -208,6 +208,9 @@ impl Viewer<'_> {
                 Some(granted) = self.asking.next() => Next::Granted(granted),
                 _ = ticks.tick() => Next::Tick,
             };
+            if !may_go_on(&self.house, &self.principal, None) {
+                return Err(End(Some(UNAUTHORIZED)));
+            }
             match next {
                 Next::Closing => return Err(End(Some(SHUTDOWN))),
                 Next::Heard(frame) => self.heard(frame?).await?,
@@ -260,9 +263,6 @@ impl Viewer<'_> {
         // Browsers answer pings by themselves.
         if self.heard_at.elapsed() > self.house.settings.ws_idle + self.house.settings.ws_keepalive {
             return Err(End(Some(GONE)));
-        }
-        if !may_go_on(&self.house, &self.principal, None) {
-            return Err(End(Some(UNAUTHORIZED)));
         }
         self.send(KEEP_ALIVE.to_owned()).await?;
         Ok(self.socket.ping().await?)

@@ -3,10 +3,7 @@
 //! Frames that are ready are sent as one piece; silence is filled with comments; the end of the server is announced
 //! with a retry hint, so that clients come back by themselves.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use metrics::{gauge, histogram};
@@ -61,8 +58,8 @@ pub trait Draw: Send + Sync + 'static {
     /// Appends the frame that says why the stream cannot go on.
     fn failure(&mut self, error: &RelayError, out: &mut Vec<u8>);
 
-    /// Whether the reader may still read. Asked about once per keepalive time, so that a credential that was revoked or
-    /// ran out ends the streams that it opened.
+    /// Whether the reader may still read. Asked before anything is told, so that whoever shows a credential that was
+    /// revoked or ran out hears nothing of what came after.
     fn may_go_on(&self) -> bool {
         true
     }
@@ -74,8 +71,6 @@ struct Follow<D> {
     draw: D,
     closing: watch::Receiver<bool>,
     keepalive: Duration,
-    /// When it was last asked whether the reader may go on.
-    asked: Instant,
     opening: Option<Bytes>,
     ended: bool,
     _open: Open,
@@ -84,9 +79,8 @@ struct Follow<D> {
 /// Follows `subscription` as server-sent events.
 pub fn follow(relay: &Relay, subscription: Subscription, keepalive: Duration, draw: impl Draw) -> Response {
     let opening = Some(Bytes::from_static(b": connected\n\n"));
-    let asked = Instant::now();
     let (closing, open) = (relay.closing(), Open::new(Open::SSE));
-    let feed = Follow { subscription, draw, closing, keepalive, asked, opening, ended: false, _open: open };
+    let feed = Follow { subscription, draw, closing, keepalive, opening, ended: false, _open: open };
     streamed("text/event-stream", feed)
 }
 
@@ -98,20 +92,18 @@ impl<D: Draw> Feed for Follow<D> {
         if self.ended {
             return None;
         }
-        if self.asked.elapsed() >= self.keepalive {
-            self.asked = Instant::now();
+        let mut piece = Vec::new();
+        while piece.is_empty() {
+            let next = tokio::select! {
+                next = self.subscription.next() => Some(next),
+                () = tokio::time::sleep(self.keepalive) => None,
+                _ = self.closing.wait_for(|closing| *closing) => Some(Err(RelayError::Closing)),
+            };
             if !self.draw.may_go_on() {
                 self.ended = true;
                 return Some(Bytes::from_static(b": the credential of this stream is no longer valid\n\n"));
             }
-        }
-        let mut piece = Vec::new();
-        while piece.is_empty() {
-            let next = tokio::select! {
-                next = self.subscription.next() => next,
-                () = tokio::time::sleep(self.keepalive) => return Some(Bytes::from_static(b": keepalive\n\n")),
-                _ = self.closing.wait_for(|closing| *closing) => Err(RelayError::Closing),
-            };
+            let Some(next) = next else { return Some(Bytes::from_static(b": keepalive\n\n")) };
             if next.is_ok() {
                 note_lag(&self.subscription);
             }

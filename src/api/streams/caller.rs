@@ -25,6 +25,14 @@ pub(super) enum Speaker {
     Anonymous,
 }
 
+impl Speaker {
+    /// Whether their credential is good still: it may be revoked or run out while they wait.
+    pub(super) fn may_go_on(&self, house: &House) -> bool {
+        let Self::Known(Principal::Key { key, .. }) = self else { return true };
+        house.relay.world().key(*key).is_some_and(|key| key.is_valid(house.relay.now()))
+    }
+}
+
 impl<'a> Caller<'a> {
     /// Recognises the caller. A credential that is none is refused also where nobody needs one: its owner would write
     /// to another namespace than they think.

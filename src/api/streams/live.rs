@@ -28,7 +28,6 @@ use crate::{
         stream::single_line,
     },
     relay::InUse,
-    security::Principal,
     wire::streams::{Control, header as name},
 };
 
@@ -98,7 +97,8 @@ enum Step {
 
 impl Feed for Live {
     async fn next(&mut self) -> Option<Bytes> {
-        if self.ended || *self.closing.borrow() || Instant::now() >= self.until || !self.may_go_on() {
+        if self.ended || *self.closing.borrow() || Instant::now() >= self.until || !self.speaker.may_go_on(&self.house)
+        {
             return None;
         }
         match self.step() {
@@ -117,6 +117,8 @@ impl Feed for Live {
         };
         match batch {
             Ok(batch) if batch.deleted => None,
+            // Revoked or run out while they waited.
+            Ok(_) if !self.speaker.may_go_on(&self.house) => None,
             Ok(batch) => Some(self.draw(&batch.slice, batch.caught_up, batch.closed).into()),
             Err(error) => self.broken(&error.into()),
         }
@@ -167,13 +169,6 @@ impl Live {
         let _written = serde_json::to_writer(&mut out, &control);
         out.extend_from_slice(b"\n\n");
         out
-    }
-
-    /// A credential that was revoked or ran out ends what it opened.
-    fn may_go_on(&self) -> bool {
-        let Speaker::Known(Principal::Key { key, .. }) = &self.speaker else { return true };
-        let now = self.house.relay.now();
-        self.house.relay.world().key(*key).is_some_and(|key| key.is_valid(now))
     }
 
     /// Ends the stream; the reader comes back with its last offset and is told by a status what is wrong.

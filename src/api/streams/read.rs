@@ -194,6 +194,8 @@ async fn poll(caller: &Caller<'_>, source: Source, after: u64, shown: Option<u64
         batch = timeout_at(until, follower.next(&source)) => batch,
         _ = closing.wait_for(|closing| *closing) => return Ok(still_nothing(&source, &cursor)),
     };
+    // Their credential may have been revoked while they waited.
+    Caller::of(house, caller.call)?;
     let Ok(batch) = batch else { return Ok(still_nothing(&source, &cursor)) };
     let batch = batch?;
     let mut now = source;

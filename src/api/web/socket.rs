@@ -47,6 +47,9 @@ async fn run(reader: &Reader, subscription: &mut Subscription, socket: &mut Sock
             () = async { drop(closing.wait_for(|closing| *closing).await) } => Happened::Closing,
         };
         match happened {
+            Happened::Next(_) | Happened::Tick if !reader.may_go_on() => {
+                return Ok((code::FORBIDDEN, "the credential of this socket is no longer valid"));
+            }
             Happened::Next(Ok(record)) => {
                 note_lag(subscription);
                 let mut text = Vec::with_capacity(record.payload.len() + 256);
@@ -61,9 +64,6 @@ async fn run(reader: &Reader, subscription: &mut Subscription, socket: &mut Sock
             Happened::Heard(Err(Gone::TooLarge)) => return Ok((code::TOO_LARGE, "the frame is too large")),
             Happened::Heard(Err(gone)) => return Err(gone),
             Happened::Tick if heard.elapsed() > settings.ws_idle => return Err(Gone::Closed),
-            Happened::Tick if !reader.may_go_on() => {
-                return Ok((code::FORBIDDEN, "the credential of this socket is no longer valid"));
-            }
             Happened::Tick => socket.ping().await?,
             Happened::Closing => return Ok((code::GOING_AWAY, "the server is shutting down")),
         }

@@ -67,8 +67,18 @@ async fn a_second_key_can_neither_be_the_agent_nor_see_it() {
     // The one whose agent it is goes on as if nothing had been tried.
     a.prompt("echo mine").await;
     a.hear("prompt_complete").await;
-    let waited = tokio::time::timeout(std::time::Duration::from_secs(1), events.next()).await;
-    assert!(waited.is_err(), "a stranger heard {waited:?}");
+    // Her own agent in a group of that name speaks after it: what she was to hear would be in front of that.
+    let hers = Line::open(&server, MALLORY, "lab", &agent()).await;
+    let (mut spy, _) = Viewer::begin(&server, MALLORY, &hers.environment).await;
+    spy.prompt("echo hers").await;
+    spy.hear("prompt_complete").await;
+    loop {
+        let event = events.next().await.expect("an event");
+        assert!(!event.data.contains(&line.environment) && !event.data.contains("mine"), "a stranger heard {event:?}");
+        if event.data.contains("prompt_complete") {
+            break;
+        }
+    }
     let own = Client::new(&server, ALICE);
     let mut events = Sse::open(&own, "/acp/channel-groups/lab/events?from_sequence_num=1").await.expect("open");
     let mut last = 0;
@@ -104,6 +114,21 @@ async fn a_revoked_key_hears_no_more_of_a_group_that_is_never_silent() {
     alice.send("DELETE", &format!("/api/v1/keys/{key}"), None).await.expect(204);
     let ended = async { while events.next().await.is_some() {} };
     tokio::time::timeout(std::time::Duration::from_secs(40), ended).await.expect("it ends while the agent speaks");
+}
+
+#[tokio::test]
+async fn a_viewer_whose_key_is_revoked_hears_and_does_nothing_more() {
+    let server = Server::start();
+    let one = agent();
+    let line = Line::open(&server, ALICE, "lab", &one).await;
+    let alice = Client::new(&server, ALICE);
+    let made = alice.post("/api/v1/keys", json!({"name": "lost phone"})).await.expect(201);
+    let mut lost = Viewer::connected(&server, made["secret"].as_str().expect("a secret"), &line.environment).await;
+    let key = made["key"]["id"].as_str().expect("an id");
+    alice.send("DELETE", &format!("/api/v1/keys/{key}"), None).await.expect(204);
+    lost.say("new_session", json!({})).await;
+    assert_eq!(lost.closed().await, 4003);
+    assert!(one.heard("new_session").is_empty(), "nothing reached the agent");
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::{ALICE, Bench, JSON, MALLORY, TEXT, VIEWER, owner};
 use crate::{
     domain::{Actor, Command, Sequence, SessionId, Stream, WorkId, event::SessionCreated},
+    security::ApiKey,
     wire::streams::header as name,
 };
 
@@ -164,4 +165,23 @@ async fn a_long_poll_is_answered_by_the_append_that_it_waited_for_and_by_a_close
     bench.post("/v1/stream/a", &[("stream-closed", "true")], "").await.expect(204);
     let answer = waiting.await.expect("answered").expect(204);
     assert_eq!((answer.header("stream-closed"), answer.header("stream-cursor")), ("true", ""));
+}
+
+#[tokio::test]
+async fn a_long_poll_tells_nothing_to_a_key_that_was_revoked_while_it_waited() {
+    let bench = Arc::new(Bench::with(|settings| settings.streams_poll = Duration::from_mins(1)).await);
+    bench.put("/v1/stream/a", &[TEXT], "").await.expect(201);
+    let waiting = tokio::spawn({
+        let bench = Arc::clone(&bench);
+        async move { bench.send("GET", "/v1/stream/a?offset=now&live=long-poll", VIEWER, &[], "").await }
+    });
+    while bench.house.relay.streams_followed() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let digest = ApiKey::parse(VIEWER).expect("a key").digest();
+    let key = bench.house.relay.world().key_by_digest(&digest).expect("is known").created.key;
+    bench.house.relay.submit(Actor::System, Command::RevokeKey { key }).await.expect("revoked");
+    bench.post("/v1/stream/a", &[TEXT], "not for everybody").await.expect(204);
+    let refused = waiting.await.expect("answered").expect(401);
+    assert!(!refused.text().contains("not for everybody"));
 }
